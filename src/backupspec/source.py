@@ -1,0 +1,87 @@
+"""The text of one file of the inventory, and the rule that says which characters a source may hold."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from backupspec.catalogue import finding
+from backupspec.diagnostic import Diagnostics, Span
+
+# libyaml ends a line (and so a comment) at NEL, U+2028 and U+2029, where editors and diffs show nothing; bidirectional
+# controls make a reviewer see another order than the compiler reads; the rest cannot be seen at all.
+_UNFIT = "\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff"
+_UNFIT_IN_SOURCE = re.compile(f"[{_UNFIT}]")
+_UNFIT_IN_VALUE = re.compile(f"[{_UNFIT}\t\n]")
+_KEY_TEXT = re.compile(r"(?:ssh|ecdsa|sk)-[^\s/]+\s")
+_MOST_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file as text with `\\n` line ends; `name` is relative to the inventory's root folder, with `/`."""
+
+    name: str
+    text: str
+
+
+Sources = tuple[Source, ...]
+
+
+def check_characters(source: Source) -> Diagnostics:
+    """Refuse every character that a reviewer could not see, each with its place (the first twenty of a file)."""
+    found = []
+    for match in _UNFIT_IN_SOURCE.finditer(source.text):
+        if len(found) == _MOST_SHOWN:
+            break
+        line = source.text.count("\n", 0, match.start()) + 1
+        column = match.start() - source.text.rfind("\n", 0, match.start())
+        found.append(
+            finding(
+                "BS006",
+                f"the character {character_name(match.group())} is not allowed here",
+                Span(source.name, line, column, line, column + 1),
+                hint=_way_out(match.group()),
+            )
+        )
+    return tuple(found)
+
+
+def unfit_character(value: str) -> str | None:
+    """Give the first character that no value may hold (any control character, line breaks and tabs too), or None."""
+    match = _UNFIT_IN_VALUE.search(value)
+    return None if match is None else match.group()
+
+
+def character_name(character: str) -> str:
+    """Name a character so that it can be looked up: `U+2028 (line separator)`."""
+    name = _CONTROL_NAMES.get(character) or unicodedata.name(character, "control character").lower()
+    return f"U+{ord(character):04X} ({name})"
+
+
+def names_key_file(value: str) -> bool:
+    """Tell whether the value of `ssh_key` or `host_key` names a file, rather than being the key itself."""
+    return bool(value) and not _KEY_TEXT.match(value) and "\n" not in value and "-----BEGIN" not in value
+
+
+def _way_out(character: str) -> str:
+    if character == "\r":
+        return "end lines with a line feed, or with carriage return and line feed; not with a carriage return alone"
+    if character == "\ufeff":
+        return "save the file as UTF-8 without a byte order mark"
+    return "delete it; an editor that shows invisible characters helps to find it"
+
+
+_CONTROL_NAMES = {
+    "\x00": "null",
+    "\x07": "bell",
+    "\x08": "backspace",
+    "\t": "tab",
+    "\n": "line feed",
+    "\r": "carriage return",
+    "\x1b": "escape",
+    "\x7f": "delete",
+    "\x85": "next line",
+    "\ufeff": "byte order mark",
+}
