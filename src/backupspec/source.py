@@ -6,7 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from backupspec.catalogue import finding
+from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostics, Span
 
 # libyaml ends a line (and so a comment) at NEL, U+2028 and U+2029, where editors and diffs show nothing; bidirectional
@@ -38,7 +38,7 @@ def check_characters(source: Source) -> Diagnostics:
         line = source.text.count("\n", 0, match.start()) + 1
         column = match.start() - source.text.rfind("\n", 0, match.start())
         found.append(
-            finding(
+            diagnose(
                 "BS006",
                 f"the character {character_name(match.group())} is not allowed here",
                 Span(source.name, line, column, line, column + 1),
