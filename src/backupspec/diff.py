@@ -1,0 +1,231 @@
+"""What a compile would change: files, and what the change means for the backups."""
+
+from __future__ import annotations
+
+import difflib
+import enum
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from backupspec.catalogue import diagnose
+from backupspec.diagnostic import Diagnostics, Span
+from backupspec.manifest import NAME, host_of
+from backupspec.tree import File, Tree
+
+
+class Kind(enum.StrEnum):
+    """What happens to a file."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
+
+
+class Style(enum.Enum):
+    """What a line of the rendering is, for whoever gives it a colour."""
+
+    HEADING = enum.auto()
+    MEANING = enum.auto()
+    LOSS = enum.auto()
+    FILE = enum.auto()
+    PLACE = enum.auto()
+    MINUS = enum.auto()
+    PLUS = enum.auto()
+    CONTEXT = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """One file that differs; `old` is None when it is added, `new` when it is removed."""
+
+    path: str
+    old: File | None
+    new: File | None
+
+    @property
+    def kind(self) -> Kind:
+        """Tell what happens to the file."""
+        if self.old is None:
+            return Kind.ADDED
+        return Kind.REMOVED if self.new is None else Kind.CHANGED
+
+    @property
+    def host(self) -> str | None:
+        """Name the host whose tree it belongs to, or None for a common file."""
+        return host_of(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """One sentence on what a change does to a host's backups; `loss` marks what takes protection away."""
+
+    host: str
+    text: str
+    loss: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """All differences between two trees: files sorted by path, meanings by host, hosts that the new one lacks."""
+
+    files: tuple[FileChange, ...] = ()
+    meanings: tuple[Meaning, ...] = ()
+    vanished: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Tell whether anything differs."""
+        return bool(self.files or self.meanings or self.vanished)
+
+    def of(self, host: str | None) -> tuple[FileChange, ...]:
+        """Give the changed files of one host, or the common ones for None."""
+        return tuple(change for change in self.files if change.host == host)
+
+
+def diff(old: Tree, new: Tree) -> Changes:
+    """Compare two trees by path, text, mode and owner; places in the inventory do not count."""
+    before = {file.path: file for file in old.files}
+    after = {file.path: file for file in new.files}
+    changed = tuple(
+        FileChange(path, before.get(path), after.get(path))
+        for path in sorted({*before, *after})
+        if not _same(before.get(path), after.get(path))
+    )
+    vanished = tuple(sorted(set(old.hosts) - set(new.hosts)))
+    return Changes(changed, tuple(_meanings(old, new, vanished)), vanished)
+
+
+def findings(changes: Changes, place: Span) -> Diagnostics:
+    """Warn of each host that just vanishes: nothing would ever stop its timers.
+
+    `place` is where the inventory lists its hosts.
+    """
+    return tuple(
+        diagnose(
+            "BS510",
+            f"{host} vanishes: it was compiled before and the inventory does not name it any more",
+            place,
+            hint=f"add it to `retired: [{host}]`, compile and apply once, so that its timers stop and its files go",
+            where=f"hosts.{host}",
+        )
+        for host in changes.vanished
+    )
+
+
+def lines(changes: Changes) -> Iterator[tuple[Style, str]]:
+    """Give the changes as lines of text, host by host, common files last; meanings first, then unified diffs."""
+    hosts = {change.host for change in changes.files} | {meaning.host for meaning in changes.meanings}
+    for host in sorted(hosts, key=lambda host: (host is None, host or "")):
+        files = changes.of(host)
+        yield Style.HEADING, f"{host or 'all hosts'}: {counted(files)}"
+        for meaning in changes.meanings:
+            if meaning.host == host:
+                yield (Style.LOSS if meaning.loss else Style.MEANING), f"  {meaning.text}"
+        for change in files:
+            yield from _unified(change)
+
+
+def counted(files: Iterable[FileChange]) -> str:
+    """Give numbers as people read them: `2 files changed, 1 added`."""
+    kinds = [change.kind for change in files]
+    numbers = [(kinds.count(kind), kind) for kind in (Kind.CHANGED, Kind.ADDED, Kind.REMOVED)]
+    told = [f"{number} {kind}" for number, kind in numbers if number]
+    return ", ".join(told) if told else "no file changed"
+
+
+def _same(old: File | None, new: File | None) -> bool:
+    return bool(old and new and (old.text, old.mode, old.owner) == (new.text, new.mode, new.owner))
+
+
+def _unified(change: FileChange) -> Iterator[tuple[Style, str]]:
+    old, new = change.old, change.new
+    if change.path == NAME:
+        yield Style.FILE, f"    {NAME} is {change.kind} (hashes and summaries of the above)"
+        return
+    yield Style.FILE, f"--- {change.path if old else '/dev/null'}"
+    yield Style.FILE, f"+++ {change.path if new else '/dev/null'}"
+    if old and new and old.mode != new.mode:
+        yield Style.PLACE, f"mode {old.mode:04o} -> {new.mode:04o}"
+    if old and new and old.owner != new.owner:
+        yield Style.PLACE, f"owner {old.owner} -> {new.owner}"
+    before, after = _lines(old), _lines(new)
+    for line in list(difflib.unified_diff(before, after, lineterm="", n=3))[2:]:
+        style = {"@": Style.PLACE, "-": Style.MINUS, "+": Style.PLUS}.get(line[0], Style.CONTEXT)
+        yield style, line
+    if old and new and before == after and old.text != new.text:
+        yield Style.PLACE, "the end of the last line differs"
+
+
+def _lines(file: File | None) -> list[str]:
+    """Split at line feeds only: a form feed or U+2028 inside a line is part of that line."""
+    if file is None or not file.text:
+        return []
+    return [_shown(line) for line in file.text.removesuffix("\n").split("\n")]
+
+
+def _shown(line: str) -> str:
+    """Show control characters as escapes, so that a hostile file cannot drive the terminal."""
+    return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in line)
+
+
+def _meanings(old: Tree, new: Tree, vanished: tuple[str, ...]) -> Iterator[Meaning]:
+    before, after = dict(old.facts), dict(new.facts)
+    for host in sorted({*old.hosts, *new.hosts}):
+        if host in vanished:
+            yield Meaning(host, "vanishes from the inventory; its timers keep running on the machine", loss=True)
+        elif host not in old.hosts:
+            yield Meaning(host, "is new")
+        else:
+            yield from _of_host(host, _facts(before, host), _facts(after, host))
+
+
+def _of_host(host: str, before: dict[str, object], after: dict[str, object]) -> Iterator[Meaning]:
+    for job in sorted({*before, *after}):
+        name = " → ".join(job.split("_"))
+        old, new = before.get(job), after.get(job)
+        if new is None:
+            yield Meaning(host, f"job {name} is given up: no new archives are made", loss=True)
+        elif old is None:
+            yield Meaning(host, f"job {name} is new")
+        elif isinstance(old, dict) and isinstance(new, dict):
+            for fact in sorted({*old, *new}):
+                if old.get(fact) != new.get(fact):
+                    yield _of_fact(host, name, fact, old.get(fact), new.get(fact))
+        elif old != new:
+            yield _of_fact(host, name, "setting", old, new)
+
+
+def _of_fact(host: str, job: str, fact: str, old: object, new: object) -> Meaning:
+    if fact == "retention" and isinstance(old, dict) and isinstance(new, dict):
+        steps = [
+            (f"{unit} {_told(old.get(unit))} → {_told(new.get(unit))}", _count(old.get(unit)), _count(new.get(unit)))
+            for unit in sorted({*old, *new})
+            if old.get(unit) != new.get(unit)
+        ]
+        shorter = any(after < before for _, before, after in steps)
+        longer = any(after > before for _, before, after in steps)
+        word = "changes" if shorter == longer else "gets shorter" if shorter else "gets longer"
+        return Meaning(
+            host, f"retention {word} on {host} ({job}): {', '.join(text for text, *_ in steps)}", loss=shorter
+        )
+    if isinstance(old, list) and isinstance(new, list):
+        gone = [_told(item) for item in old if item not in new]
+        come = [_told(item) for item in new if item not in old]
+        parts = [f"without {', '.join(gone)}"] * bool(gone) + [f"with {', '.join(come)}"] * bool(come)
+        return Meaning(host, f"{fact} of {job}: now {' and '.join(parts) or 'in another order'}", loss=bool(gone))
+    return Meaning(host, f"{fact} of {job}: {_told(old)} → {_told(new)}")
+
+
+def _facts(facts: dict[str, str], host: str) -> dict[str, object]:
+    found: object = json.loads(facts.get(host, "{}"))
+    return found if isinstance(found, dict) else {}
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _told(value: object) -> str:
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
