@@ -1,0 +1,52 @@
+"""Typed values for templates: a value of one of these types arrives in the real tool exactly as written, or cannot be made.
+
+Each type stands for one kind of place in one language. `text` (or the fields) is what is meant, `str()` is the exact text
+for that place, and the constructor raises `Unrepresentable` where the language has no way to say it. `Place` is their union;
+`backupspec.render` decides which of them a language accepts.
+"""
+
+from backupspec.words.borg import ArchiveGlob, ArchiveName, BorgPattern, BorgUrl
+from backupspec.words.markdown import MarkdownCode, MarkdownCommand, MarkdownText
+from backupspec.words.plain import Comment, ConfigToken, Unrepresentable
+from backupspec.words.shell import ShellWord
+from backupspec.words.ssh import KeyOption, KnownHost, PublicKey, SshConfigValue
+from backupspec.words.systemd import (
+    ExecProgram,
+    ExecWord,
+    SysusersField,
+    TmpfilesField,
+    UnitCalendar,
+    UnitCredential,
+    UnitListPath,
+    UnitPath,
+    UnitText,
+    UnitWord,
+)
+
+__all__ = [
+    "ArchiveGlob",
+    "ArchiveName",
+    "BorgPattern",
+    "BorgUrl",
+    "Comment",
+    "ConfigToken",
+    "ExecProgram",
+    "ExecWord",
+    "KeyOption",
+    "KnownHost",
+    "MarkdownCode",
+    "MarkdownCommand",
+    "MarkdownText",
+    "PublicKey",
+    "ShellWord",
+    "SshConfigValue",
+    "SysusersField",
+    "TmpfilesField",
+    "UnitCalendar",
+    "UnitCredential",
+    "UnitListPath",
+    "UnitPath",
+    "UnitText",
+    "UnitWord",
+    "Unrepresentable",
+]
