@@ -1,0 +1,38 @@
+# Two commands matter: `make demo` shows the main job on real parts, `make test` proves it. Both set the machine up first.
+
+PY := .venv/bin/python
+# Shell scripts are known by their first line. Templates and compiled scripts are checked by the tests.
+SHELL_SCRIPTS = $(shell git grep --untracked -IlE '^\#!(/usr)?/bin/(env )?(ba|da)?sh' -- ':!templates' ':!*.py' ':!*.md' ':!*/__snapshots__/*')
+
+.PHONY: help setup demo test lint docs wheel clean
+
+help:
+	@echo 'make demo    compile an inventory and run what comes out: back up, restore, migrate (about a minute)'
+	@echo 'make test    all tests; ARGS="-k words" passes arguments on to pytest'
+	@echo 'make setup   what both do first: Debian packages, .venv, both generations of borg'
+	@echo 'make lint    ruff, mypy, shellcheck, templates, generated documents'
+	@echo 'make wheel   build dist/*.tar.gz and dist/*.whl'
+	@echo 'make clean   remove what the tests and builds left, but not what make setup made'
+
+setup:
+	@setup/install
+
+demo: setup
+	@demo/run $(ARGS)
+
+# Tests share nothing but what they declare with xdist_group.
+test: setup
+	@$(PY) -m pytest -n auto --dist loadgroup $(ARGS)
+
+lint: setup
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+	shellcheck $(SHELL_SCRIPTS)
+
+wheel: setup
+	$(PY) -m build --no-isolation --outdir dist
+
+clean:
+	rm -rf build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .setup-log
+	find . -path ./.venv -prune -o -path ./.venv-borg12 -prune -o -name __pycache__ -type d -exec rm -rf {} +

@@ -1,0 +1,92 @@
+"""What every test shares: what it may ask of the machine, and that a skip in CI is a failure."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Generator
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+hypothesis.settings.register_profile("ci", derandomize=True, database=None, deadline=None, print_blob=True)
+hypothesis.settings.register_profile("laptop", deadline=None)
+hypothesis.settings.load_profile("ci" if CI else "laptop")
+
+
+def pytest_configure() -> None:
+    """Keep the borg settings of whoever runs the tests away from them."""
+    for name in [name for name in os.environ if name.startswith("BORG_")]:
+        del os.environ[name]
+
+
+def _lacking(marker: str) -> str | None:
+    """Say what this machine lacks of what the marker stands for, or None."""
+    if marker in {"root", "nspawn"} and os.geteuid() != 0:
+        return "this test needs root"
+    tools = {
+        "borg": (ROOT / ".borg/1.2/borg", ROOT / ".borg/1.4/borg"),
+        "sshd": ("/usr/sbin/sshd", "ssh", "ssh-keygen"),
+        "systemd": ("systemd-analyze", "systemd-sysusers", "systemd-tmpfiles"),
+        "nspawn": ("systemd-nspawn", "debootstrap"),
+    }
+    absent = [str(tool) for tool in tools.get(marker, ()) if shutil.which(tool) is None]
+    return f"`make setup` would bring what is missing here: {', '.join(absent)}" if absent else None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose marker asks for more than the machine has."""
+    for marker in item.iter_markers():
+        if reason := _lacking(marker.name):
+            pytest.skip(reason)
+
+
+def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if CI and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"in CI a skip is a failure: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skipped test into a failed one in CI."""
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Turn a skipped file into a failed one in CI."""
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+def _borg(generation: str) -> Path:
+    if reason := _lacking("borg"):
+        pytest.skip(reason)
+    return ROOT / ".borg" / generation / "borg"
+
+
+@pytest.fixture(scope="session")
+def borg12() -> Path:
+    """Give borg 1.2's program."""
+    return _borg("1.2")
+
+
+@pytest.fixture(scope="session")
+def borg14() -> Path:
+    """Give borg 1.4's program."""
+    return _borg("1.4")
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Path:
+    """Give the root of this checkout."""
+    return ROOT
