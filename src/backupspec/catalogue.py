@@ -416,6 +416,14 @@ CATALOGUE: tuple[Entry, ...] = (
         "`--host` or `explain` names a host that is not in the inventory. Check the spelling; servers and retired hosts "
         "count as hosts for `--host`.",
     ),
+    # --- BS59x: rendering --------------------------------------------------------------------------------------------
+    Entry(
+        "BS590",
+        "two files at one path",
+        "Two settings lead to the same file on the same host, so one would silently replace the other. The message names "
+        "both; give one of the jobs or repositories another name. If their names differ, please report it: names that "
+        "collide should have been found earlier.",
+    ),
 )
 
 _BY_CODE = {entry.code: entry for entry in CATALOGUE}
