@@ -324,6 +324,29 @@ CATALOGUE: tuple[Entry, ...] = (
         "settings exclude each other",
         "This setting is not possible together with another one beside it, or needs one that is missing.",
     ),
+    # --- BS49x: acceptances ------------------------------------------------------------------------------------------
+    Entry(
+        "BS490",
+        "acceptance without a finding",
+        "An entry of `accept:` names a finding that there is not: it was solved, or the code or `where` is misspelt. Such an "
+        "entry would one day silence something that nobody has seen. Delete it, or copy code and `where` from "
+        "`backupspec validate`.",
+        Severity.WARNING,
+    ),
+    Entry(
+        "BS491",
+        "acceptance of an error",
+        "`accept:` is for warnings that are known and allowed. An error says that a backup cannot work as written, so it "
+        "cannot be accepted away.",
+        Severity.WARNING,
+    ),
+    Entry(
+        "BS492",
+        "acceptance that ended",
+        "The `until` of an entry of `accept:` lies before the day given by `validate --today`, so what it accepted is "
+        "shown again. Without `--today` no date is judged: the same inventory gives the same output every day.",
+        Severity.WARNING,
+    ),
     # --- BS5xx: output, manifest, writing ----------------------------------------------------------------------------
     Entry(
         "BS501",
