@@ -1,0 +1,79 @@
+"""Debian root file systems for machines that boot: made once per suite, kept in a cache, never changed afterwards."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from demo.lab.command import run
+
+CACHE = Path(os.environ.get("BACKUPSPEC_LAB_CACHE", "/var/cache/backupspec-lab"))
+SUITES = ("bookworm", "trixie")
+_PACKAGES = (
+    "borgbackup",
+    "ca-certificates",
+    "dbus",
+    "iproute2",
+    "openssh-client",
+    "openssh-server",
+    "systemd",
+    "systemd-sysv",
+)
+
+
+class BaseError(Exception):
+    """A base could not be made; the message is the end of debootstrap's log."""
+
+
+def _mirror() -> list[str]:
+    """Return the mirror of this machine's own apt, if it says so; else debootstrap has a default."""
+    if shutil.which("apt-get") is None:
+        return []
+    release = dict(
+        line.partition("=")[::2] for line in Path("/etc/os-release").read_text(encoding="utf-8").splitlines()
+    )
+    own = release.get("VERSION_CODENAME", "").strip('"')
+    listing = run(
+        ["apt-get", "indextargets", "--format", "$(RELEASE) $(COMPONENT) $(REPO_URI)", "Created-By: Packages"],
+        check=False,
+    )
+    for line in listing.stdout.splitlines():
+        suite, component, address = line.split(" ", 2)
+        if (suite, component) == (own, "main"):
+            return [address]
+    return []
+
+
+def base(suite: str) -> Path:
+    """Return the root of a minimal `suite` with systemd, sshd and borg; the first call makes it, in about a minute.
+
+    Raises BaseError when debootstrap fails.
+    """
+    mark = hashlib.sha256(" ".join(_PACKAGES).encode()).hexdigest()[:8]
+    root = CACHE / f"{suite}-{mark}"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{suite}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if root.exists():
+            return root
+        making = CACHE / f"{suite}.making"
+        shutil.rmtree(making, ignore_errors=True)
+        log = CACHE / f"{suite}.log"
+        with log.open("w") as out:
+            argv = [
+                "debootstrap",
+                "--variant=minbase",
+                f"--include={','.join(_PACKAGES)}",
+                suite,
+                str(making),
+                *_mirror(),
+            ]
+            code = subprocess.run(argv, stdout=out, stderr=out, check=False).returncode
+        if code:
+            raise BaseError("\n".join(log.read_text(errors="replace").splitlines()[-10:]))
+        for package in (making / "var/cache/apt/archives").glob("*.deb"):
+            package.unlink()
+        making.rename(root)
+    return root
