@@ -1,7 +1,7 @@
 """All diagnostic codes: each has one entry, with a title and a paragraph for `backupspec explain CODE`.
 
-Ranges: BS0xx reading and parsing, BS1xx shape, BS2xx names and references, BS3xx schedules and retention, BS4xx rules of
-the whole fleet, BS5xx output, BS6xx migration, BS9xx environment. A code is never reused and never changes its meaning.
+Ranges: BS0xx reading and parsing, BS1xx shape, BS2xx names and references, BS3xx schedules and retention, BS4xx rules
+of the whole fleet, BS5xx output, BS6xx migration, BS9xx environment. A code is never reused and never changes its meaning.
 """
 
 from __future__ import annotations
