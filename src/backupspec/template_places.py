@@ -1,0 +1,171 @@
+"""Where a printed value may stand in the text of each target language, judged from a template's text with holes in it.
+
+A hole stands for one `{{ }}`. The readers below follow quotes, comments and here-documents just far enough to tell for each
+hole whether it is a word of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+HOLE = "\ue000"
+"""Stands for one printed value; a private-use character, which no template holds."""
+
+Finding = tuple[int, str]
+
+_SPACE = frozenset(" \t\n")
+_ASSIGNMENT = re.compile(r"(?:^|[\s;&|(])(?:(?:--[a-z][a-z-]*|[A-Za-z_][A-Za-z0-9_]*)=)$")
+_CODE = re.compile(
+    rf"""(?P<escape>\\.?)|(?P<single>'[^']*'?)|(?P<open>"|\$?\()|(?P<close>\))|(?P<comment>(?<![^\s;(])\#.*)
+    |(?P<here><<-?[ \t]*['"\\]?(?P<end>[A-Za-z_]\w*)['"]?)|(?P<hole>{HOLE})|(?P<tick>`)|(?P<newline>\n)""",
+    re.VERBOSE,
+)
+_QUOTED = re.compile(rf"""(?P<escape>\\.?)|(?P<open>\$\()|(?P<close>")|(?P<hole>{HOLE})|(?P<tick>`)""")
+_KEY = re.compile(rf"^(?:[A-Z][A-Za-z0-9]*|{HOLE})=[-+!@:|]*$")
+_FENCE = re.compile(r"^ {0,3}(?:```|~~~)")
+
+_QUOTES = "the value stands inside quotes, which it brings itself"
+_COMMENTED = "a value in a comment; print a Comment on a line of its own"
+_CLOSED = {"escape": "the value stands behind a backslash", "single": _QUOTES, "comment": _COMMENTED}
+_GLUED = "the value is glued to its neighbour; around it may stand white space and `NAME=`"
+
+
+def misplaced(text: str, places: list[int], suffix: str) -> Iterator[Finding]:
+    """Give the holes of `text` that are in a wrong place, as (place in the source, message)."""
+    reader = _READERS.get(suffix, _plain)
+    return ((places[min(at, len(places) - 1)], message) for at, message in reader(text))
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    start = 0
+    for line in text.splitlines(keepends=True):
+        yield start, line.rstrip("\n")
+        start += len(line)
+
+
+def _holes(line: str) -> Iterator[int]:
+    return (at for at, character in enumerate(line) if character == HOLE)
+
+
+def _shell(text: str) -> Iterator[Finding]:
+    """Follow a script: quotes, command substitutions (also within double quotes), comments, here-documents."""
+    stack: list[str] = []  # what is open: " or (
+    ends: list[str] = []  # the last lines of the here-documents that begin after this line
+    at = 0
+    while at < len(text):
+        quoted = stack[-1:] == ['"']
+        token = (_QUOTED if quoted else _CODE).match(text, at)
+        kind, found = (token.lastgroup, token[0]) if token else ("", text[at])
+        if kind == "newline" and ends:
+            found = _until(text[at:], ends.pop(0))
+            yield from _inside(found, at, "a value in a here-document, where no quoting protects it")
+        elif kind in _CLOSED:
+            yield from _inside(found, at, _CLOSED[kind])
+        elif kind == "tick":
+            yield at, "a backtick; write `$( )`"
+        elif kind == "hole" and (quoted or not _separate(text, at)):
+            yield at, _QUOTES if quoted else _GLUED
+        elif kind == "here" and token:
+            ends.append(token["end"])
+        elif kind == "open":
+            stack.append(found[-1])
+        elif kind == "close" and stack:
+            stack.pop()
+        at += len(found)
+    if '"' in stack:
+        yield len(text) - 1, "a quote is not closed in this file"
+
+
+def _until(text: str, end: str) -> str:
+    """Give the here-document that begins `text` with the line that ends it."""
+    found = re.search(rf"^\t*{end}$", text, re.MULTILINE)
+    return text[: found.end()] if found else text
+
+
+def _inside(text: str, start: int, message: str) -> Iterator[Finding]:
+    return ((start + at, message) for at in _holes(text))
+
+
+def _separate(text: str, at: int) -> bool:
+    """Tell whether the hole is a word of its own, or all that follows `NAME=` or `--option=`."""
+    left, right = text[:at][-80:], text[at + 1 : at + 2]
+    free = not left or left[-1] in " \t\n>(" or bool(_ASSIGNMENT.search(left))
+    return free and (not right or right in " \t\n;)")
+
+
+def _unit(text: str) -> Iterator[Finding]:
+    """Read a unit: words of a value, or a whole value after `Key=`, or a comment's whole line."""
+    for start, line in _lines(text):
+        for at in _holes(line):
+            before, after = line[:at], line[at + 1 :]
+            if before.lstrip().startswith(("#", ";")):
+                yield start + at, _COMMENTED
+            elif before.count('"') % 2 or before.count("'") % 2:
+                yield start + at, _QUOTES
+            elif (before and before[-1] not in _SPACE and not _KEY.match(before)) or (
+                after and after[0] not in _SPACE and line != f"{HOLE}={HOLE}"
+            ):
+                yield start + at, "the value is glued to its neighbour; around it may stand white space and `Key=`"
+
+
+def _plain(text: str) -> Iterator[Finding]:
+    """Read fields between white space."""
+    return _fields(text, "")
+
+
+def _listed(text: str) -> Iterator[Finding]:
+    """Read fields between white space and commas: options of a key, names of a known host."""
+    return _fields(text, ",")
+
+
+def _fields(text: str, separators: str) -> Iterator[Finding]:
+    for start, line in _lines(text):
+        for at in _holes(line):
+            before, after = line[:at], line[at + 1 :]
+            if before.lstrip().startswith("#"):
+                yield start + at, _COMMENTED
+            elif before.count('"') % 2:
+                yield start + at, _QUOTES
+            elif (before and before[-1] not in " \t" + separators) or (after and after[0] not in " \t" + separators):
+                yield (
+                    start + at,
+                    "the value is glued to its neighbour; around it may stand white space"
+                    + (" and commas" if separators else ""),
+                )
+
+
+def _whole_lines(text: str) -> Iterator[Finding]:
+    """Read lines that are one value each: borg strips lines, so nothing may stand beside it."""
+    for start, line in _lines(text):
+        if HOLE in line and line != HOLE:
+            yield start + line.index(HOLE), "the value must be the whole line"
+
+
+def _markdown(text: str) -> Iterator[Finding]:
+    """Read a document: values stand in running text, or as a word in a fenced block; never in a code span, an HTML tag or a link's target."""
+    fenced = False
+    for start, line in _lines(text):
+        if _FENCE.match(line):
+            fenced = not fenced
+            yield from ((start + at, "a value on the line of a fence") for at in _holes(line))
+            continue
+        for at in _holes(line):
+            before, after = line[:at], line[at + 1 :]
+            if fenced:
+                if not _separate(line, at):
+                    yield start + at, _GLUED
+            elif before.count("`") % 2 or before.endswith("`") or after.startswith("`"):
+                yield start + at, "the value stands inside a code span, which it brings itself"
+            elif before.endswith(("](", "<", "\\", HOLE)):
+                yield start + at, "the value stands in a link, a tag or an escape, or is glued to another one"
+
+
+_READERS = {
+    ".sh.j2": _shell,
+    ".unit.j2": _unit,
+    ".authorized_keys.j2": _listed,
+    ".known_hosts.j2": _listed,
+    ".patterns.j2": _whole_lines,
+    ".md.j2": _markdown,
+}
