@@ -1,0 +1,304 @@
+"""The fleet: the inventory with profiles merged, names replaced by what they name, and nothing missing.
+
+Lists are sorted where the order means nothing, so that a shuffled inventory gives the same fleet but for its spans.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from backupspec.diagnostic import Span
+from backupspec.schedule import Quiet, Schedule
+
+BorgVersion = Literal["1.2", "1.4"]
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """What an operating system brings: borg's series and systemd's version."""
+
+    name: str
+    borg: BorgVersion
+    systemd: int
+
+
+# Versions from the distributions' package lists (Debian 12 and 13, Ubuntu 22.04 and 24.04; RHEL 9 with borg from EPEL).
+SYSTEMS = {
+    system.name: system
+    for system in (
+        System("debian-12", "1.2", 252),
+        System("debian-13", "1.4", 257),
+        System("ubuntu-22.04", "1.2", 249),
+        System("ubuntu-24.04", "1.2", 255),
+        System("rhel-9", "1.2", 252),
+    )
+}
+DEFAULT_SYSTEM = SYSTEMS["debian-12"]
+"""Assumed where nothing is said: what is compiled for borg 1.2 and systemd 252 also runs on all that came later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Borg:
+    """The borg on a machine."""
+
+    version: BorgVersion
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How many archives of each bucket stay (None: the bucket is not used); `within` is in hours."""
+
+    last: int | None = None
+    secondly: int | None = None
+    minutely: int | None = None
+    hourly: int | None = None
+    daily: int | None = None
+    weekly: int | None = None
+    monthly: int | None = None
+    yearly: int | None = None
+    within: str | None = None
+    forever: bool = False
+
+    def buckets(self) -> tuple[tuple[str, int], ...]:
+        """Give (name, number) of each bucket in use, in borg's own order."""
+        names = ("last", "secondly", "minutely", "hourly", "daily", "weekly", "monthly", "yearly")
+        return tuple((name, number) for name in names if (number := getattr(self, name)) is not None)
+
+    def __str__(self) -> str:
+        """Say it as the inventory would."""
+        if self.forever:
+            return "forever"
+        parts = [f"{name} {number}" for name, number in self.buckets()]
+        if self.within:
+            parts.insert(0, f"within {self.within}")
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A command before or after a job. `argv` runs as it is; a line of shell was wrapped in `/bin/sh -c` by `bind`. `timeout` is in seconds."""
+
+    argv: tuple[str, ...]
+    user: Literal["root", "backupspec"]
+    timeout: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class HostKey:
+    """A machine's public ssh host key: algorithm and base64 text, as they stand in known_hosts."""
+
+    algorithm: str
+    blob: str
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """A machine that ssh goes through."""
+
+    address: str
+    port: int
+    user: str
+    host_key: HostKey
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A machine that holds repositories."""
+
+    name: str
+    site: str | None
+    address: str
+    port: int
+    host_key: HostKey
+    system: System
+    borg: Borg
+    storage: str
+    storage_mounted: tuple[str, ...]
+    capacity: int | None
+    shared_account: str | None
+    span: Span
+
+    @property
+    def where(self) -> str:
+        """Give the logical path."""
+        return f"servers.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A repository on a machine that is not ours: nothing is compiled for its side."""
+
+    user: str | None
+    address: str
+    port: int
+    host_key: HostKey
+    remote_borg: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """One repository as one host sees it.
+
+    `path` is on the machine that holds it. Exactly one of `server` and `foreign` is set for a remote one, neither for a local one.
+    `account` is the Unix account that owns it (a server's) . `credential` names the passphrase's credential (None: not encrypted by a
+    passphrase); `credential_generated` tells that `apply` makes it.
+    """
+
+    name: str
+    server: Server | None
+    foreign: Foreign | None
+    path: str
+    account: str | None
+    per_fleet: bool
+    encryption: str
+    credential: str | None
+    credential_generated: bool
+    append_only: bool
+    quota: int | None
+    present_sometimes: bool
+    mounted: tuple[str, ...]
+    check: Literal["weekly", "monthly", "off"]
+    span: Span
+
+    @property
+    def where(self) -> str:
+        """Give the logical path."""
+        return f"repositories.{self.name}"
+
+    @property
+    def local(self) -> bool:
+        """Tell whether it lies on the host itself."""
+        return self.server is None and self.foreign is None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a setting's value comes from: the layer's name ("profile linux", "host", "built-in default") and, if written, its place."""
+
+    layer: str
+    span: Span | None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A job's way into one repository."""
+
+    repository: Repository
+    schedule: Schedule
+    retention: Retention
+    upload_limit: int | None  # bytes per second
+    origins: tuple[tuple[str, str, Origin], ...]  # (setting, value as text, origin)
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class FilesJob:
+    """A job that backs up files of one host.
+
+    `inner` are paths of deeper jobs of the same host, left out here because those jobs have them. `series` are the host names under which
+    archives of this job exist: the present one first, then the former ones.
+    """
+
+    name: str
+    host: str
+    series: tuple[str, ...]
+    paths: tuple[str, ...]
+    optional_paths: tuple[str, ...]
+    mounted: tuple[str, ...]
+    exclude: tuple[str, ...]
+    except_: tuple[str, ...]
+    inner: tuple[str, ...]
+    compression: str
+    one_file_system: bool
+    honour_markers: bool
+    priority: Literal["low", "normal", "idle"]
+    before: tuple[Hook, ...]
+    after: tuple[Hook, ...]
+    history: bool
+    description: str
+    targets: tuple[Target, ...]
+    origins: tuple[tuple[str, str, Origin], ...]
+    path_spans: tuple[tuple[str, Span], ...]  # place of each path, optional path, exclude and exception
+    span: Span
+
+    @property
+    def where(self) -> str:
+        """Give the logical path."""
+        return f"hosts.{self.host}.files.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A machine that is backed up. `key` is the text of its public ssh key file (None: not there yet)."""
+
+    name: str
+    site: str | None
+    address: str | None
+    system: System
+    borg: Borg
+    key: str | None
+    key_file: str
+    key_span: Span
+    formerly: tuple[str, ...]
+    quiet: Quiet | None
+    roaming: bool
+    on_ac_only: bool
+    stay_awake: bool
+    jump: Jump | None
+    jobs: tuple[FilesJob, ...]
+    origins: tuple[tuple[str, str, Origin], ...]
+    span: Span
+
+    @property
+    def where(self) -> str:
+        """Give the logical path."""
+        return f"hosts.{self.name}"
+
+    @property
+    def repositories(self) -> tuple[Repository, ...]:
+        """Give each repository that a job of this host writes to, once, by name."""
+        found = {target.repository.name: target.repository for job in self.jobs for target in job.targets}
+        return tuple(found[name] for name in sorted(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Where failures are reported: a mail address, or a command that gets the unit's name as its last argument."""
+
+    name: str
+    mail: str | None
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """A host that was given up: its machine is cleaned by its own `apply`."""
+
+    name: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """All machines, complete. `hosts` and `servers` are sorted by name; one machine may stand in both."""
+
+    name: str
+    sites: tuple[str, ...]
+    servers: tuple[Server, ...]
+    repositories: tuple[tuple[str, Span], ...]  # all declared, used or not
+    hosts: tuple[Host, ...]
+    retired: tuple[Retired, ...]
+    alerts: tuple[Alert, ...]
+    profiles: tuple[tuple[str, Span], ...]  # all declared
+    used_profiles: tuple[str, ...]
+    span: Span
+
+    def server(self, name: str) -> Server | None:
+        """Give the server of that name."""
+        return next((server for server in self.servers if server.name == name), None)
+
+    def host(self, name: str) -> Host | None:
+        """Give the host of that name."""
+        return next((host for host in self.hosts if host.name == name), None)
