@@ -11,6 +11,7 @@ help:
 	@echo 'make test    all tests; ARGS="-k words" passes arguments on to pytest'
 	@echo 'make setup   what both do first: Debian packages, .venv, both generations of borg'
 	@echo 'make lint    ruff, mypy, shellcheck, templates, generated documents'
+	@echo 'make docs    write docs/reference/ anew, from the schema and the catalogue of codes'
 	@echo 'make wheel   build dist/*.tar.gz and dist/*.whl'
 	@echo 'make clean   remove what the tests and builds left, but not what make setup made'
 
@@ -29,6 +30,11 @@ lint: setup
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 	shellcheck $(SHELL_SCRIPTS)
+	$(PY) -m backupspec.lint_templates
+	$(PY) -m backupspec.reference --check
+
+docs: setup
+	$(PY) -m backupspec.reference
 
 wheel: setup
 	$(PY) -m build --no-isolation --outdir dist
