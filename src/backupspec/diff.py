@@ -67,15 +67,10 @@ class Meaning:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """All differences between two trees: files sorted by path, meanings by host, hosts that the new one lacks."""
+    """All differences between two trees: files sorted by path, meanings by host."""
 
     files: tuple[FileChange, ...] = ()
     meanings: tuple[Meaning, ...] = ()
-    vanished: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        """Tell whether anything differs."""
-        return bool(self.files or self.meanings or self.vanished)
 
     def of(self, host: str | None) -> tuple[FileChange, ...]:
         """Give the changed files of one host, or the common ones for None."""
@@ -91,11 +86,10 @@ def diff(old: Tree, new: Tree) -> Changes:
         for path in sorted({*before, *after})
         if not _same(before.get(path), after.get(path))
     )
-    vanished = tuple(sorted(set(old.hosts) - set(new.hosts)))
-    return Changes(changed, tuple(_meanings(old, new, vanished)), vanished)
+    return Changes(changed, tuple(_meanings(old, new)))
 
 
-def findings(changes: Changes, place: Span) -> Diagnostics:
+def findings(vanished: tuple[str, ...], place: Span) -> Diagnostics:
     """Warn of each host that just vanishes: nothing would ever stop its timers.
 
     `place` is where the inventory lists its hosts.
@@ -108,7 +102,7 @@ def findings(changes: Changes, place: Span) -> Diagnostics:
             hint=f"add it to `retired: [{host}]`, compile and apply once, so that its timers stop and its files go",
             where=f"hosts.{host}",
         )
-        for host in changes.vanished
+        for host in vanished
     )
 
 
@@ -168,10 +162,10 @@ def _shown(line: str) -> str:
     return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in line)
 
 
-def _meanings(old: Tree, new: Tree, vanished: tuple[str, ...]) -> Iterator[Meaning]:
+def _meanings(old: Tree, new: Tree) -> Iterator[Meaning]:
     before, after = dict(old.facts), dict(new.facts)
     for host in sorted({*old.hosts, *new.hosts}):
-        if host in vanished:
+        if host not in new.hosts:
             yield Meaning(host, "vanishes from the inventory; its timers keep running on the machine", loss=True)
         elif host not in old.hosts:
             yield Meaning(host, "is new")

@@ -17,6 +17,7 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from backupspec import diff, earlier, manifest
 from backupspec.catalogue import diagnose
@@ -42,13 +43,15 @@ _WAYS_OUT = {
 class Outcome:
     """What a compile did, or would do.
 
-    `written` tells whether the folder is (or would be) replaced, `withheld` what `--host` leaves alone.
+    `written` tells whether the folder is (or would be) replaced, `withheld` what `--host` leaves alone, `vanished`
+    which hosts of the earlier output the inventory does not know any more.
     """
 
     tree: Tree
     changes: diff.Changes
     withheld: diff.Changes
     written: bool
+    vanished: tuple[str, ...]
 
 
 class _RefusedError(Exception):
@@ -130,7 +133,8 @@ def _planned(
     mine = {change.path for change in changes.files}
     withheld = diff.Changes(tuple(change for change in whole.files if change.host and change.path not in mine))
     findings = (*earlier.edits(old, output), *earlier.left_out(tree, old, hosts, output))
-    return Outcome(after, changes, withheld, bool(changes.files)), findings
+    vanished = tuple(sorted(set(before.hosts) - set(tree.hosts)))
+    return Outcome(after, changes, withheld, bool(changes.files), vanished), findings
 
 
 def _checked(output: Path, sources: tuple[Path, ...]) -> Path:
@@ -139,17 +143,15 @@ def _checked(output: Path, sources: tuple[Path, ...]) -> Path:
         output = output.resolve()
     place = output.parent.resolve() / output.name
     if place.is_symlink():
-        raise _refused(
-            "BS505", f"{output} is a symbolic link", output, f"name the folder that it leads to: {place.resolve()}"
-        )
+        _refuse("BS505", f"{output} is a symbolic link", output, f"name the folder that it leads to: {place.resolve()}")
     inside = next((source for source in sources if place in {source.resolve(), *source.resolve().parents}), None)
     if inside:
         hint = "choose a folder that holds nothing else, such as one beside the inventory"
-        raise _refused("BS506", f"{inside} lies in the output folder {output}", output, hint)
+        _refuse("BS506", f"{inside} lies in the output folder {output}", output, hint)
     here = Path.cwd()
     if place == here or place in here.parents:
         hint = "change to a folder outside of it first: it is replaced, and you would stand in the old one"
-        raise _refused("BS506", f"{output} is the current folder or holds it", output, hint)
+        _refuse("BS506", f"{output} is the current folder or holds it", output, hint)
     return place
 
 
@@ -202,7 +204,7 @@ def _acquired(staging: Path, output: Path) -> int:
         except BlockingIOError:
             os.close(handle)
             hint = "wait until it is done and compile again"
-            raise _refused("BS507", f"another compile is writing to {output}", output, hint) from None
+            _refuse("BS507", f"another compile is writing to {output}", output, hint)
         except BaseException:
             os.close(handle)
             raise
@@ -214,7 +216,7 @@ def _owned(staging: Path, output: Path) -> None:
     names = {entry.name for entry in staging.iterdir()}
     if names and (not names <= {"lock", "tree", "old"} or "lock" not in names):
         message = f"{staging} is in the way: it does not come from an earlier compile"
-        raise _refused("BS508", message, output, "move it elsewhere")
+        _refuse("BS508", message, output, "move it elsewhere")
 
 
 def _is_at(handle: int, path: Path) -> bool:
@@ -312,8 +314,8 @@ def _removed(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _refused(code: str, message: str, place: Path, hint: str) -> _RefusedError:
-    return _RefusedError(diagnose(code, message, Span(str(place), 1, 1, 1, 1), hint=hint))
+def _refuse(code: str, message: str, place: Path, hint: str) -> NoReturn:
+    raise _RefusedError(diagnose(code, message, Span(str(place), 1, 1, 1, 1), hint=hint))
 
 
 def _failed(error: OSError, output: Path) -> Diagnostic:
