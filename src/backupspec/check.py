@@ -1,51 +1,29 @@
-"""Check: Document -> Diagnostics. The inventory's JSON Schema, its errors placed on the offending key or value, in the words of the language."""
+"""Check: Document -> Diagnostics: the inventory's JSON Schema, and what no schema is asked about."""
 
 from __future__ import annotations
 
-import functools
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
 
 from backupspec.catalogue import diagnose
-from backupspec.data import data_folder
-from backupspec.diagnostic import Diagnostic, Diagnostics, Related, Span
+from backupspec.diagnostic import Diagnostic, Diagnostics, Span
 from backupspec.document import Document, Mapping, Node, Scalar, Sequence, plain
+from backupspec.shape import explain_error, validator
 from backupspec.source import character_name, unfit_character
-from backupspec.suggest import did_you_mean
-
-SCHEMA_FILE = "inventory.schema.json"
-_MOST_LISTED = 8
-_LONGEST_SHOWN = 60
-_KINDS = {"string": "text", "integer": "a whole number", "boolean": "true or false", "array": "a list", "object": "a mapping", "null": "nothing"}
-_YES, _NO = ("yes", "on", "True", "TRUE", "Yes", "On", "y"), ("no", "off", "False", "FALSE", "No", "Off", "n")
-
-Schema = dict[str, Any]
 
 
 def check(document: Document) -> Diagnostics:
     """Give everything in which the document differs from the schema, sorted by place, each with one; never raises."""
     found = list(_unfit(document.root, ""))
     spoilt = {each.span for each in found}
-    for error in _validator().iter_errors(plain(document.root)):
-        found.extend(each for each in _explain(error, document.root) if each.span not in spoilt)
+    for error in validator().iter_errors(plain(document.root)):
+        found.extend(each for each in explain_error(error, document.root) if each.span not in spoilt)
     mistyped = {each.span for each in found if each.code == "BS102"}
-    kept = {(each.code, each.message, each.span): each for each in found if each.code != "BS104" or each.span not in mistyped}
+    kept = {
+        (each.code, each.message, each.span): each
+        for each in found
+        if each.code != "BS104" or each.span not in mistyped
+    }
     return tuple(sorted(kept.values(), key=lambda each: (each.span, each.code, each.message)))
-
-
-@functools.cache
-def _validator() -> Draft202012Validator:
-    schema = json.loads((data_folder("schema") / SCHEMA_FILE).read_text(encoding="utf-8"))
-    Draft202012Validator.check_schema(schema)
-    return Draft202012Validator(schema)
-
-
-# What no schema is asked about ----------------------------------------------------------------------------------------
 
 
 def _unfit(node: Node, where: str) -> Iterator[Diagnostic]:
@@ -61,259 +39,20 @@ def _unfit(node: Node, where: str) -> Iterator[Diagnostic]:
                 inner = f"{where}.{entry.key}".removeprefix(".")
                 yield from _unfit_text(entry.key, entry.key_span, inner)
                 yield from _unfit(entry.value, inner)
+        case Scalar():
+            pass
 
 
 def _unfit_text(text: str, span: Span, where: str) -> Iterator[Diagnostic]:
     if "PRIVATE KEY-----" in text:
-        hint = "make a new key pair, for this one is known to others now; put the public half here (`ssh-ed25519 AAAA…`)"
+        hint = (
+            "make a new key pair, for this one is known to others now; put the public half here (`ssh-ed25519 AAAA…`)"
+        )
         yield diagnose("BS111", "a private key stands in the inventory", span, hint=hint, where=where)
         return
     character = unfit_character(text)
     if character is not None:
         hint = "write the value on one line, without escapes such as `\\n`"
-        yield diagnose("BS110", f"the value holds the character {character_name(character)}", span, hint=hint, where=where)
-
-
-# Where an error is ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A node with its logical path, and the key that leads to it (none for the root and for items of a list)."""
-
-    node: Node
-    where: str
-    key: str | None
-    key_span: Span | None
-    name: str
-
-    @property
-    def head(self) -> Span:
-        """Where to point when the node as a whole is meant: at its key, or at its first line."""
-        if self.key_span is not None:
-            return self.key_span
-        if isinstance(self.node, Mapping) and self.node.entries:
-            return self.node.entries[0].key_span
-        return self.node.span
-
-    @property
-    def span(self) -> Span:
-        """Where to point when the value is meant; one that is not there is shown at its key."""
-        return self.head if isinstance(self.node, Mapping | Sequence) or self.node.value is None else self.node.span
-
-
-def _locate(root: Mapping, error: ValidationError) -> _Place:
-    place = _Place(root, "", None, None, "the inventory")
-    for step in error.absolute_path:
-        node = place.node
-        if isinstance(node, Mapping) and isinstance(step, str):
-            entry = node.entry(step)
-            if entry is None:
-                break
-            place = _Place(entry.value, f"{place.where}.{step}".removeprefix("."), step, entry.key_span, f"`{step}`")
-        elif isinstance(node, Sequence) and isinstance(step, int):
-            place = _Place(node.items[step], f"{place.where}[{step}]", None, None, f"item {step + 1} of {place.name}")
-        else:
-            break
-    if "propertyNames" in error.absolute_schema_path and isinstance(place.node, Mapping) and isinstance(error.instance, str):
-        entry = place.node.entry(error.instance)
-        if entry is not None:
-            name = f"the name `{_short(entry.key)}`"
-            return _Place(Scalar(entry.key, entry.key_span), f"{place.where}.{entry.key}".removeprefix("."), entry.key, entry.key_span, name)
-    return place
-
-
-# What an error says ---------------------------------------------------------------------------------------------------
-
-
-def _explain(error: ValidationError, root: Mapping) -> Iterator[Diagnostic]:
-    """Give the findings behind one error of the validator: at least one, each with a place."""
-    place = _locate(root, error)
-    schema: Schema = error.schema if isinstance(error.schema, dict) else {}
-    if "x-message" in schema:
-        yield _about_keys(schema, place)
-        return
-    match error.validator:
-        case "oneOf" | "anyOf" if error.context:
-            yield from _explain_choice(error, place, schema, root)
-        case "additionalProperties":
-            yield from _unknown_keys(place, schema)
-        case "required":
-            yield from _missing_keys(place, schema)
-        case "uniqueItems":
-            yield from _repeated(place, schema)
-        case _:
-            code, message, hint = _about_value(error, place, schema)
-            hint = hint or schema.get("x-hint", "") or schema.get("description", "")
-            yield diagnose(schema.get("x-code", code), message, place.span, hint=hint, where=place.where)
-
-
-def _about_value(error: ValidationError, place: _Place, schema: Schema) -> tuple[str, str, str]:
-    """Give code, message and hint (empty: the schema's own) of an error about one value."""
-    value, limit, shown = error.instance, error.validator_value, _shown(error.instance)
-    match error.validator:
-        case "type":
-            expected = [limit] if isinstance(limit, str) else list(limit)
-            return "BS102", _wrong_type(place, expected), _type_hint(place.node, expected)
-        case "const" | "enum":
-            possible = [str(each) for each in ([limit] if error.validator == "const" else limit)]
-            listed = "possible: " + ", ".join(f"`{each}`" for each in possible)
-            hint = did_you_mean(value, possible) if isinstance(value, str) else ""
-            return "BS104", f"{shown} is not possible for {place.name}", hint or schema.get("x-hint", "") or listed
-        case "pattern":
-            if "propertyNames" in error.absolute_schema_path:
-                return "BS109", f"malformed name {shown}", ""
-            title = schema.get("title", "")
-            return "BS105", f"malformed {title[:1].lower() + title[1:]} {shown}" if title else f"malformed {place.name}: {shown}", ""
-        case "minimum" | "exclusiveMinimum" | "maximum" | "exclusiveMaximum" | "multipleOf":
-            words = {"minimum": "is less than", "maximum": "is more than", "multipleOf": "is not a multiple of"}
-            return "BS106", f"{place.name}: {value} {words.get(str(error.validator), 'is out of range, the limit is')} {limit}", ""
-        case "minItems" | "minProperties" | "minLength" | "maxItems" | "maxProperties" | "maxLength":
-            if not value:
-                return "BS107", f"{place.name} is empty", ""
-            few = "fewer" if str(error.validator).startswith("min") else "more"
-            parts = {"Items": "items", "Length": "characters"}.get(str(error.validator)[3:], "keys")
-            return "BS107", f"{place.name} has {few} than {limit} {parts}", ""
-        case "not" | "dependentRequired" | None:
-            return "BS112", f"{place.name} is not possible here", ""
-        case _:
-            return "BS100", f"{place.name} does not fit the schema: {_short(error.message)}", ""
-
-
-def _about_keys(schema: Schema, place: _Place) -> Diagnostic:
-    """Give the finding of a rule that the schema words itself, at the first of the keys it is about."""
-    entries = [entry for key in schema.get("x-keys", ()) if isinstance(place.node, Mapping) and (entry := place.node.entry(key))]
-    span = entries[0].key_span if entries else place.span
-    related = tuple(Related(f"`{entry.key}` is here", entry.key_span) for entry in entries[1:])
-    where = f"{place.where}.{entries[0].key}".removeprefix(".") if entries else place.where
-    return diagnose(schema.get("x-code", "BS112"), schema["x-message"], span, hint=schema.get("x-hint", ""), where=where, related=related)
-
-
-def _unknown_keys(place: _Place, schema: Schema) -> Iterator[Diagnostic]:
-    known = sorted(schema.get("properties", {}))
-    later = _validator().schema.get("x-later", ())
-    inside = f"in `{place.where}`" if place.where else "at the top level"
-    for entry in place.node if isinstance(place.node, Mapping) else ():
-        if entry.key in known:
-            continue
-        hint = did_you_mean(entry.key, known) or did_you_mean(entry.key.lower().replace("-", "_"), known)
-        if not hint:
-            hint = schema.get("x-hint", "") if not known else ""
-        if not hint and len(known) <= _MOST_LISTED:
-            hint = "allowed here: " + ", ".join(f"`{key}`" for key in known)
-        if entry.key in later:
-            hint = "take it out: what this version cannot compile it does not accept"
-        message = f"`{_short(entry.key)}` is for a later version" if entry.key in later else f"unknown key `{_short(entry.key)}` {inside}"
-        where = f"{place.where}.{entry.key}".removeprefix(".")
-        yield diagnose(schema.get("x-code", "BS101"), message, entry.key_span, hint=hint or "see the reference", where=where)
-
-
-def _missing_keys(place: _Place, schema: Schema) -> Iterator[Diagnostic]:
-    present = {entry.key for entry in place.node} if isinstance(place.node, Mapping) else set()
-    for key in schema["required"]:
-        if key in present:
-            continue
-        inner = schema.get("properties", {}).get(key, {})
-        while "$ref" in inner:
-            inner = {**_validator().schema["$defs"][inner["$ref"].rpartition("/")[2]], **{name: each for name, each in inner.items() if name != "$ref"}}
-        example = next(iter(inner.get("examples", ())), None)
-        hint = f"add `{key}: {_flow(example)}`, for example" if example is not None else inner.get("x-hint", f"add `{key}: …`")
-        code = schema.get("x-code", "BS103")
-        yield diagnose(code, f"{place.name} needs `{key}`", place.head, hint=hint, where=place.where)
-
-
-def _repeated(place: _Place, schema: Schema) -> Iterator[Diagnostic]:
-    first: dict[str, Span] = {}
-    for number, item in enumerate(place.node if isinstance(place.node, Sequence) else ()):
-        key = json.dumps(plain(item), sort_keys=True)
-        if key not in first:
-            first[key] = item.span
-            continue
-        related = (Related("first named here", first[key]),)
-        hint = schema.get("x-hint", "delete one of them")
-        message = f"{_shown(plain(item))} stands twice in {place.name}"
-        yield diagnose(schema.get("x-code", "BS108"), message, item.span, hint=hint, where=f"{place.where}[{number}]", related=related)
-
-
-# Choices --------------------------------------------------------------------------------------------------------------
-
-
-def _explain_choice(error: ValidationError, place: _Place, schema: Schema, root: Mapping) -> Iterator[Diagnostic]:
-    """Explain the branch that the author most likely meant, and no other; when no branch has the type, say which types there are."""
-    branches: dict[object, list[ValidationError]] = {}
-    for each in error.context or ():
-        branches.setdefault(each.relative_schema_path[0], []).append(each)
-    fitting = [errors for errors in branches.values() if not any(_is_mistyped(each) for each in errors)]
-    if fitting:
-        for each in min(fitting, key=_distance):
-            yield from _explain(each, root)
-        return
-    mistyped = [each for errors in branches.values() for each in errors if _is_mistyped(each)]
-    expected = list(dict.fromkeys(each.validator_value for each in mistyped))
-    own = (each.schema.get("x-hint", "") for each in mistyped if isinstance(each.schema, dict))
-    hint = schema.get("x-hint") or next((each for each in own if each), "") or schema.get("description", "")
-    yield diagnose(schema.get("x-code", "BS102"), _wrong_type(place, expected), place.span, hint=hint, where=place.where)
-
-
-def _is_mistyped(error: ValidationError) -> bool:
-    return error.validator == "type" and not error.relative_path
-
-
-def _distance(errors: list[ValidationError]) -> tuple[int, int]:
-    """Measure how far a value is from a branch: first a wrong `kind:`-like key, then the number of errors."""
-    wrong = sum(error.validator in ("const", "enum") and len(error.relative_path) <= 1 for error in errors)
-    return wrong, len(errors)
-
-
-# Words ----------------------------------------------------------------------------------------------------------------
-
-
-def _wrong_type(place: _Place, expected: list[str]) -> str:
-    wanted = " or ".join(_KINDS.get(each, each) for each in expected)
-    match place.node:
-        case Mapping():
-            return f"{place.name} must be {wanted}, not a mapping"
-        case Sequence():
-            return f"{place.name} must be {wanted}, not a list"
-        case Scalar(value=None):
-            return f"{place.name} has no value; it must be {wanted}"
-        case Scalar(value=bool() as value):
-            return f"{place.name} must be {wanted}, not `{str(value).lower()}`"
-        case Scalar(value=int() as value):
-            return f"{place.name} must be {wanted}, not the number {value}"
-        case Scalar(value=value):
-            return f"{place.name} must be {wanted}, not the text {_shown(value)}"
-
-
-def _type_hint(node: Node, expected: list[str]) -> str:
-    value = node.value if isinstance(node, Scalar) else None
-    if value is None:
-        return ""
-    if "boolean" in expected and value in (*_YES, *_NO):
-        return f"write `{'true' if value in _YES else 'false'}`"
-    if "integer" in expected and isinstance(value, str) and value.isascii() and value.isdigit():
-        return f"write it without quotes: `{value}`"
-    if "string" in expected and not isinstance(value, str):
-        return f'put it in quotes: `"{_flow(value)}"`'
-    return f"write `[{_flow(value)}]`" if "array" in expected and isinstance(value, str) and len(value) <= _LONGEST_SHOWN else ""
-
-
-def _flow(value: object) -> str:
-    """Give a value as one would write it in the inventory, on one line."""
-    match value:
-        case bool():
-            return str(value).lower()
-        case dict():
-            return "{" + ", ".join(f"{key}: {_flow(each)}" for key, each in value.items()) + "}"
-        case list():
-            return "[" + ", ".join(_flow(each) for each in value) + "]"
-        case _:
-            return str(value)
-
-
-def _shown(value: object) -> str:
-    return f"`{_short(_flow(value))}`"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
+        yield diagnose(
+            "BS110", f"the value holds the character {character_name(character)}", span, hint=hint, where=where
+        )

@@ -13,7 +13,8 @@ _ROOT_ONLY = ("fleet", "include", "defaults")
 def combine(root: Mapping, fragments: tuple[Mapping, ...]) -> tuple[Mapping, Diagnostics]:
     """Give one mapping that holds the sections of all files: mappings join name by name, lists join end to end.
 
-    Nothing overrides anything: a name that stands in two files is an error that shows both places. The order is that of the arguments.
+    Nothing overrides anything: a name that stands in two files is an error that shows both places. The order is that of
+    the arguments.
     """
     found: list[Diagnostic] = []
     sections = {entry.key: entry for entry in root}
@@ -51,6 +52,8 @@ def _join(first: Entry, second: Entry, found: list[Diagnostic]) -> Entry:
             return Entry(first.key, first.key_span, Mapping(tuple(known.values()), before.span))
         case Sequence() as before, Sequence() as after:
             return Entry(first.key, first.key_span, Sequence(before.items + after.items, before.span))
+        case _:
+            pass
     message = f"`{second.key}` is {_kind(second.value)} here and {_kind(first.value)} in another file"
     related = (Related("the other one", first.key_span),)
     hint = "write the section in the same form in both files"
@@ -64,7 +67,11 @@ def _check_version(mapping: Mapping, found: list[Diagnostic]) -> None:
         return
     value = node.value if isinstance(node, Scalar) else None
     if value is True or value != VERSION:
-        hint = f"write `version: {VERSION}`" if not isinstance(value, int) or value <= VERSION else "use a newer backupspec"
+        hint = (
+            f"write `version: {VERSION}`"
+            if not isinstance(value, int) or value <= VERSION
+            else "use a newer backupspec"
+        )
         message = f"this program knows version {VERSION} of the inventory language"
         found.append(diagnose("BS039", message, node.span, hint=hint, where="version"))
 

@@ -1,6 +1,7 @@
 """Parse: Source -> Mapping. Strict YAML, every node knows its place.
 
-The stream of events is walked, not PyYAML's node tree: its composer recurses in C and crashes the interpreter on 60 KB of nested brackets.
+The stream of events is walked, not PyYAML's node tree: its composer recurses in C and crashes the interpreter on 60 KB
+of nested brackets.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterator
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import yaml
 
@@ -28,6 +29,8 @@ _MOST_DIGITS = 18
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _TWO_READINGS = re.compile(r"[-+]?0[0-9_]+|[-+]?0[xob][0-9A-Fa-f_]+|[-+]?[0-9]+_[0-9_]*|\+[0-9]+")
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
+# PyYAML's annotations leave out most attributes of its events.
+Event = Any
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -67,7 +70,7 @@ class _Walk:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.found: list[Diagnostic] = []
-        self.events: Iterator[yaml.Event] = yaml.parse(source.text, Loader=_LOADER)
+        self.events: Iterator[Any] = yaml.parse(source.text, Loader=_LOADER)
         self.anchors: dict[str, _Anchor] = {}
         self.open: dict[str, Span] = {}
         self.nodes = 0
@@ -90,7 +93,9 @@ class _Walk:
             self.refuse("BS007", f"`{self.source.name}` is empty", Span(self.source.name, 1, 1, 1, 1), hint=_HINT_EMPTY)
         if event.version or event.tags:
             place = self.span(event)
-            self.say("BS020", "a YAML directive is not allowed", _line(place), hint="delete the line that starts with `%`")
+            self.say(
+                "BS020", "a YAML directive is not allowed", _line(place), hint="delete the line that starts with `%`"
+            )
         root = self.node(next(self.events), 1)
         next(self.events)  # the end of the document
         event = next(self.events)
@@ -107,7 +112,7 @@ class _Walk:
                 self.say("BS025", f"expected `key: value` lines, found {_kind(root)}", root.span, hint=hint)
         return None
 
-    def node(self, event: yaml.Event, depth: int) -> Node:
+    def node(self, event: Event, depth: int) -> Node:
         """Give the node that `event` starts; `depth` counts it and its parents."""
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event, depth)
@@ -123,7 +128,9 @@ class _Walk:
         if anchor in self.anchors or anchor in self.open:
             first = self.anchors[anchor].key_span if anchor in self.anchors else self.open[anchor]
             related = (Related("first defined here", first),)
-            self.say("BS016", f"the anchor `&{anchor}` is defined twice", place, related=related, hint="rename one of them")
+            self.say(
+                "BS016", f"the anchor `&{anchor}` is defined twice", place, related=related, hint="rename one of them"
+            )
         self.open[anchor] = place
         before = self.nodes + self.expanded
         outer, self.highest = self.highest, depth
@@ -133,14 +140,14 @@ class _Walk:
         self.open.pop(anchor, None)
         return node
 
-    def untied(self, event: yaml.Event, depth: int) -> Node:
+    def untied(self, event: Event, depth: int) -> Node:
         if isinstance(event, yaml.ScalarEvent):
             return Scalar(self.resolve(event), self.span(event))
         if isinstance(event, yaml.SequenceStartEvent):
             return self.sequence(event, depth)
         return self.mapping(event, depth)
 
-    def sequence(self, start: yaml.Event, depth: int) -> Sequence:
+    def sequence(self, start: Event, depth: int) -> Sequence:
         items: list[Node] = []
         event = next(self.events)
         while not isinstance(event, yaml.SequenceEndEvent):
@@ -148,7 +155,7 @@ class _Walk:
             event = next(self.events)
         return Sequence(tuple(items), self.extent(start, event, items[-1] if items else None))
 
-    def mapping(self, start: yaml.Event, depth: int) -> Mapping:
+    def mapping(self, start: Event, depth: int) -> Mapping:
         entries: dict[str, Entry] = {}
         last: Node | None = None
         event = next(self.events)
@@ -169,11 +176,16 @@ class _Walk:
         message = f"the key `{entry.key}` is defined twice"
         self.say("BS021", message, entry.key_span, related=related, hint="keep one of them, or merge both")
 
-    def key(self, event: yaml.Event, depth: int) -> str | None:
+    def key(self, event: Event, depth: int) -> str | None:
         """Give a key's text, or None when it was refused."""
         if not isinstance(event, yaml.ScalarEvent):
             self.node(event, depth + 1)
-            self.say("BS022", "this cannot be a key", self.span(event), hint="a key is text; `{` starts a mapping: quote it if it is meant")
+            self.say(
+                "BS022",
+                "this cannot be a key",
+                self.span(event),
+                hint="a key is text; `{` starts a mapping: quote it if it is meant",
+            )
             return None
         if event.value == "<<" and not event.style:
             hint = "put shared settings into `profiles` and name the profile on each host"
@@ -185,13 +197,22 @@ class _Walk:
             return None
         if isinstance(scalar, Scalar) and (scalar.value is None or isinstance(scalar.value, bool)):
             shown = event.value or "nothing"
-            hint = f'put it in quotes if it is a name: `"{event.value}"`' if event.value else "write a name before the colon"
-            self.say("BS022", f"`{shown}` cannot be a key" if event.value else "the key is missing", self.span(event), hint=hint)
+            hint = (
+                f'put it in quotes if it is a name: `"{event.value}"`'
+                if event.value
+                else "write a name before the colon"
+            )
+            self.say(
+                "BS022",
+                f"`{shown}` cannot be a key" if event.value else "the key is missing",
+                self.span(event),
+                hint=hint,
+            )
             return None
         text: str = event.value
         return text
 
-    def alias(self, event: yaml.Event, depth: int) -> Node:
+    def alias(self, event: Event, depth: int) -> Node:
         name: str = event.anchor
         place = self.span(event)
         if name in self.open:
@@ -205,13 +226,19 @@ class _Walk:
             return Scalar(None, place)
         self.expanded += anchor.size
         if self.expanded > MOST_EXPANDED or depth + anchor.height > DEEPEST:
-            what = f"more than {MOST_EXPANDED:,} values" if self.expanded > MOST_EXPANDED else f"more than {DEEPEST} levels"
+            what = (
+                f"more than {MOST_EXPANDED:,} values"
+                if self.expanded > MOST_EXPANDED
+                else f"more than {DEEPEST} levels"
+            )
             related = (Related("the anchor is defined here", anchor.key_span),)
-            self.refuse("BS014", f"with the alias `*{name}` the aliases of this file add up to {what}", place, related=related)
+            self.refuse(
+                "BS014", f"with the alias `*{name}` the aliases of this file add up to {what}", place, related=related
+            )
         self.highest = max(self.highest, depth + anchor.height)
         return _placed(anchor.node, place)
 
-    def resolve(self, event: yaml.ScalarEvent) -> str | int | bool | None:
+    def resolve(self, event: Event) -> str | int | bool | None:
         text: str = event.value
         if event.style:
             return text
@@ -222,25 +249,30 @@ class _Walk:
                 return int(text)
             self.say("BS024", "the number is too large", self.span(event), hint="put it in quotes if it is text")
         elif _TWO_READINGS.fullmatch(text):
-            self.say("BS023", f"`{text}` means different numbers to different readers", self.span(event), hint=_readings(text))
+            self.say(
+                "BS023",
+                f"`{text}` means different numbers to different readers",
+                self.span(event),
+                hint=_readings(text),
+            )
         return text
 
-    def check_tag(self, event: yaml.Event) -> None:
+    def check_tag(self, event: Event) -> None:
         if event.tag is not None:
             shown = event.tag.replace("tag:yaml.org,2002:", "!!")
             hint = "delete it; a value that starts with `!` must be quoted"
             self.say("BS017", f"the tag `{shown}` is not allowed", self.span(event), hint=hint)
 
-    def count(self, event: yaml.Event) -> None:
+    def count(self, event: Event) -> None:
         self.nodes += 1
         if self.nodes > MOST_NODES:
             self.refuse("BS013", f"more than {MOST_NODES:,} values in one file", self.span(event))
 
-    def span(self, event: yaml.Event) -> Span:
+    def span(self, event: Event) -> Span:
         start, end = event.start_mark, event.end_mark
         return Span(self.source.name, start.line + 1, start.column + 1, end.line + 1, end.column + 1)
 
-    def extent(self, start: yaml.Event, end: yaml.Event, last: Node | None) -> Span:
+    def extent(self, start: Event, end: Event, last: Node | None) -> Span:
         """Give the place of a collection; one in block style ends with its last value, not where the next token starts."""
         first, final = self.span(start), self.span(end)
         if start.flow_style or last is None:
@@ -250,12 +282,14 @@ class _Walk:
     def say(self, code: str, message: str, span: Span, *, hint: str = "", related: tuple[Related, ...] = ()) -> None:
         self.found.append(diagnose(code, message, span, hint=hint, related=related))
 
-    def refuse(self, code: str, message: str, span: Span, *, hint: str = "", related: tuple[Related, ...] = ()) -> NoReturn:
+    def refuse(
+        self, code: str, message: str, span: Span, *, hint: str = "", related: tuple[Related, ...] = ()
+    ) -> NoReturn:
         self.say(code, message, span, hint=hint, related=related)
         raise _Refused
 
 
-_HINT_EMPTY = "`backupspec init` writes an inventory to start from; an included file without content can be deleted"
+_HINT_EMPTY = "`backupspec init` writes one to start from; an included file without content can be deleted"
 
 
 def _placed(node: Node, place: Span) -> Node:

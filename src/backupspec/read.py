@@ -1,6 +1,7 @@
 """Read: a path -> the Document. The only module of the compiler that reads files of the inventory.
 
-It loops with `parse` until every include is read, and also reads the key files that the inventory names, so that no later stage needs I/O.
+It loops with `parse` until every include is read, and also reads the key files that the inventory names, so that no
+later stage needs I/O.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _FIT_NAME = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read: the inventory's folder, the text of every file (to show places in), and the document if there is one."""
+    """What was read: the inventory's folder, the text of every file to show places in, and the document if any."""
 
     folder: Path
     sources: Sources
@@ -93,14 +94,23 @@ class _Reader:
         first: dict[str, Span] = {}
         for pattern in patterns:
             if not isinstance(node, Sequence) or not isinstance(pattern, Scalar) or not isinstance(pattern.value, str):
-                self.say("BS034", "`include` is a list of file patterns", pattern.span, "write `include: [hosts/*.yaml]`")
+                self.say(
+                    "BS034", "`include` is a list of file patterns", pattern.span, "write `include: [hosts/*.yaml]`"
+                )
                 continue
             for name in self.matches(pattern.value, pattern.span):
                 if name in first:
                     related = (Related("first included here", first[name]),)
                     hint = "make one of the patterns narrower"
                     self.found.append(
-                        diagnose("BS031", f"`{name}` is included twice", pattern.span, hint=hint, where="include", related=related)
+                        diagnose(
+                            "BS031",
+                            f"`{name}` is included twice",
+                            pattern.span,
+                            hint=hint,
+                            where="include",
+                            related=related,
+                        )
                     )
                     continue
                 first[name] = pattern.span
@@ -108,7 +118,12 @@ class _Reader:
                     hint = "keep the included files in a folder of their own: `include: [hosts/*.yaml]`"
                     self.say("BS032", f"`{pattern.value}` includes `{name}`, the root file itself", pattern.span, hint)
                 elif not name.endswith(_SUFFIXES):
-                    self.say("BS035", f"`{name}` is neither YAML nor JSON", pattern.span, "make the pattern narrower: `*.yaml`")
+                    self.say(
+                        "BS035",
+                        f"`{name}` is neither YAML nor JSON",
+                        pattern.span,
+                        "make the pattern narrower: `*.yaml`",
+                    )
                 else:
                     yield name, pattern.span
 
@@ -118,10 +133,17 @@ class _Reader:
             return ()
         parts = PurePosixPath(pattern).parts
         if not parts or any("**" in part and part != "**" for part in parts):
-            self.say("BS034", f"`{pattern}` is not a file pattern", place, "`**` must stand alone between slashes: `hosts/**/*.yaml`")
+            self.say(
+                "BS034",
+                f"`{pattern}` is not a file pattern",
+                place,
+                "`**` must stand alone between slashes: `hosts/**/*.yaml`",
+            )
             return ()
         try:
-            matched = sorted({each.relative_to(self.folder).as_posix() for each in self.folder.glob(pattern) if each.is_file()})
+            matched = sorted(
+                {each.relative_to(self.folder).as_posix() for each in self.folder.glob(pattern) if each.is_file()}
+            )
         except (OSError, ValueError, RecursionError) as error:
             self.say("BS034", f"`{pattern}` cannot be searched: {error}", place, "write `include: [hosts/*.yaml]`")
             return ()
@@ -129,7 +151,12 @@ class _Reader:
         names = tuple(name for name in matched if hidden or not any(part.startswith(".") for part in name.split("/")))
         if not names:
             where = f"the folder `{self.folder.name}`" if self.folder.name else "the inventory's folder"
-            self.say("BS030", f"`{pattern}` matches no file", place, f"patterns are relative to {where}; delete it if it is not needed")
+            self.say(
+                "BS030",
+                f"`{pattern}` matches no file",
+                place,
+                f"patterns are relative to {where}; delete it if it is not needed",
+            )
         return names
 
     def inside(self, name: str, place: Span) -> bool:
@@ -177,7 +204,12 @@ class _Reader:
                 self.say("BS002", f"`{name}` is not a regular file", place, "name a file with text in it")
                 return None
             if status.st_size > limit:
-                self.say("BS003", f"`{name}` has {status.st_size:,} bytes, more than {limit:,}", place, "is it the right file?")
+                self.say(
+                    "BS003",
+                    f"`{name}` has {status.st_size:,} bytes, more than {limit:,}",
+                    place,
+                    "is it the right file?",
+                )
                 return None
             content = target.read_bytes()
         except (OSError, RuntimeError, ValueError) as error:
@@ -247,6 +279,8 @@ def _key_names(node: Node) -> Iterator[tuple[str, Span]]:
         case Sequence():
             for item in node:
                 yield from _key_names(item)
+        case Scalar():
+            pass
 
 
 def _exists(path: Path) -> bool:

@@ -1,6 +1,7 @@
-"""Show: Diagnostics -> text for people, JSON, GitHub annotations, SARIF. Pure: the command line prints what these functions give.
+"""Show: Diagnostics -> text for people, JSON, GitHub annotations, SARIF. Pure: the command line prints what they give.
 
-`folder` is the inventory's root folder as the user named it; it is put before the names of files, so that editors and code reviews find them.
+`folder` is the inventory's root folder as the user named it; it is put before the names of files, so that editors and
+code reviews find them.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import urllib.parse
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -18,25 +20,26 @@ from backupspec.source import Sources, unfit_character
 
 FORMAT_VERSION = 1
 _WIDEST_EXCERPT = 110
+_LAST_ASCII = 0x7F
 _BEFORE_CARET = 60
 _COLOURS = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "bold cyan"}
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def as_text(diagnostics: Diagnostics, sources: Sources, folder: str = "") -> Text:
-    """Give all findings with their lines, carets, related places and hints, and the summary; `.plain` is it without colours."""
-    lines = {source.name: source.text.split("\n") for source in sources}
-    whole = Text(no_wrap=True)
+    """Give all findings with lines, carets, related places and hints, and a summary; `.plain` is it without colours."""
+    page = _Page({source.name: source.text.split("\n") for source in sources}, folder)
     for found in diagnostics:
-        _append(whole, found, lines, folder)
-        whole.append("\n")
-    whole.append(summary(diagnostics) + "\n")
-    return whole
+        page.add(found)
+    return page.whole.append(summary(diagnostics) + "\n")
 
 
 def summary(diagnostics: Diagnostics) -> str:
     """Count the findings: `3 errors, 1 warning`."""
-    counts = [(sum(found.severity is severity for found in diagnostics), severity.label) for severity in sorted(Severity, reverse=True)]
+    counts = [
+        (sum(found.severity is severity for found in diagnostics), severity.label)
+        for severity in sorted(Severity, reverse=True)
+    ]
     return ", ".join(f"{count} {label}{'' if count == 1 else 's'}" for count, label in counts if count) or "no findings"
 
 
@@ -55,8 +58,14 @@ def as_json(diagnostics: Diagnostics, folder: str = "") -> str:
         }
         for found in diagnostics
     ]
-    counts = {severity.label + "s": sum(found.severity is severity for found in diagnostics) for severity in sorted(Severity, reverse=True)}
-    return json.dumps({"version": FORMAT_VERSION, "summary": counts, "diagnostics": listed}, ensure_ascii=False, indent=2) + "\n"
+    counts = {
+        severity.label + "s": sum(found.severity is severity for found in diagnostics)
+        for severity in sorted(Severity, reverse=True)
+    }
+    return (
+        json.dumps({"version": FORMAT_VERSION, "summary": counts, "diagnostics": listed}, ensure_ascii=False, indent=2)
+        + "\n"
+    )
 
 
 def as_github(diagnostics: Diagnostics, folder: str = "") -> str:
@@ -88,49 +97,60 @@ def as_sarif(diagnostics: Diagnostics, folder: str = "", version: str = "") -> s
         }
         if found.related:
             result["relatedLocations"] = [
-                {"id": number, "message": {"text": each.message}, **_location(each.span, folder, "")} for number, each in enumerate(found.related, 1)
+                {"id": number, "message": {"text": each.message}, **_location(each.span, folder, "")}
+                for number, each in enumerate(found.related, 1)
             ]
         results.append(result)
     driver = {"name": "backupspec", **({"semanticVersion": version} if version else {}), "rules": rules}
     run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
-    return json.dumps({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, ensure_ascii=False, indent=2) + "\n"
+    return (
+        json.dumps({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, ensure_ascii=False, indent=2) + "\n"
+    )
 
 
 # Text -----------------------------------------------------------------------------------------------------------------
 
 
-def _append(whole: Text, found: Diagnostic, lines: dict[str, list[str]], folder: str) -> None:
-    colour = _COLOURS[found.severity]
-    whole.append(f"{found.severity.label}[{found.code}]", style=colour)
-    whole.append(f": {_visible(found.message)}\n", style="bold")
-    margin = max(len(str(span.line)) for span in (found.span, *(each.span for each in found.related)))
-    _append_place(whole, found.span, lines, folder, margin, "-->", colour)
-    for each in found.related:
-        whole.append(f"{' ' * margin} = ", style="blue")
-        whole.append(f"{_visible(each.message)}:\n")
-        _append_place(whole, each.span, lines, folder, margin, ":::", "bold blue")
-    if found.hint:
-        whole.append(f"{' ' * margin} = ", style="blue")
-        whole.append("hint: ", style="bold")
-        whole.append(f"{_visible(found.hint)}\n")
+@dataclass(slots=True)
+class _Page:
+    """A text that grows by one finding after the other."""
 
+    lines: dict[str, list[str]]
+    folder: str
+    whole: Text = field(default_factory=lambda: Text(no_wrap=True))
 
-def _append_place(whole: Text, span: Span, lines: dict[str, list[str]], folder: str, margin: int, arrow: str, colour: str) -> None:
-    whole.append(f"{' ' * margin}{arrow} ", style="blue")
-    whole.append(f"{_visible(_path(span.file, folder))}:{span.line}:{span.column}\n")
-    text = lines.get(span.file, [])
-    if span.line > len(text) or not text[span.line - 1].strip() or "PRIVATE KEY" in text[span.line - 1]:
-        return
-    excerpt, indent, width = _excerpt(text[span.line - 1], span)
-    gutter = " " * margin
-    whole.append(f"{gutter} |\n{span.line:>{margin}} | ", style="blue")
-    whole.append(f"{excerpt}\n")
-    whole.append(f"{gutter} | ", style="blue")
-    whole.append(f"{' ' * indent}{'^' * width}\n", style=colour)
+    def add(self, found: Diagnostic) -> None:
+        colour = _COLOURS[found.severity]
+        self.whole.append(f"{found.severity.label}[{found.code}]", style=colour)
+        self.whole.append(f": {_visible(found.message)}\n", style="bold")
+        margin = " " * max(len(str(span.line)) for span in (found.span, *(each.span for each in found.related)))
+        self.add_place(found.span, margin, "-->", colour)
+        for each in found.related:
+            self.whole.append(f"{margin} = ", style="blue")
+            self.whole.append(f"{_visible(each.message)}:\n")
+            self.add_place(each.span, margin, ":::", "bold blue")
+        if found.hint:
+            self.whole.append(f"{margin} = ", style="blue")
+            self.whole.append("hint: ", style="bold")
+            self.whole.append(f"{_visible(found.hint)}\n")
+        self.whole.append("\n")
+
+    def add_place(self, span: Span, margin: str, arrow: str, colour: str) -> None:
+        self.whole.append(f"{margin}{arrow} ", style="blue")
+        self.whole.append(f"{_visible(_path(span.file, self.folder))}:{span.line}:{span.column}\n")
+        lines = self.lines.get(span.file, [])
+        line = lines[span.line - 1] if span.line <= len(lines) else ""
+        if not line.strip() or "PRIVATE KEY" in line:
+            return
+        excerpt, indent, width = _excerpt(line, span)
+        self.whole.append(f"{margin} |\n{span.line:>{len(margin)}} | ", style="blue")
+        self.whole.append(f"{excerpt}\n")
+        self.whole.append(f"{margin} | ", style="blue")
+        self.whole.append(f"{' ' * indent}{'^' * width}\n", style=colour)
 
 
 def _excerpt(line: str, span: Span) -> tuple[str, int, int]:
-    """Give the line as shown, and in terminal cells where its caret starts and how wide it is; long lines are cut around it."""
+    """Give the line as shown, and where its caret starts and how wide it is in terminal cells; a long line is cut."""
     start = min(span.column - 1, len(line))
     end = min(span.end_column - 1, len(line)) if span.end_line == span.line else len(line.rstrip())
     cut = max(start - _BEFORE_CARET, 0) if len(line) > _WIDEST_EXCERPT else 0
@@ -158,7 +178,8 @@ def _visible_characters(text: str) -> Iterator[str]:
         elif unfit_character(character) is None:
             yield character
         else:
-            yield f"\\x{ord(character):02x}" if ord(character) <= 0xFF else f"\\u{ord(character):04x}"  # noqa: PLR2004 - the last two-digit escape
+            wide = ord(character) > _LAST_ASCII
+            yield f"\\u{ord(character):04x}" if wide else f"\\x{ord(character):02x}"
 
 
 # Other forms ----------------------------------------------------------------------------------------------------------
@@ -174,7 +195,13 @@ def _path(name: str, folder: str) -> str:
 
 
 def _place(span: Span, folder: str) -> dict[str, str | int]:
-    return {"file": _path(span.file, folder), "line": span.line, "column": span.column, "end_line": span.end_line, "end_column": span.end_column}
+    return {
+        "file": _path(span.file, folder),
+        "line": span.line,
+        "column": span.column,
+        "end_line": span.end_line,
+        "end_column": span.end_column,
+    }
 
 
 def _sentence(hint: str) -> str:
@@ -188,7 +215,9 @@ def _annotation(found: Diagnostic, folder: str) -> str:
     if span.line == span.end_line:  # columns are only allowed within one line
         properties |= {"col": span.column, "endColumn": span.end_column}
     properties["title"] = f"{found.code}: {_titles().get(found.code, found.code)}"
-    listed = ",".join(f"{key}={_escaped(str(value)).replace(':', '%3A').replace(',', '%2C')}" for key, value in properties.items())
+    listed = ",".join(
+        f"{key}={_escaped(str(value)).replace(':', '%3A').replace(',', '%2C')}" for key, value in properties.items()
+    )
     message = found.message + (f"\n{_sentence(found.hint)}" if found.hint else "")
     return f"::{level} {listed}::{_escaped(message)}"
 
@@ -200,7 +229,12 @@ def _escaped(text: str) -> str:
 
 
 def _location(span: Span, folder: str, where: str) -> dict[str, object]:
-    region = {"startLine": span.line, "startColumn": span.column, "endLine": span.end_line, "endColumn": span.end_column}
+    region = {
+        "startLine": span.line,
+        "startColumn": span.column,
+        "endLine": span.end_line,
+        "endColumn": span.end_column,
+    }
     artifact = {"uri": urllib.parse.quote(_path(span.file, folder))}
     location: dict[str, object] = {"physicalLocation": {"artifactLocation": artifact, "region": region}}
     if where:

@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from backupspec.catalogue import diagnose
-from backupspec.diagnostic import Diagnostics, Span
+from backupspec.diagnostic import Diagnostic, Diagnostics, Span
 
 # libyaml ends a line (and so a comment) at NEL, U+2028 and U+2029, where editors and diffs show nothing; bidirectional
 # controls make a reviewer see another order than the compiler reads; the rest cannot be seen at all.
@@ -20,7 +20,7 @@ _MOST_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One file as text with `\\n` line ends; `name` is relative to the inventory's root folder, with `/`."""
+    """One file as text, lines ended by a line feed; `name` is relative to the inventory's root folder, with `/`."""
 
     name: str
     text: str
@@ -31,7 +31,7 @@ Sources = tuple[Source, ...]
 
 def check_characters(source: Source) -> Diagnostics:
     """Refuse every character that a reviewer could not see, each with its place (the first twenty of a file)."""
-    found = []
+    found: list[Diagnostic] = []
     for match in _UNFIT_IN_SOURCE.finditer(source.text):
         if len(found) == _MOST_SHOWN:
             break

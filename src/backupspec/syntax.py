@@ -8,55 +8,80 @@ from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Related, Span
 from backupspec.source import Source
 
-_QUOTE_IT = "a value that starts with {sign} must be quoted: `\"{rest}\"`"
 _INDENTATION = "check the indentation of this line and of the line before, and that quotes and brackets are closed"
 
 # (part of the reader's problem, message, hint), the first that fits; the reader's own words are the fallback.
 _PROBLEMS = (
+    ("found unexpected end of stream", "this quote is not closed", "add the closing quote"),
     ("found a tab character", "a tab is not allowed in the indentation", "use spaces"),
-    ("mapping values are not allowed", "a colon is not expected here", "quote the value if the colon belongs to it; else check the indentation"),
-    ("block sequence entries are not allowed", "a list item is not expected here", "start the list on a line of its own, or write `[a, b]`"),
+    (
+        "mapping values are not allowed",
+        "a colon is not expected here",
+        "quote the value if the colon belongs to it; else check the indentation",
+    ),
+    (
+        "block sequence entries are not allowed",
+        "a list item is not expected here",
+        "start the list on a line of its own, or write `[a, b]`",
+    ),
     ("did not find expected '-' indicator", "expected another list item (`- …`) here", _INDENTATION),
-    ("could not find expected ':'", "expected a colon after this key", "write `key: value`, with a space after the colon"),
+    (
+        "could not find expected ':'",
+        "expected a colon after this key",
+        "write `key: value`, with a space after the colon",
+    ),
     ("did not find expected ',' or ']'", "this list is not closed", "add `]`, or a comma between its items"),
     ("did not find expected ',' or '}'", "this mapping is not closed", "add `}`, or a comma between its entries"),
     ("did not find expected key", "expected a key here", _INDENTATION),
-    ("found unknown escape character", "unknown escape in a quoted text", "write a backslash as `\\\\`, or use single quotes"),
+    (
+        "found unknown escape character",
+        "unknown escape in a quoted text",
+        "write a backslash as `\\\\`, or use single quotes",
+    ),
     ("invalid Unicode character escape", "this escape is not a character", "write the character itself, as UTF-8"),
-    ("did not find expected hexdecimal", "this escape lacks digits", "write a backslash as `\\\\`, or use single quotes"),
-    ("did not find expected node content", "expected a value here", "delete the sign, or quote it if it belongs to the value"),
+    (
+        "did not find expected hexdecimal",
+        "this escape lacks digits",
+        "write a backslash as `\\\\`, or use single quotes",
+    ),
+    (
+        "did not find expected node content",
+        "expected a value here",
+        "delete the sign, or quote it if it belongs to the value",
+    ),
 )
-_OPEN_AT_START = ("did not find expected ',' or ']'", "did not find expected ',' or '}'", "found unexpected end of stream")
+_OPEN_AT_START = (
+    "did not find expected ',' or ']'",
+    "did not find expected ',' or '}'",
+    "found unexpected end of stream",
+)
 
 
 def explain_syntax(source: Source, error: yaml.YAMLError) -> Diagnostic:
     """Give the diagnostic for an error of the YAML reader, always with a place."""
     problem = str(getattr(error, "problem", None) or error)
-    mark = getattr(error, "problem_mark", None)
-    context = getattr(error, "context_mark", None)
+    mark: yaml.Mark | None = getattr(error, "problem_mark", None)
     if mark is None:
         return diagnose("BS010", f"the YAML reader gives up: {problem.splitlines()[0]}", Span(source.name, 1, 1, 1, 2))
-    place = _place(source, mark)
-    line = _line(source, mark.line)
-    if line[: mark.column + 1].strip() == "" and "\t" in line[: mark.column + 1]:
-        column = line.index("\t") + 1
+    start: yaml.Mark = getattr(error, "context_mark", None) or mark
+    before = _line(source, mark.line)[: mark.column + 1]
+    if "\t" in before and not before.strip():
+        column = before.index("\t") + 1
         place = Span(source.name, mark.line + 1, column, mark.line + 1, column + 1)
         return diagnose("BS011", "a tab is not allowed in the indentation", place, hint="use spaces")
-    if "found unexpected end of stream" in problem and context is not None:
-        return diagnose("BS010", "this quote is not closed", _place(source, context), hint="add the closing quote")
-    sign = _special(source, context if context is not None and "alphabetic" in problem else mark)
-    if sign and ("cannot start any token" in problem or "alphabetic or numeric" in problem):
-        hint = _QUOTE_IT.format(sign=f"`{sign[0]}`", rest=sign)
-        at = _place(source, context if "alphabetic" in problem else mark)
-        return diagnose("BS010", f"`{sign[0]}` has a meaning of its own in YAML", at, hint=hint)
+    if "cannot start any token" in problem or "alphabetic or numeric" in problem:
+        at = start if "alphabetic" in problem else mark
+        value = _value(source, at)
+        if value:
+            hint = f'a value that starts with `{value[0]}` must be quoted: `"{value}"`'
+            return diagnose("BS010", f"`{value[0]}` has a meaning of its own in YAML", _place(source, at), hint=hint)
     for part, message, hint in _PROBLEMS:
+        if part in problem and part in _OPEN_AT_START:
+            related = (Related("the YAML reader could not go on here", _place(source, mark)),)
+            return diagnose("BS010", message, _place(source, start), hint=hint, related=related)
         if part in problem:
-            related = ()
-            if part in _OPEN_AT_START and context is not None:
-                related = (Related("the YAML reader could not go on here", place),)
-                place = _place(source, context)
-            return diagnose("BS010", message, place, hint=hint, related=related)
-    return diagnose("BS010", f"not well-formed YAML: {problem}", place, hint=_INDENTATION)
+            return diagnose("BS010", message, _place(source, mark), hint=hint)
+    return diagnose("BS010", f"not well-formed YAML: {problem}", _place(source, mark), hint=_INDENTATION)
 
 
 def _place(source: Source, mark: yaml.Mark) -> Span:
@@ -74,8 +99,8 @@ def _line(source: Source, number: int) -> str:
     return lines[number] if number < len(lines) else ""
 
 
-def _special(source: Source, mark: yaml.Mark) -> str:
-    """Give the text from a sign that starts a value to where the value seems to end."""
+def _value(source: Source, mark: yaml.Mark) -> str:
+    """Give the text from a sign that means something in YAML to where the value seems to end; none for other signs."""
     rest = _line(source, mark.line)[mark.column :]
-    end = min((at for at in (rest.find(stop) for stop in (",", "]", "}", " ", "\t")) if at > 0), default=len(rest))
+    end = min((at for at in map(rest.find, (",", "]", "}", " ", "\t")) if at > 0), default=len(rest))
     return rest[:end] if rest[:1] in tuple("*&!@`%|>") else ""
