@@ -1,0 +1,301 @@
+"""The reference under `docs/reference/`: written from the schema and the catalogue of codes, never by hand.
+
+`python -m backupspec.reference` writes the pages, `--check` only says which of them are out of date (exit code 1).
+The same schema and code give the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from backupspec.catalogue import CATALOGUE, Entry
+from backupspec.data import data_folder
+
+Schema = Mapping[str, Any]
+"""One node of a JSON Schema."""
+
+_WIDTH = 100
+_NOTICE = "<!-- Written by `python -m backupspec.reference` from {source}: edit that, not this. -->\n"
+_QUOTED = re.compile(r"(true|false|null|~|[0-9+.-]*\.?[0-9+-]*)")
+_PLAIN = re.compile(r"[A-Za-z0-9/_]([A-Za-z0-9/._@+ -]*[A-Za-z0-9/._@+-])?")
+
+_PARTS = {
+    "0": "Reading and parsing",
+    "1": "Shape",
+    "2": "Names and references",
+    "3": "Schedules and retention",
+    "4": "Rules of the whole fleet",
+    "5": "Output",
+    "6": "Migration",
+    "9": "Environment",
+}
+
+_MERGE = """\
+Settings may stand in several layers. They combine in one fixed order, in which the later wins:
+
+1. the built-in default, as the tables below state it
+2. `defaults`
+3. the host's profiles, in the order in which the host lists them
+4. the host
+5. the job of the same name in each of these layers, in the same order, the host's own last
+6. the entry in `to`, for one repository
+
+How a setting combines is said in the table of [settings](#settings):
+
+* *replaces*: the value of the last layer that has one counts, as a whole.
+* *adds up*: the lists of all layers are joined.
+* *by name*: entries of different names stand side by side, entries of the same name are merged in turn.
+* *takes away*: it works on what the layers before it gave.
+
+A key for which the tables state no default is simply not in effect until it is written.
+
+`backupspec explain PATH HOST` shows which line gave each value.
+"""
+_EDITORS = """\
+An editor that knows JSON Schema completes and checks while you type. Let the file begin with the line
+`# yaml-language-server: $schema=PATH/inventory.schema.json`, an included one with
+`# yaml-language-server: $schema=PATH/inventory-fragment.schema.json`; `backupspec schema` prints both.
+"""
+_LAYERS = ("defaults", "profile", "host", "job")
+_MERGED = {"replace": "replaces", "add": "adds up", "by name": "by name", "apply": "takes away"}
+
+
+def pages() -> tuple[tuple[str, str], ...]:
+    """Give each page of the reference as (file name, text)."""
+    schema = json.loads((data_folder("schema") / "inventory.schema.json").read_text(encoding="utf-8"))
+    return (("diagnostics.md", diagnostics_page(CATALOGUE)), ("inventory.md", inventory_page(schema)))
+
+
+def diagnostics_page(entries: Sequence[Entry]) -> str:
+    """Give the page of all codes, by number."""
+    lines = [
+        "# Diagnostics",
+        "",
+        _NOTICE.format(source="src/backupspec/catalogue.py"),
+        "Each finding carries a code that stays the same. An *error* stops the compile; a *warning* does not, unless",
+        "`--strict` says so; a *note* never does. `backupspec explain CODE` shows the same text. A warning that is",
+        "known and allowed is named under [`accept`](inventory.md#accepted-finding) in the inventory.",
+    ]
+    ordered = sorted(entries, key=lambda entry: entry.code)
+    for part, group in itertools.groupby(ordered, key=lambda entry: entry.code[2]):
+        lines += ["", f"## BS{part}xx: {_PARTS[part]}"]
+        for entry in group:
+            lines += ["", f"### {entry.code}: {entry.title}", "", f"*{entry.severity.label}.* {entry.explanation}"]
+    return "\n".join(lines) + "\n"
+
+
+def inventory_page(schema: Schema) -> str:
+    """Give the page of the inventory language: a table of keys for each concept, in the schema's order."""
+    return "\n".join(_Language(schema).lines()) + "\n"
+
+
+def flow(value: object) -> str:
+    """Give a value as YAML on one line, quoted where a reader of YAML 1.1 or 1.2 would not take it for text."""
+    match value:
+        case dict():
+            return "{" + ", ".join(f"{key}: {flow(item)}" for key, item in value.items()) + "}"
+        case list():
+            return "[" + ", ".join(flow(item) for item in value) + "]"
+        case bool():
+            return "true" if value else "false"
+        case str() if _PLAIN.fullmatch(value) and not _QUOTED.fullmatch(value):
+            return value
+        case _:
+            return json.dumps(value, ensure_ascii=False)
+
+
+def block(value: object, indent: int = 0) -> list[str]:
+    """Give a value as lines of YAML: on one line as far as the width allows, else one entry a line."""
+    space = " " * indent
+    match value:
+        case dict() if value:
+            lines: list[str] = []
+            for key, item in value.items():
+                line = f"{space}{key}: {flow(item)}"
+                deep = isinstance(item, dict) and item and (len(line) > _WIDTH or not indent)
+                lines += [f"{space}{key}:", *block(item, indent + 2)] if deep else [line]
+            return lines
+        case _:
+            return [space + flow(value)]
+
+
+class _Language:
+    """Walks the schema: a concept (a mapping with keys of its own) becomes a section, a kind of text a last entry."""
+
+    def __init__(self, schema: Schema) -> None:
+        self.schema = schema
+        self.defs = cast("Mapping[str, Schema]", schema["$defs"])
+        self.concepts = [name for name, node in self.defs.items() if "properties" in node]
+        self.host = cast("Mapping[str, Schema]", self.defs["host"]["properties"])
+        job = self.defs["job"]["properties"]
+        everywhere = set.intersection(*(set(self.defs[name]["properties"]) for name in _LAYERS if name != "job"))
+        self.settings = [key for key in self.host if key in everywhere and key in job]
+        self.wide = [key for key in self.host if key in everywhere and key not in job]
+
+    def lines(self) -> Iterator[str]:
+        titles = [self.defs[name]["title"] for name in self.concepts]
+        sections = ["The file", "How settings combine", "Settings", *titles, "Kinds of values"]
+        later = ", ".join(f"`{key}`" for key in self.schema["x-later"])
+        yield from ["# The inventory", "", _NOTICE.format(source="schema/inventory.schema.json")]
+        yield from [self.schema["description"], "", *_fenced(self.schema["examples"][0]), "", _EDITORS]
+        yield from [" ·\n".join(_link(title) for title in sections), ""]
+        yield from ["## The file", "", *self.table(self.schema, self.schema["properties"]), ""]
+        yield from [f"Not yet: {later}. They come in later versions, and are refused until then.", ""]
+        yield from ["## How settings combine", "", _MERGE]
+        yield from ["## Settings", "", f"In {self.links('defaults', 'profile', 'host', 'job')}:", ""]
+        yield from self.table(self.defs["job"], self.taken(self.settings), merge=True)
+        yield from ["", f"In {self.links('defaults', 'profile', 'host')} only, for the whole host:", ""]
+        yield from self.table(self.defs["host"], self.taken(self.wide), merge=True)
+        for name in self.concepts:
+            yield from self.section(name)
+        yield from ["", "## Kinds of values"]
+        for kind in (node for name, node in self.defs.items() if self.is_kind(name)):
+            examples = ", ".join(f"`{flow(example)}`" for example in kind["examples"])
+            yield from ["", f"### {kind['title']}", "", kind["description"], "", f"Examples: {examples}"]
+
+    def section(self, name: str) -> Iterator[str]:
+        concept = self.defs[name]
+        own = self.own(name)
+        yield from ["", f"## {concept['title']}", "", concept["description"]]
+        users = [_link(title) for title, keys in self.owners() if name in self.leads_to({"properties": keys})]
+        yield from ["", f"Used in: {', '.join(users)}."]
+        if own:
+            yield from ["", *self.table(concept, own)]
+        if name in _LAYERS:
+            yield from ["", "And the [settings](#settings)." if own else "It takes the [settings](#settings)."]
+        rules = [rule.get("then", rule)["x-message"] for rule in concept.get("allOf", ())]
+        if rules:
+            yield from ["", f"Rules: {'; '.join(rules)}."]
+        for example in concept["examples"]:
+            yield from ["", *_fenced(example)]
+
+    def table(self, concept: Schema, keys: Mapping[str, Schema], *, merge: bool = False) -> Iterator[str]:
+        yield "| key | value | default | meaning |" + (" layers |" if merge else "")
+        yield "|---|---|---|---|" + ("---|" if merge else "")
+        for key, node in keys.items():
+            default = self.find(node, "default")
+            said = "" if default is None else f"`{flow(default)}`"
+            if key in concept.get("required", ()):
+                said = "required"
+            cells = [f"`{key}`", self.type_of(node), said, self.find(node, "description")]
+            if merge:
+                cells.append(_MERGED[cast("str", self.find(node, "x-merge"))])
+            yield "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+
+    def type_of(self, node: Schema) -> str:  # noqa: PLR0911 - one way out for each kind of node
+        """Say in a few words what may be written, with links to concepts and kinds."""
+        if "$ref" in node:
+            name = _name(node)
+            target = self.defs[name]
+            linked = name in self.concepts or self.is_kind(name)
+            return _link(target["title"], lower=True) if linked else self.type_of(target)
+        if "oneOf" in node:
+            return " or ".join(self.type_of(branch) for branch in node["oneOf"])
+        if "enum" in node:
+            return _listed([f"`{item}`" for item in node["enum"]])
+        if "const" in node:
+            return f"`{flow(node['const'])}`"
+        match node["type"]:
+            case "array":
+                return f"list of {self.type_of(node['items'])}"
+            case "object":
+                return f"mapping of names to {self.type_of(node['additionalProperties'])}"
+            case "boolean":
+                return "true or false"
+            case "integer":
+                return f"whole number, {node['minimum']} to {node['maximum']}"
+            case _:
+                return "text"
+
+    def find(self, node: Schema, keyword: str) -> object:
+        """Give a keyword of a node, or of what it refers to."""
+        while keyword not in node and "$ref" in node:
+            node = self.defs[_name(node)]
+        return node.get(keyword)
+
+    def is_kind(self, name: str) -> bool:
+        """Tell whether a definition is a kind of text (or a command) that several keys take."""
+        node = self.defs[name]
+        return "prefixItems" in node or (node.get("type") == "string" and "enum" not in node and "x-merge" not in node)
+
+    def leads_to(self, node: Schema) -> Iterator[str]:
+        """Give the concepts that the keys of one node take as values."""
+        if "$ref" in node:
+            name = _name(node)
+            if name in self.concepts:
+                yield name
+            else:
+                yield from self.leads_to(self.defs[name])
+        values = (*node.get("properties", {}).values(), *node.get("oneOf", ()))
+        for part in (*values, node.get("items"), node.get("additionalProperties")):
+            if isinstance(part, dict):
+                yield from self.leads_to(part)
+
+    def owners(self) -> Iterator[tuple[str, Mapping[str, Schema]]]:
+        """Give each section of the page that has a table, with the keys in it."""
+        yield "The file", self.schema["properties"]
+        yield "Settings", self.taken([*self.settings, *self.wide])
+        for name in self.concepts:
+            yield self.defs[name]["title"], self.own(name)
+
+    def own(self, name: str) -> Mapping[str, Schema]:
+        """Give a concept's keys but for the settings that layers share."""
+        shared = {*self.settings, *self.wide} if name in _LAYERS else set[str]()
+        return {key: node for key, node in self.defs[name]["properties"].items() if key not in shared}
+
+    def taken(self, keys: Sequence[str]) -> Mapping[str, Schema]:
+        return {key: self.host[key] for key in keys}
+
+    def links(self, *names: str) -> str:
+        return _listed([_link(self.defs[name]["title"], lower=True) for name in names], word="and")
+
+
+def _name(node: Schema) -> str:
+    return str(node["$ref"]).rpartition("/")[2]
+
+
+def _link(title: str, *, lower: bool = False) -> str:
+    shown = title.lower() if lower else title
+    return f"[{shown}](#{title.lower().replace(' ', '-')})"
+
+
+def _listed(items: Sequence[str], word: str = "or") -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {word} {items[-1]}"
+
+
+def _fenced(example: object) -> list[str]:
+    return ["```yaml", *block(example), "```"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the pages, or with `--check` only compare them; 1 when one is out of date."""
+    parser = argparse.ArgumentParser(prog="python -m backupspec.reference", description="Write docs/reference/.")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when a page is out of date")
+    parser.add_argument(
+        "--output", type=Path, default=data_folder("docs") / "reference", help="the folder of the pages"
+    )
+    options = parser.parse_args(arguments)
+    folder: Path = options.output
+    stale = [
+        (folder / name, text)
+        for name, text in pages()
+        if not (folder / name).is_file() or (folder / name).read_text(encoding="utf-8") != text
+    ]
+    for path, text in stale:
+        if options.check:
+            sys.stderr.write(f"{path} is out of date: run `python -m backupspec.reference`\n")
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    return 1 if options.check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backupspec.catalogue import CATALOGUE
+from backupspec.data import data_folder
+from backupspec.document import plain
+from backupspec.parse import parse
+from backupspec.reference import block, flow, main, pages
+from backupspec.source import Source
+
+PAGES = dict(pages())
+SCHEMA = json.loads((data_folder("schema") / "inventory.schema.json").read_text(encoding="utf-8"))
+TEXTS = st.text(st.characters(codec="ascii", min_codepoint=32, max_codepoint=126), max_size=12)
+VALUES = st.recursive(
+    st.booleans() | st.integers(-(10**6), 10**6) | TEXTS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.from_regex(r"[a-z][a-z0-9-]*", fullmatch=True), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+def read(text: str) -> object:
+    root, found = parse(Source("example.yaml", text))
+    assert found == ()
+    assert root is not None
+    return plain(root)
+
+
+def test_pages_are_current(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--check"]) == 0, capsys.readouterr().err
+
+
+def test_pages_are_written_where_they_are_missing_and_not_touched_otherwise(tmp_path: Path) -> None:
+    assert main(["--check", "--output", str(tmp_path)]) == 1
+    assert list(tmp_path.iterdir()) == []
+    assert main(["--output", str(tmp_path)]) == 0
+    assert {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()} == PAGES
+    assert main(["--check", "--output", str(tmp_path)]) == 0
+
+
+@pytest.mark.parametrize("name", list(PAGES))
+def test_every_link_leads_somewhere(name: str) -> None:
+    anchors = {
+        page: {
+            re.sub(r"[^\w\s-]", "", title.lower()).replace(" ", "-")
+            for title in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+        }
+        for page, text in PAGES.items()
+    }
+    links = re.findall(r"\]\(([^)#]*)#([^)]+)\)", PAGES[name])
+    assert links
+    assert [link for page, link in links if link not in anchors[page or name]] == []
+
+
+@pytest.mark.parametrize("name", list(PAGES))
+def test_headings_are_unique(name: str) -> None:
+    headings = re.findall(r"^#+ (.+)$", PAGES[name], re.MULTILINE)
+    assert len(headings) == len(set(headings))
+
+
+def test_every_key_of_the_language_has_a_row() -> None:
+    rows = set(re.findall(r"^\| `([^`]+)`", PAGES["inventory.md"], re.MULTILINE))
+    keys = {key for node in [SCHEMA, *SCHEMA["$defs"].values()] for key in node.get("properties", {})}
+    assert rows == keys
+
+
+def test_every_table_has_as_many_cells_in_each_row() -> None:
+    tables = re.findall(r"(?:^\|.*\|\n)+", PAGES["inventory.md"], re.MULTILINE)
+    assert tables
+    for table in tables:
+        assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}) == 1
+
+
+def test_every_code_has_an_entry() -> None:
+    entries = re.findall(r"^### (BS\d{3}): ", PAGES["diagnostics.md"], re.MULTILINE)
+    assert entries == sorted(entry.code for entry in CATALOGUE)
+
+
+def test_every_example_reads_back_as_the_schema_has_it() -> None:
+    examples = re.findall(r"^```yaml\n(.*?)^```$", PAGES["inventory.md"], re.MULTILINE | re.DOTALL)
+    written = [SCHEMA, *(node for node in SCHEMA["$defs"].values() if "properties" in node)]
+    assert [read(text) for text in examples] == [example for node in written for example in node["examples"]]
+
+
+@given(VALUES)
+def test_flow_reads_back(value: object) -> None:
+    assert read(f"x: {flow(value)}\n") == {"x": value}
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z][a-z0-9-]*", fullmatch=True), VALUES, min_size=1, max_size=4))
+def test_block_reads_back(value: dict[str, object]) -> None:
+    assert read("\n".join(block(value)) + "\n") == value
