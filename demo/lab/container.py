@@ -57,7 +57,7 @@ def booted(room: Room, suite: str, name: str, addresses: Sequence[str], console:
     What it prints while booting goes to the file `console`. Raises LabError, with the end of that file, when it does
     not come up within a minute and a half or units failed.
     """
-    group = f"backupspec-lab-{uuid.uuid4().hex}"
+    group = f"backupspec-lab-{os.getpid()}-{uuid.uuid4().hex}"
     argv = [
         "unshare",
         *_NAMESPACES,

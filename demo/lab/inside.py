@@ -53,6 +53,7 @@ def _overlay(layers: Path, lower: Path, root: Path, fresh: list[Path]) -> None:
 
 def build(fresh: list[Path], see: list[Path]) -> None:
     """Mount the machine's root and make it `/`."""
+    visible = {path: os.open(path, os.O_PATH) for path in see}  # one may lie in a folder that is hidden next
     layers = Path("/tmp")  # noqa: S108 - a mount point that every Linux has; the mount is private
     _mount("-t", "tmpfs", "-o", "mode=700", "tmpfs", layers)
     root = layers / "machine"
@@ -66,10 +67,12 @@ def build(fresh: list[Path], see: list[Path]) -> None:
         _mount("--rbind", f"/{name}", root / name)
     for path, options in _TMPFS.items():
         _mount("-t", "tmpfs", "-o", options, "tmpfs", root / path.lstrip("/"))
-    for source in see:
-        target = root / source.relative_to("/")
+    for seen, handle in visible.items():
+        target = root / seen.relative_to("/")
         target.mkdir(parents=True, exist_ok=True)
-        _mount("--bind", "-o", "ro", source, target)
+        argv = ["mount", "--no-canonicalize", "--bind", "-o", "ro", f"/proc/self/fd/{handle}", str(target)]
+        subprocess.run(argv, check=True, pass_fds=[handle])
+        os.close(handle)
     old = root / "run/old-root"
     old.mkdir()
     os.chdir(root)

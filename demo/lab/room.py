@@ -101,10 +101,12 @@ class Room:
         machine.run(["mkdir", "/etc/ssh/sshd_config.d"])
         machine.run(["cp", PRISTINE_SSHD_CONFIG, "/etc/ssh/sshd_config"])
         machine.write("/etc/hostname", f"{name}\n")
+        machine.write("/etc/hosts", f"127.0.0.1 localhost\n127.0.1.1 {name}\n::1 localhost\n")
+        machine.write("/etc/resolv.conf", "")  # nobody answers in here: asking would cost half a minute each time
         return machine
 
     def connect(self, pid: int, addresses: Sequence[str]) -> None:
-        """Link the network namespace of process `pid` to the bridge under `addresses`; all others are reached over it."""
+        """Link the network namespace of process `pid` to the bridge under `addresses`; it leads to all others."""
         port = f"port{self._links}"
         self._links += 1
         self._ip("link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", str(pid))
