@@ -193,6 +193,9 @@ def calendar_lines(schedule: Schedule, quiet: Quiet | None, name: str) -> tuple[
     for start in minutes(schedule, quiet, name):
         by_minute.setdefault(start % 60, []).append(start // 60)
     return tuple(
-        f"{days}*-*-* {','.join(f'{hour:02}' for hour in hours)}:{minute:02}:00 {schedule.timezone}"
-        for minute, hours in sorted(by_minute.items())
+        f"{days}*-*-* {_hours(hours)}:{minute:02}:00 {schedule.timezone}" for minute, hours in sorted(by_minute.items())
     )
+
+
+def _hours(hours: list[int]) -> str:
+    return "*" if len(hours) == DAY // 60 else ",".join(f"{hour:02}" for hour in hours)

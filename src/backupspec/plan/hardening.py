@@ -1,0 +1,103 @@
+"""Which directives of systemd.exec(5) a job's unit gets: all that take nothing from the job.
+
+No directive may hide a path under the job's sources: borg would read empty folders there and succeed. So each directive that hides or replaces paths
+is listed with these paths, and left out, with a comment, for a job that has one of them among its sources.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+from backupspec.fleet import Host, Repository
+from backupspec.words import Comment, ConfigToken, UnitText
+
+
+@dataclass(frozen=True, slots=True)
+class Directive:
+    """One line of the unit, with the reason where one is worth telling; without a value only the reason is written."""
+
+    name: ConfigToken
+    value: UnitText | None
+    reason: Comment | None = None
+
+
+# Directive, value, and the paths that it hides or replaces in the unit's view of the file system.
+_HIDING = (
+    ("PrivateTmp", "true", ("/tmp", "/var/tmp")),  # noqa: S108 - the paths that the directive hides
+    ("PrivateDevices", "true", ("/dev",)),
+    ("ProtectKernelModules", "true", ("/usr/lib/modules", "/lib/modules")),
+    ("ProtectKernelTunables", "true", ("/proc", "/sys")),
+    ("ProtectProc", "invisible", ("/proc",)),
+    ("ProcSubset", "pid", ("/proc",)),
+)
+_PLAIN = (
+    ("PrivateMounts", "true"),
+    ("ProtectClock", "true"),
+    ("ProtectControlGroups", "true"),
+    ("ProtectHostname", "true"),
+    ("ProtectKernelLogs", "true"),
+    ("MemoryDenyWriteExecute", "true"),
+    ("LockPersonality", "true"),
+    ("RestrictNamespaces", "true"),
+    ("RestrictRealtime", "true"),
+    ("RestrictSUIDSGID", "true"),
+    ("RemoveIPC", "true"),
+    ("KeyringMode", "private"),
+    ("UMask", "0077"),
+    ("DevicePolicy", "closed"),
+    ("SystemCallArchitectures", "native"),
+    ("SystemCallFilter", "@system-service"),
+    ("SystemCallFilter", "~@privileged @resources"),
+    ("SystemCallErrorNumber", "EPERM"),
+)
+
+
+def directives(host: Host, sources: tuple[str, ...], repository: Repository) -> tuple[Directive, ...]:
+    """Give the directives for a unit that reads `sources` and writes to `repository`, in the order of the file."""
+    found = []
+    for name, value, hidden in _HIDING:
+        touched = next((path for path in hidden if any(_related(path, source) for source in sources)), None)
+        if touched is None:
+            found.append(_directive(name, value))
+        else:
+            found.append(_left_out(name, f"it would show {touched}, which this job reads, as something else"))
+    found += [_directive(name, value) for name, value in _PLAIN]
+    return (*found, *_network(host, repository))
+
+
+def _network(host: Host, repository: Repository) -> tuple[Directive, ...]:
+    """Give the address filters: none but local sockets for a local repository, the server's literal address for a remote one."""
+    if repository.local:
+        families = _directive("RestrictAddressFamilies", "AF_UNIX", "The repository is on this machine: no network at all.")
+        return (families, _directive("PrivateNetwork", "true"), _directive("IPAddressDeny", "any"))
+    families = _directive("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6")
+    address = first_hop(host, repository)
+    try:
+        literal = ipaddress.ip_address(address)
+    except ValueError:
+        return (families, _left_out("IPAddressDeny", f"{address} is a name, and systemd filters literal addresses only"))
+    return (families, _directive("IPAddressDeny", "any"), _directive("IPAddressAllow", str(literal)))
+
+
+def first_hop(host: Host, repository: Repository) -> str:
+    """Give the address that the host itself connects to: the jump host's where there is one."""
+    if host.jump is not None:
+        return host.jump.address
+    if repository.server is not None:
+        return repository.server.address
+    return "" if repository.foreign is None else repository.foreign.address
+
+
+def _related(path: str, source: str) -> bool:
+    """Tell whether one of the two lies in the other."""
+    first, second = path.rstrip("/") + "/", source.rstrip("/") + "/"
+    return first.startswith(second) or second.startswith(first)
+
+
+def _directive(name: str, value: str, reason: str = "") -> Directive:
+    return Directive(ConfigToken(name), UnitText(value), Comment(reason) if reason else None)
+
+
+def _left_out(name: str, reason: str) -> Directive:
+    return Directive(ConfigToken(name), None, Comment(f"{name}= is left out: {reason}."))

@@ -1,0 +1,34 @@
+"""Where things lie on a machine."""
+
+from __future__ import annotations
+
+from backupspec.diagnostic import Span
+from backupspec.plan.types import PlannedFile
+from backupspec.words import Comment
+
+UNITS = "/etc/systemd/system"
+SCRIPTS = "/usr/local/lib/backupspec"
+CONFIG = "/etc/backupspec"
+CREDENTIALS = "/etc/backupspec/credentials"
+STATE = "/var/lib/backupspec"
+KEYS = "/etc/ssh/backupspec"
+
+OWN_SECRETS = (
+    CREDENTIALS,
+    "/etc/credstore",
+    "/etc/credstore.encrypted",
+    "/run/credentials",
+    STATE,
+    "/var/lib/backupspec-restore",
+)
+"""What no job may back up: its own keys, passphrases, caches; a copy of them in the repository that they open is worth nothing and leaks."""
+
+
+def notice(origin: str) -> Comment:
+    """Give the line that tells a reader of a compiled file where to change it."""
+    return Comment(f"Compiled by backupspec from {origin}; change the inventory, not this file.")
+
+
+def planned(host: str, path: str, template: str, view: object, origin: str, span: Span, *, mode: int = 0o644) -> PlannedFile:
+    """Plan one file of a host's image; `path` is the absolute path on the machine."""
+    return PlannedFile(f"hosts/{host}/root{path}", mode, "root:root", template, view, origin, span)

@@ -1,0 +1,263 @@
+"""How the files get onto machines: `apply` for one, Ansible for all, a page that explains both."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import yaml
+
+from backupspec.fleet import Fleet
+from backupspec.plan.places import notice
+from backupspec.plan.ssh import accounts_of, uses
+from backupspec.plan.types import PlannedFile
+from backupspec.words import Comment, MarkdownCode, MarkdownText, ShellWord
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A file that `apply` puts in place."""
+
+    mode: ShellWord
+    path: ShellWord
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A program that must be there, and the package that has it on Debian."""
+
+    program: ShellWord
+    package: ShellWord
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """The view of apply.sh.j2."""
+
+    title: Comment
+    notice: Comment
+    host: ShellWord
+    tools: tuple[Tool, ...]
+    mounts: tuple[ShellWord, ...]
+    files: tuple[Placed, ...]
+    plain_files: tuple[Placed, ...]
+    units: tuple[Placed, ...]
+    verified: tuple[ShellWord, ...]
+    timers: tuple[ShellWord, ...]
+    accounts: tuple[ShellWord, ...]
+    key_file: ShellWord | None
+    generated: tuple[ShellWord, ...]
+    provided: tuple[ShellWord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JobLine:
+    """One line of the table of jobs."""
+
+    host: MarkdownCode
+    name: MarkdownCode
+    paths: MarkdownText
+    repository: MarkdownCode
+    schedule: MarkdownText
+    retention: MarkdownText
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLine:
+    """One line of the table of repositories on servers."""
+
+    server: MarkdownCode
+    account: MarkdownCode
+    path: MarkdownCode
+    host: MarkdownCode
+    quota: MarkdownText
+    append_only: MarkdownText
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The view of compiled.md.j2."""
+
+    fleet: MarkdownText
+    jobs: tuple[JobLine, ...]
+    stores: tuple[StoreLine, ...]
+
+
+def machines(fleet: Fleet) -> tuple[str, ...]:
+    """Give every machine that gets a tree: hosts, servers, retired ones."""
+    names = {host.name for host in fleet.hosts} | {server.name for server in fleet.servers} | {item.name for item in fleet.retired}
+    return tuple(sorted(names))
+
+
+def apply(fleet: Fleet, name: str, files: tuple[PlannedFile, ...]) -> PlannedFile:
+    """Plan the `apply` of a machine that gets `files`; for a retired one there are none, and all that it owns goes."""
+    host, store = fleet.host(name), fleet.server(name)
+    prefix = f"hosts/{name}/root"
+    placed = sorted((file.path.removeprefix(prefix), f"{file.mode:04o}") for file in files)
+    all_files = tuple(Placed(ShellWord(mode), ShellWord(path)) for path, mode in placed)
+    units = tuple(file for file in all_files if file.path.text.startswith("/etc/systemd/system/"))
+    early = {"/etc/sysusers.d/backupspec.conf", "/etc/tmpfiles.d/backupspec.conf"}
+    names = [file.path.text.rsplit("/", 1)[1] for file in units]
+    timers = tuple(ShellWord(unit) for unit in names if unit.endswith(".timer"))
+    repositories = () if host is None else host.repositories
+    remote = any(not repository.local for repository in repositories)
+    tools: dict[str, str] = {}
+    if repositories and host is not None:
+        tools[host.borg.path] = "borgbackup"
+        tools["flock"] = "util-linux"
+    if remote:
+        tools["ssh-keygen"] = "openssh-client"
+    if store is not None:
+        tools[store.borg.path] = "borgbackup"
+        tools["/usr/sbin/sshd"] = "openssh-server"
+    spans = [item.span for item in fleet.retired if item.name == name]
+    span = host.span if host is not None else (store.span if store is not None else spans[0])
+    where = f"hosts.{name}" if host is not None else (f"servers.{name}" if store is not None else "retired")
+    title = f"Put in place on {name} what was compiled for it." if files else f"Take backupspec off {name}, which was retired; its archives and secrets stay."
+    key_file = (host.key_file or f"keys/{name}.pub") if host is not None and remote else None
+    view = Apply(
+        title=Comment(title),
+        notice=notice(where),
+        host=ShellWord(name),
+        tools=tuple(Tool(ShellWord(program), ShellWord(package)) for program, package in sorted(tools.items())),
+        mounts=() if store is None else tuple(ShellWord(path) for path in store.storage_mounted),
+        files=all_files,
+        plain_files=tuple(file for file in all_files if file not in units and file.path.text not in early),
+        units=units,
+        verified=tuple(ShellWord(unit) for unit in names if "@" not in unit),
+        timers=timers,
+        accounts=() if store is None else tuple(ShellWord(account) for account in accounts_of(uses(fleet, store))),
+        key_file=None if key_file is None else ShellWord(key_file),
+        generated=_credentials(fleet, name, generated=True),
+        provided=_credentials(fleet, name, generated=False),
+    )
+    return PlannedFile(f"hosts/{name}/apply", 0o755, "root:root", "apply/apply.sh.j2", view, where, span)
+
+
+def _credentials(fleet: Fleet, name: str, *, generated: bool) -> tuple[ShellWord, ...]:
+    host = fleet.host(name)
+    names = {item.credential for item in (() if host is None else host.repositories) if item.credential and item.credential_generated is generated}
+    return tuple(ShellWord(item) for item in sorted(names))
+
+
+def facts(fleet: Fleet) -> tuple[tuple[str, str], ...]:
+    """Give the summary of each host, as JSON, by which two compilations are compared."""
+    return tuple(
+        (
+            host.name,
+            json.dumps(
+                {
+                    f"{job.name}_{target.repository.name}": {
+                        "paths": [*job.paths, *job.optional_paths],
+                        "retention": dict(target.retention.buckets())
+                        | ({"within": target.retention.within} if target.retention.within else {})
+                        | ({"forever": True} if target.retention.forever else {}),
+                        "schedule": str(target.schedule),
+                    }
+                    for job in host.jobs
+                    for target in job.targets
+                },
+                sort_keys=True,
+            ),
+        )
+        for host in fleet.hosts
+    )
+
+
+def page(fleet: Fleet) -> PlannedFile:
+    """Plan the page that explains what was compiled."""
+    jobs = tuple(
+        JobLine(
+            MarkdownCode(host.name),
+            MarkdownCode(job.name),
+            MarkdownText(", ".join((*job.paths, *job.optional_paths)) or "nothing"),
+            MarkdownCode(target.repository.name),
+            MarkdownText(str(target.schedule)),
+            MarkdownText(str(target.retention) + ("" if not target.repository.append_only else " (by its keeper)")),
+        )
+        for host in fleet.hosts
+        for job in host.jobs
+        for target in job.targets
+    )
+    stores = tuple(
+        StoreLine(
+            MarkdownCode(server.name),
+            MarkdownCode(use.repository.account or "root"),
+            MarkdownCode(use.repository.path),
+            MarkdownCode(use.host.name),
+            MarkdownText(_bytes(use.repository.quota)),
+            MarkdownText("yes" if use.repository.append_only else "no"),
+        )
+        for server in fleet.servers
+        for use in uses(fleet, server)
+    )
+    return PlannedFile("README.md", 0o644, "root:root", "docs/compiled.md.j2", Page(MarkdownText(fleet.name), jobs, stores), "fleet", fleet.span)
+
+
+def _bytes(quota: int | None) -> str:
+    if quota is None:
+        return "none"
+    for unit, size in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6)):
+        if quota >= size:
+            return f"{quota / size:g} {unit}"
+    return f"{quota} bytes"
+
+
+def ansible(fleet: Fleet) -> tuple[PlannedFile, ...]:
+    """Plan the Ansible inventory and the playbook; both are serialised, never templated."""
+    servers = {server.name for server in fleet.servers}
+    retired = {item.name for item in fleet.retired}
+    addresses = {host.name: host.address for host in fleet.hosts} | {server.name: server.address for server in fleet.servers}
+
+    def group(names: set[str]) -> dict[str, object]:
+        return {"hosts": {name: {"ansible_host": addresses[name]} if addresses.get(name) else {} for name in sorted(names)}}
+
+    inventory = {
+        "all": {
+            "children": {
+                "backupspec_servers": group(servers),
+                "backupspec_hosts": group({host.name for host in fleet.hosts} - servers),
+                "backupspec_retired": group(retired - servers),
+            },
+            "vars": {"backupspec_staging": "/var/lib/backupspec-apply/tree", "backupspec_apply_arguments": []},
+        }
+    }
+    plays = [_play("Servers first: hosts log in to them", "backupspec_servers"), _play("Then the hosts, and those given up", "backupspec_hosts:backupspec_retired")]
+    return (
+        PlannedFile("ansible/inventory.yml", 0o644, "root:root", "", _yaml(inventory), "fleet", fleet.span),
+        PlannedFile("ansible/playbook.yml", 0o644, "root:root", "", _yaml(plays), "fleet", fleet.span),
+    )
+
+
+def _play(name: str, hosts: str) -> dict[str, object]:
+    staging = "{{ backupspec_staging }}"
+    return {
+        "name": name,
+        "hosts": hosts,
+        "become": True,
+        "gather_facts": False,
+        "tasks": [
+            {"name": "Clear what an earlier rollout left", "ansible.builtin.file": {"path": staging, "state": "absent"}, "changed_when": False},
+            {"name": "Make the folder", "ansible.builtin.file": {"path": staging, "state": "directory", "mode": "0700"}, "changed_when": False},
+            {
+                "name": "Copy the host's tree",
+                "ansible.builtin.copy": {
+                    "src": "{{ playbook_dir }}/../hosts/{{ inventory_hostname }}/",
+                    "dest": f"{staging}/",
+                    "mode": "preserve",
+                },
+                "changed_when": False,
+            },
+            {
+                "name": "Put it in place",
+                "ansible.builtin.command": {"argv": "{{ [backupspec_staging ~ '/apply'] + backupspec_apply_arguments }}"},
+                "register": "backupspec_applied",
+                "changed_when": "': 0 files changed' not in backupspec_applied.stdout",
+            },
+            {"name": "Say what it said", "ansible.builtin.debug": {"var": "backupspec_applied.stdout_lines"}},
+        ],
+    }
+
+
+def _yaml(value: object) -> str:
+    return "# " + notice("the whole inventory").text + "\n" + str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120))

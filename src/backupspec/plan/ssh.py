@@ -1,0 +1,281 @@
+"""Both sides of ssh: a host's own configuration and known hosts, a server's accounts, folders and key lines."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+from backupspec import accounts
+from backupspec.fleet import Fleet, Host, HostKey, Repository, Server
+from backupspec.plan.places import CONFIG, KEYS, notice, planned
+from backupspec.plan.scripts import alias
+from backupspec.plan.types import PlannedFile
+from backupspec.words import (
+    Comment,
+    ConfigToken,
+    KeyOption,
+    KnownHost,
+    PublicKey,
+    ShellWord,
+    SshConfigValue,
+    SysusersField,
+    TmpfilesField,
+)
+
+JUMP = "backupspec-jump"
+
+
+@dataclass(frozen=True, slots=True)
+class SshEntry:
+    """One `Host` of a host's ssh configuration."""
+
+    alias: ConfigToken
+    address: SshConfigValue
+    port: int
+    user: SshConfigValue | None
+    jump: ConfigToken | None
+
+
+@dataclass(frozen=True, slots=True)
+class SshClient:
+    """The view of client.sshconfig.j2."""
+
+    notice: Comment
+    entries: tuple[SshEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownEntry:
+    """One line of known_hosts."""
+
+    host: KnownHost
+    key: PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class KnownHosts:
+    """The view of client.known_hosts.j2."""
+
+    notice: Comment
+    entries: tuple[KnownEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLine:
+    """One line of authorized_keys, with the comment line before it."""
+
+    origin: Comment
+    restrict: KeyOption
+    source: KeyOption | None
+    command: KeyOption
+    key: PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizedKeys:
+    """The view of account.authorized_keys.j2."""
+
+    notice: Comment
+    lines: tuple[KeyLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLine:
+    """One account of a server."""
+
+    name: ConfigToken
+    text: SysusersField
+    home: SysusersField
+
+
+@dataclass(frozen=True, slots=True)
+class Sysusers:
+    """The view of accounts.sysusers.j2."""
+
+    notice: Comment
+    client: bool
+    accounts: tuple[AccountLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """One folder of a server."""
+
+    path: TmpfilesField
+    mode: ConfigToken
+    owner: ConfigToken
+
+
+@dataclass(frozen=True, slots=True)
+class Tmpfiles:
+    """The view of folders.tmpfiles.j2."""
+
+    notice: Comment
+    client: bool
+    folders: tuple[Folder, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The view of server.sshconfig.j2."""
+
+    notice: Comment
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A host's use of one repository on a server."""
+
+    host: Host
+    repository: Repository
+
+
+def uses(fleet: Fleet, server: Server) -> tuple[Use, ...]:
+    """Give all uses of a server's repositories, by host and repository."""
+    return tuple(
+        Use(host, repository)
+        for host in fleet.hosts
+        for repository in host.repositories
+        if repository.server is not None and repository.server.name == server.name
+    )
+
+
+def client(host: Host) -> tuple[PlannedFile, ...]:
+    """Plan a host's ssh files; none where all its repositories are local."""
+    remote = [repository for repository in host.repositories if not repository.local]
+    if not remote:
+        return ()
+    entries = []
+    known = []
+    if host.jump is not None:
+        jump = host.jump
+        entries.append(SshEntry(ConfigToken(JUMP), SshConfigValue(jump.address), jump.port, SshConfigValue(jump.user), None))
+        known.append(KnownEntry(KnownHost(JUMP), _host_key(jump.host_key)))
+    through = None if host.jump is None else ConfigToken(JUMP)
+    for repository in remote:
+        if repository.server is not None:
+            server = repository.server
+            user, address, port, key = repository.account, server.address, server.port, server.host_key
+        elif repository.foreign is not None:
+            foreign = repository.foreign
+            user, address, port, key = foreign.user, foreign.address, foreign.port, foreign.host_key
+        name = alias(repository)
+        said = None if user is None else SshConfigValue(user)
+        entries.append(SshEntry(ConfigToken(name), SshConfigValue(address), port, said, through))
+        known.append(KnownEntry(KnownHost(name), _host_key(key)))
+    note = notice(host.where)
+    return (
+        planned(host.name, f"{CONFIG}/ssh_config", "ssh/client.sshconfig.j2", SshClient(note, tuple(entries)), host.where, host.span),
+        planned(host.name, f"{CONFIG}/known_hosts", "ssh/client.known_hosts.j2", KnownHosts(note, tuple(known)), host.where, host.span),
+    )
+
+
+def server(fleet: Fleet, machine: Server) -> tuple[PlannedFile, ...]:
+    """Plan a server's sshd rules and one file of keys for each account."""
+    here = uses(fleet, machine)
+    files = [
+        planned(
+            machine.name,
+            "/etc/ssh/sshd_config.d/backupspec.conf",
+            "ssh/server.sshconfig.j2",
+            Rules(notice(machine.where)),
+            machine.where,
+            machine.span,
+        )
+    ]
+    for account in accounts_of(here):
+        lines = tuple(
+            line
+            for host in fleet.hosts
+            if (line := _line(machine, host, tuple(use.repository for use in here if use.host.name == host.name and use.repository.account == account)))
+        )
+        view = AuthorizedKeys(notice(machine.where), lines)
+        files.append(
+            planned(machine.name, f"{KEYS}/{account}", "ssh/account.authorized_keys.j2", view, machine.where, machine.span)
+        )
+    return tuple(files)
+
+
+def machine(fleet: Fleet, name: str) -> tuple[PlannedFile, ...]:
+    """Plan the accounts and folders of a machine, as a host, as a server, or both."""
+    host, store = fleet.host(name), fleet.server(name)
+    is_client = host is not None and bool(host.jobs)
+    here = () if store is None else uses(fleet, store)
+    note = notice(store.where if store is not None else f"hosts.{name}")
+    origin = store.where if store is not None else f"hosts.{name}"
+    span = store.span if store is not None else (host.span if host is not None else fleet.span)
+    lines = []
+    folders: dict[str, Folder] = {}
+    if store is not None:
+        folders[store.storage] = _folder(store.storage, "0711", "root")
+        for account in accounts_of(here):
+            of = sorted({use.host.name for use in here if use.repository.account == account})
+            text = f"backups of {of[0]}" if len(of) == 1 else "backups of several hosts"
+            lines.append(AccountLine(ConfigToken(account), SysusersField(text), SysusersField(_home(store, account, here))))
+        for use in here:
+            account = use.repository.account or ""
+            path = use.repository.path if use.repository.per_fleet else use.repository.path.rsplit("/", 1)[0]
+            if use.repository.per_fleet:
+                parent = path.rsplit("/", 1)[0]
+                folders[parent] = _folder(parent, "0711", "root")
+            folders[path] = _folder(path, "0700", account)
+    tmpfiles = Tmpfiles(note, is_client, tuple(folders[path] for path in sorted(folders)))
+    sysusers = Sysusers(note, is_client, tuple(lines))
+    return (
+        planned(name, "/etc/sysusers.d/backupspec.conf", "systemd/accounts.sysusers.j2", sysusers, origin, span),
+        planned(name, "/etc/tmpfiles.d/backupspec.conf", "systemd/folders.tmpfiles.j2", tmpfiles, origin, span),
+    )
+
+
+def accounts_of(here: tuple[Use, ...]) -> tuple[str, ...]:
+    """Give the names of all accounts in use, sorted."""
+    return tuple(sorted({use.repository.account for use in here if use.repository.account is not None}))
+
+
+def key_of(host: Host) -> PublicKey | None:
+    """Give a host's public key, named after the host; None while its file is missing."""
+    return None if host.key is None else PublicKey.parse(host.key, f"{accounts.CLIENT}@{host.name}")
+
+
+def _line(store: Server, host: Host, repositories: tuple[Repository, ...]) -> KeyLine | None:
+    """Give a host's one line in an account: sshd takes the first line of a key, so all its repositories there stand on it."""
+    key = key_of(host)
+    if not repositories or key is None:
+        return None
+    first = repositories[0]
+    words = [store.borg.path, "serve", "--umask=077"]
+    if first.append_only:
+        words.append("--append-only")
+    for repository in repositories:
+        words += ["--restrict-to-repository", repository.path]
+    if first.quota is not None:
+        words += ["--storage-quota", str(first.quota)]
+    command = KeyOption.command(ShellWord(word) for word in words)
+    return KeyLine(Comment(host.where), KeyOption.flag("restrict"), _source(host), command, key)
+
+
+def _source(host: Host) -> KeyOption | None:
+    """Give `from=` for a host that always comes from one literal address."""
+    address = host.jump.address if host.jump is not None else host.address
+    if address is None or host.roaming:
+        return None
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return None
+    return KeyOption.sources((address,))
+
+
+def _host_key(key: HostKey) -> PublicKey:
+    return PublicKey(key.algorithm, key.blob)
+
+
+def _home(store: Server, account: str, here: tuple[Use, ...]) -> str:
+    """Give an account's home: the folder above its repositories, or the whole storage for a shared one."""
+    if store.shared_account is not None:
+        return store.storage
+    return next(use.repository.path.rsplit("/", 1)[0] for use in here if use.repository.account == account)
+
+
+def _folder(path: str, mode: str, owner: str) -> Folder:
+    return Folder(TmpfilesField(path), ConfigToken(mode), ConfigToken(owner))

@@ -1,0 +1,189 @@
+"""The systemd units of a host: a service and a timer for each job and repository, checks, the alert, the slice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backupspec.fleet import FilesJob, Hook, Host, Repository, Target
+from backupspec.plan.hardening import Directive, directives
+from backupspec.plan.places import CREDENTIALS, SCRIPTS, UNITS, notice, planned
+from backupspec.plan.types import PlannedFile
+from backupspec.schedule import DAYS, Schedule, Window, calendar_lines, minutes, spread
+from backupspec.words import Comment, ConfigToken, ExecProgram, ExecWord, UnitCalendar, UnitCredential, UnitListPath, UnitText
+
+CHECK_WINDOW = Window(60, 300)
+"""When checks run: 01:00 to 05:00 by the clock of the first job's schedule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command line of a unit; `root` runs it outside of the unit's sandbox."""
+
+    program: ExecProgram
+    arguments: tuple[ExecWord, ...] = ()
+    root: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Priority:
+    """What the unit says of CPU and disk; without `nice` it says nothing."""
+
+    nice: int | None
+    io_class: ConfigToken
+    io_level: int
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The view of service.unit.j2."""
+
+    notice: Comment
+    description: UnitText
+    network: bool
+    stay_awake: bool
+    on_ac_only: bool
+    priority: Priority
+    credentials: tuple[UnitCredential, ...]
+    conditions: tuple[Command, ...]
+    before: tuple[Command, ...]
+    programs: tuple[ExecProgram, ...]
+    after: tuple[Command, ...]
+    writable: tuple[UnitListPath, ...]
+    directives: tuple[Directive, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """The view of timer.unit.j2."""
+
+    notice: Comment
+    description: UnitText
+    calendars: tuple[UnitCalendar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """The view of a unit whose text is the same everywhere."""
+
+    notice: Comment
+
+
+PRIORITIES = {
+    "low": Priority(10, ConfigToken("best-effort"), 7),
+    "idle": Priority(19, ConfigToken("idle"), 7),
+    "normal": Priority(None, ConfigToken("none"), 0),
+}
+
+
+def unit_name(job: FilesJob, repository: Repository) -> str:
+    """Give a job's unit name without its suffix; `_` is in no other unit of ours and in no name, so two never meet."""
+    return f"backupspec-{job.name}_{repository.name}"
+
+
+def check_name(repository: Repository) -> str:
+    """Give the unit name of a repository's check."""
+    return f"backupspec-check-{repository.name}"
+
+
+def prunes(target: Target) -> bool:
+    """Tell whether the host itself prunes and compacts: not an append-only repository, whose keeper does, and nothing that is kept for ever."""
+    return not target.repository.append_only and not target.retention.forever
+
+
+def credentials(repository: Repository) -> tuple[tuple[str, str], ...]:
+    """Give (name, file) of each credential that a repository needs."""
+    found = [] if repository.local else [("ssh_key", f"{CREDENTIALS}/ssh_key")]
+    if repository.credential is not None:
+        found.append((repository.credential, f"{CREDENTIALS}/{repository.credential}"))
+    return tuple(found)
+
+
+def units(host: Host) -> tuple[PlannedFile, ...]:
+    """Plan all units of a host."""
+    files = [file for job in host.jobs for target in job.targets for file in _job(host, job, target)]
+    for repository in host.repositories:
+        if repository.check != "off":
+            files += _check(host, repository)
+    if host.jobs:
+        fixed = [("backupspec.slice", "slice"), ("backupspec-alert@.service", "alert")]
+        if host.stay_awake:
+            fixed.append(("backupspec-awake.service", "awake"))
+        files += [
+            planned(host.name, f"{UNITS}/{name}", f"systemd/{template}.unit.j2", Fixed(notice(host.where)), host.where, host.span)
+            for name, template in fixed
+        ]
+    return tuple(files)
+
+
+def _job(host: Host, job: FilesJob, target: Target) -> tuple[PlannedFile, ...]:
+    repository = target.repository
+    folder = f"{SCRIPTS}/jobs/{job.name}_{repository.name}"
+    programs = [f"{folder}/create"]
+    if prunes(target):
+        programs += [f"{folder}/prune", f"{SCRIPTS}/repositories/{repository.name}/compact"]
+    description = f"Back up {job.name} of {host.name} to {repository.name}"
+    service = Service(
+        notice=notice(job.where),
+        description=UnitText(description),
+        network=not repository.local,
+        stay_awake=host.stay_awake,
+        on_ac_only=host.on_ac_only,
+        priority=PRIORITIES[job.priority],
+        credentials=tuple(UnitCredential(name, path) for name, path in credentials(repository)),
+        conditions=(Command(ExecProgram(f"{SCRIPTS}/quiet-hours")),) if host.quiet is not None else (),
+        before=tuple(_hook(hook) for hook in job.before),
+        programs=tuple(ExecProgram(program) for program in programs),
+        after=tuple(_hook(hook) for hook in job.after),
+        writable=_writable(repository),
+        directives=directives(host, (*job.paths, *job.optional_paths), repository),
+    )
+    lines = calendar_lines(target.schedule, host.quiet, f"{host.name} {job.name} {repository.name}")
+    timer = Timer(notice(job.where), UnitText(description), tuple(UnitCalendar(line) for line in lines))
+    return _pair(host, unit_name(job, repository), service, timer, job.where)
+
+
+def _check(host: Host, repository: Repository) -> tuple[PlannedFile, ...]:
+    first = next(target for job in host.jobs for target in job.targets if target.repository.name == repository.name)
+    seed = f"{host.name} check {repository.name}"
+    schedule = Schedule(first.schedule.timezone, CHECK_WINDOW)
+    if not minutes(schedule, host.quiet, seed):
+        schedule = Schedule(first.schedule.timezone, Window(0, 0))
+    days = DAYS[spread(seed, 7)] if repository.check == "weekly" else ""
+    date = "*-*-*" if repository.check == "weekly" else f"*-*-{1 + spread(seed, 28):02}"
+    lines = [line.replace("*-*-*", f"{days} {date}".strip()) for line in calendar_lines(schedule, host.quiet, seed)]
+    description = f"Check {repository.name} from {host.name}"
+    service = Service(
+        notice=notice(repository.where),
+        description=UnitText(description),
+        network=not repository.local,
+        stay_awake=False,
+        on_ac_only=host.on_ac_only,
+        priority=PRIORITIES["idle"],
+        credentials=tuple(UnitCredential(name, path) for name, path in credentials(repository)),
+        conditions=(Command(ExecProgram(f"{SCRIPTS}/quiet-hours")),) if host.quiet is not None else (),
+        before=(),
+        programs=(ExecProgram(f"{SCRIPTS}/repositories/{repository.name}/check"),),
+        after=(),
+        writable=_writable(repository),
+        directives=directives(host, (), repository),
+    )
+    timer = Timer(notice(repository.where), UnitText(description), tuple(UnitCalendar(line) for line in lines))
+    return _pair(host, check_name(repository), service, timer, repository.where)
+
+
+def _pair(host: Host, name: str, service: Service, timer: Timer, origin: str) -> tuple[PlannedFile, ...]:
+    return (
+        planned(host.name, f"{UNITS}/{name}.service", "systemd/service.unit.j2", service, origin, host.span),
+        planned(host.name, f"{UNITS}/{name}.timer", "systemd/timer.unit.j2", timer, origin, host.span),
+    )
+
+
+def _hook(hook: Hook) -> Command:
+    """Wrap a hook in timeout(1) where the inventory bounds it; the unit itself has no time-out."""
+    argv = hook.argv if hook.timeout is None else ("/usr/bin/timeout", str(hook.timeout), *hook.argv)
+    return Command(ExecProgram(argv[0]), tuple(ExecWord(word) for word in argv[1:]), root=hook.user == "root")
+
+
+def _writable(repository: Repository) -> tuple[UnitListPath, ...]:
+    """Open a local repository's folder; it may be missing at the start, which the script reports better than systemd."""
+    return (UnitListPath(repository.path, optional=True),) if repository.local else ()
