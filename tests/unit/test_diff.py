@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from backupspec.diagnostic import Span
+from backupspec.diff import Changes, Style, counted, diff, findings, lines
+from backupspec.tree import File, Tree
+
+PLACE = Span("inventory.yaml", 1, 1, 1, 1)
+
+
+def file(path: str, text: str = "", mode: int = 0o644, owner: str = "root:root", line: int = 1) -> File:
+    return File(path, mode, owner, text, "hosts", Span("inventory.yaml", line, 1, line, 1))
+
+
+def tree(*files: File, **facts: object) -> Tree:
+    return Tree(files, tuple(sorted(facts)), tuple((host, json.dumps(fact)) for host, fact in sorted(facts.items())))
+
+
+def told(changes: Changes) -> list[str]:
+    return [line for _, line in lines(changes)]
+
+
+def meanings(old: object, new: object) -> list[tuple[str, bool]]:
+    changes = diff(tree(web01={"www_central": old}), tree(web01={"www_central": new}))
+    return [(meaning.text, meaning.loss) for meaning in changes.meanings]
+
+
+def test_equal_trees_do_not_differ_whatever_line_they_come_from() -> None:
+    assert diff(tree(file("a", "x", line=1)), tree(file("a", "x", line=9))) == Changes()
+
+
+def test_files_are_shown_host_by_host_and_common_ones_last() -> None:
+    old = tree(
+        file("README.md", "one host\n"),
+        file("hosts/web01/apply", "a\nb\nc\n", 0o644),
+        file("hosts/web01/root/old", "gone\n"),
+        web01={},
+    )
+    new = tree(
+        file("README.md", "two hosts\n"),
+        file("hosts/db01/apply", "new\n"),
+        file("hosts/web01/apply", "a\nB\nc\n", 0o755, "root:backupspec"),
+        db01={},
+        web01={},
+    )
+    assert told(diff(old, new)) == [
+        "db01: 1 added",
+        "  is new",
+        "--- /dev/null",
+        "+++ hosts/db01/apply",
+        "@@ -0,0 +1 @@",
+        "+new",
+        "web01: 1 changed, 1 removed",
+        "--- hosts/web01/apply",
+        "+++ hosts/web01/apply",
+        "mode 0644 -> 0755",
+        "owner root:root -> root:backupspec",
+        "@@ -1,3 +1,3 @@",
+        " a",
+        "-b",
+        "+B",
+        " c",
+        "--- hosts/web01/root/old",
+        "+++ /dev/null",
+        "@@ -1 +0,0 @@",
+        "-gone",
+        "all hosts: 1 changed",
+        "--- README.md",
+        "+++ README.md",
+        "@@ -1 +1 @@",
+        "-one host",
+        "+two hosts",
+    ]
+
+
+def test_the_manifest_is_named_and_not_shown() -> None:
+    shown = told(diff(tree(file("manifest.json", "a" * 64)), tree(file("manifest.json", "b" * 64))))
+    assert shown == ["all hosts: 1 changed", "    manifest.json is changed (hashes and summaries of the above)"]
+
+
+def test_no_text_of_a_file_reaches_the_terminal_as_a_control_character() -> None:
+    shown = told(diff(tree(), tree(file("a", "tab\tred\x1b[31m\u2028\udcff bell\x07\n"))))
+    assert shown[-1] == "+tab\tred\\x1b[31m\\u2028\\udcff bell\\x07"
+
+
+def test_a_missing_line_feed_at_the_end_is_told() -> None:
+    assert told(diff(tree(file("a", "x")), tree(file("a", "x\n"))))[-1] == "the end of the last line differs"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text", "loss"),
+    [
+        ({"daily": 7}, {"daily": 3}, "gets shorter on web01 (www → central): daily 7 → 3", True),
+        ({"daily": 7}, {"daily": 9}, "gets longer on web01 (www → central): daily 7 → 9", False),
+        ({"daily": 7, "weekly": 4}, {"daily": 7}, "gets shorter on web01 (www → central): weekly 4 → none", True),
+        (
+            {"daily": 7, "weekly": 4},
+            {"daily": 3, "weekly": 9},
+            "changes on web01 (www → central): daily 7 → 3, weekly 4 → 9",
+            True,
+        ),
+    ],
+)
+def test_retention_says_which_way_it_goes(old: dict[str, int], new: dict[str, int], text: str, *, loss: bool) -> None:
+    assert meanings({"retention": old}, {"retention": new}) == [(f"retention {text}", loss)]
+
+
+def test_other_facts_say_old_and_new() -> None:
+    assert meanings({"schedule": "daily"}, {"schedule": "hourly"}) == [
+        ("schedule of www → central: daily → hourly", False)
+    ]
+    assert meanings({"paths": ["/srv", "/etc"]}, {"paths": ["/srv", "/opt"]}) == [
+        ("paths of www → central: now without /etc and with /opt", True)
+    ]
+    assert meanings({}, {"quota": 5}) == [("quota of www → central: none → 5", False)]
+    assert meanings("x", "y") == [("setting of www → central: x → y", False)]
+
+
+def test_jobs_and_hosts_that_come_and_go_are_told() -> None:
+    old = tree(gone={}, web01={"a_central": {}, "b_central": {}})
+    new = tree(web01={"b_central": {}, "c_local": {}}, young={})
+    assert [(each.host, each.text, each.loss) for each in diff(old, new).meanings] == [
+        ("gone", "vanishes from the inventory; its timers keep running on the machine", True),
+        ("web01", "job a → central is given up: no new archives are made", True),
+        ("web01", "job c → local is new", False),
+        ("young", "is new", False),
+    ]
+
+
+def test_a_host_that_just_vanishes_is_a_warning_with_its_path() -> None:
+    (found,) = findings(("web01",), PLACE)
+    assert (found.code, found.severity.label, found.where, found.span) == ("BS510", "warning", "hosts.web01", PLACE)
+    assert "retired: [web01]" in found.hint
+
+
+def test_each_line_knows_its_style() -> None:
+    changes = diff(
+        tree(file("hosts/web01/a", "x\n"), web01={"a_b": {"retention": {"daily": 2}}}),
+        tree(file("hosts/web01/a", "y\n"), web01={"a_b": {"retention": {"daily": 1}}}),
+    )
+    assert [style for style, _ in lines(changes)] == [
+        Style.HEADING,
+        Style.LOSS,
+        Style.FILE,
+        Style.FILE,
+        Style.PLACE,
+        Style.MINUS,
+        Style.PLUS,
+    ]
+
+
+def test_numbers_are_counted_as_people_read_them() -> None:
+    changes = diff(tree(file("a", "x"), file("b")), tree(file("a", "y"), file("c"), file("d")))
+    assert counted(changes.files) == "1 changed, 2 added, 1 removed"
+    assert counted(()) == "no file changed"
