@@ -20,11 +20,6 @@ _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _LAST_PORT = 65535
 
 
-def _doubled(text: str) -> str:
-    """Double the braces: borg fills in placeholders such as `{hostname}` (borg help placeholders)."""
-    return text.replace("{", "{{").replace("}", "}}")
-
-
 def _require_series(host: str, job: str) -> None:
     for name in (host, job):
         require(_NAME.fullmatch(name) and ".." not in name, name, "is not a name of [a-z0-9] with . and - inside")
@@ -79,6 +74,7 @@ class ArchiveGlob:
 class BorgUrl:
     """A repository's location as a shell word: an absolute local path, or `ssh://[USER@]HOST[:PORT]/PATH` (borg help, "Repository URLs").
 
+    Braces are refused: borg 1.2 and 1.4 fill in placeholders once or twice, depending on the command, so doubling them does not help.
     `/./` at the beginning of an ssh path means "relative to the home folder" and `/~` somebody's home; both are kept.
     """
 
@@ -87,6 +83,7 @@ class BorgUrl:
     def __post_init__(self) -> None:
         """Refuse what borg would read as something else, and what ssh would take for an option."""
         require_line(self.text)
+        require(not set(self.text) & set("{}"), self.text, "holds a brace, where borg expects a placeholder")
         require("::" not in self.text, self.text, "holds '::', where borg expects the archive's name")
         if self.text.startswith("/"):
             require_path(self.text)
@@ -104,7 +101,7 @@ class BorgUrl:
 
     def __str__(self) -> str:
         """Give the shell word."""
-        return str(ShellWord(_doubled(self.text)))
+        return str(ShellWord(self.text))
 
 
 @dataclass(frozen=True, slots=True)

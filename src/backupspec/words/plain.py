@@ -53,6 +53,7 @@ def require_path(value: str) -> None:
     """Refuse a path that is not absolute and normal: `//`, `/./`, `..` and a slash at the end get rewritten on the way."""
     require_line(value)
     require(value.startswith("/"), value, "is not an absolute path")
+    require(not value.startswith("//"), value, "begins with two slashes")
     require(posixpath.normpath(value) == value, value, f"is not a normal path (write {posixpath.normpath(value)!r})")
     require(len(value.encode()) <= LONGEST_PATH, value, f"is longer than {LONGEST_PATH} bytes")
 

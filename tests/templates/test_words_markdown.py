@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from backupspec.words import MarkdownCode, MarkdownCommand, MarkdownText, Unrepresentable
+from tests.templates.hostile import NASTY, accepted, texts
+
+PARSER = MarkdownIt("commonmark").enable("table")
+
+
+def _inline(document: str) -> list[Token]:
+    return [child for token in PARSER.parse(document) for child in token.children or ()]
+
+
+def _shown(document: str) -> str:
+    """Give the text that a reader sees; anything but text and code spans in it fails the test."""
+    tokens = _inline(document)
+    assert {token.type for token in tokens} <= {"text", "code_inline", "text_special"}, document
+    return "".join(token.content for token in tokens)
+
+
+@given(values=st.lists(texts, min_size=1, max_size=10))
+def test_text_shows_as_written_wherever_it_stands(values: list[str]) -> None:
+    for value, word in accepted(MarkdownText, values):
+        assert _shown(f"{word}\n") == value
+        assert _shown(f"before {word} after\n") == f"before {value} after"
+        assert _shown(f"| a |\n| --- |\n| {word} |\n") == f"a{value}"
+        assert _shown(f"- {word}\n") == value
+
+
+@given(values=st.lists(texts, min_size=1, max_size=10))
+def test_code_shows_as_written_wherever_it_stands(values: list[str]) -> None:
+    for value, word in accepted(MarkdownCode, values):
+        assert _shown(f"{word}\n") == value
+        assert _shown(f"| a |\n| --- |\n| {word} |\n") == f"a{value}"
+
+
+@given(values=st.lists(texts, min_size=1, max_size=10))
+def test_a_command_stays_in_its_block(values: list[str]) -> None:
+    for _, command in accepted(lambda value: MarkdownCommand.of(value, "end"), values):
+        (block,) = PARSER.parse(f"```sh\n{command}\n```\n")
+        assert (block.type, block.content) == ("fence", f"{command}\n")
+
+
+def test_what_cannot_show_as_written_is_refused() -> None:
+    for make in (MarkdownText, MarkdownCode, MarkdownCommand.of):
+        made = dict(accepted(make, list(NASTY)))
+        assert "new\nline" not in made
+        assert "Übergröße/漢字/😀" in made
+    for value in ("a  b", "", " a"):
+        with pytest.raises(Unrepresentable):
+            MarkdownText(value)
