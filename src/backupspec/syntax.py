@@ -73,8 +73,12 @@ def explain_syntax(source: Source, error: yaml.YAMLError) -> Diagnostic:
         at = start if "alphabetic" in problem else mark
         value = _value(source, at)
         if value:
-            hint = f'a value that starts with `{value[0]}` must be quoted: `"{value}"`'
-            return diagnose("BS010", f"`{value[0]}` has a meaning of its own in YAML", _place(source, at), hint=hint)
+            sign = "a back quote" if value[0] == "`" else f"`{value[0]}`"
+            hint = f'a value that starts with {sign} must be quoted: "{value}"'
+            return diagnose("BS010", f"{sign} cannot start a value in YAML", _place(source, at), hint=hint)
+    if "did not find expected key" in problem and before[:-1].rstrip().endswith(("'", '"', "]", "}")):
+        hint = "quote the whole value; inside '…' a quote is written twice, inside \"…\" as \\\""
+        return diagnose("BS010", "the value has ended before this", _place(source, mark), hint=hint)
     for part, message, hint in _PROBLEMS:
         if part in problem and part in _OPEN_AT_START:
             related = (Related("the YAML reader could not go on here", _place(source, mark)),)
