@@ -273,7 +273,7 @@ class _Walk:
         return Span(self.source.name, start.line + 1, start.column + 1, end.line + 1, end.column + 1)
 
     def extent(self, start: Event, end: Event, last: Node | None) -> Span:
-        """Give the place of a collection; in block style it ends with its last value, not where the next token starts."""
+        """Give the place of a collection; in block style it ends with its last value, not at the next token."""
         first, final = self.span(start), self.span(end)
         if start.flow_style or last is None:
             return Span(first.file, first.line, first.column, final.end_line, final.end_column)

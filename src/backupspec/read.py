@@ -230,7 +230,8 @@ class _Reader:
             before = content[content.rfind(b"\n", 0, error.start) + 1 : error.start]
             column = len(before.decode("utf-8")) + 1
             hint = f"convert it, for example with `iconv -f latin1 -t utf-8 {PurePosixPath(name).name}`"
-            self.sources.append(Source(name, content.decode("utf-8", errors="replace").replace("\r\n", "\n")))
+            if b"PRIVATE KEY" not in content:
+                self.sources.append(Source(name, content.decode("utf-8", errors="replace").replace("\r\n", "\n")))
             message = f"the byte 0x{content[error.start]:02X} is not UTF-8 text"
             self.say("BS004", message, Span(name, line, column, line, column + 1), hint)
             return None

@@ -69,23 +69,29 @@ def explain_syntax(source: Source, error: yaml.YAMLError) -> Diagnostic:
         column = before.index("\t") + 1
         place = Span(source.name, mark.line + 1, column, mark.line + 1, column + 1)
         return diagnose("BS011", "a tab is not allowed in the indentation", place, hint="use spaces")
-    if "cannot start any token" in problem or "alphabetic or numeric" in problem:
-        at = start if "alphabetic" in problem else mark
-        value = _value(source, at)
-        if value:
-            sign = "a back quote" if value[0] == "`" else f"`{value[0]}`"
-            hint = f'a value that starts with {sign} must be quoted: "{value}"'
-            return diagnose("BS010", f"{sign} cannot start a value in YAML", _place(source, at), hint=hint)
-    if "did not find expected key" in problem and before[:-1].rstrip().endswith(("'", '"', "]", "}")):
-        hint = "quote the whole value; inside '…' a quote is written twice, inside \"…\" as \\\""
-        return diagnose("BS010", "the value has ended before this", _place(source, mark), hint=hint)
+    at = start if "alphabetic or numeric" in problem else mark
+    value = _value(source, at) if at is start or "cannot start any token" in problem else ""
+    if value:
+        sign = "a back quote" if value[0] == "`" else f"`{value[0]}`"
+        hint = f'a value that starts with {sign} must be quoted: "{value}"'
+        return diagnose("BS010", f"{sign} cannot start a value in YAML", _place(source, at), hint=hint)
+    message, hint = _in_words(problem, before[:-1].rstrip())
+    if any(part in problem for part in _OPEN_AT_START):
+        related = (Related("the YAML reader could not go on here", _place(source, mark)),)
+        return diagnose("BS010", message, _place(source, start), hint=hint, related=related)
+    return diagnose("BS010", message, _place(source, mark), hint=hint)
+
+
+def _in_words(problem: str, before: str) -> tuple[str, str]:
+    """Give message and hint for what the reader says; `before` is the line up to where it stands."""
+    if "did not find expected key" in problem and before.endswith(("'", '"')):
+        return "the text has ended before this", "inside '…' write '' for a quote, or put \"…\" around the whole text"
+    if "did not find expected key" in problem and before.endswith(("]", "}")):
+        return "the value has ended before this", "delete what is too much, or put quotes around the whole value"
     for part, message, hint in _PROBLEMS:
-        if part in problem and part in _OPEN_AT_START:
-            related = (Related("the YAML reader could not go on here", _place(source, mark)),)
-            return diagnose("BS010", message, _place(source, start), hint=hint, related=related)
         if part in problem:
-            return diagnose("BS010", message, _place(source, mark), hint=hint)
-    return diagnose("BS010", f"not well-formed YAML: {problem}", _place(source, mark), hint=_INDENTATION)
+            return message, hint
+    return f"not well-formed YAML: {problem}", _INDENTATION
 
 
 def _place(source: Source, mark: yaml.Mark) -> Span:

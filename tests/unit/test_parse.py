@@ -327,12 +327,12 @@ def test_text_after_a_closing_quote_is_refused() -> None:
         """
     ) == expected(
         """
-        error[BS010]: the value has ended before this
+        error[BS010]: the text has ended before this
          --> inventory.yaml:1:14
           |
         1 | because: 'it's
           |              ^
-          = hint: quote the whole value; inside '…' a quote is written twice, inside "…" as \\"
+          = hint: inside '…' write '' for a quote, or put "…" around the whole text
         """
     )
 
@@ -535,7 +535,7 @@ def test_a_key_that_is_no_text_is_refused() -> None:
 def test_a_key_that_is_missing_is_refused() -> None:
     assert parsed(
         """
-        ? 
+        ?
         : 1
         """
     ) == expected(
@@ -563,7 +563,7 @@ def test_a_bracket_too_many_is_refused() -> None:
           |
         1 | a: [1]]
           |       ^
-          = hint: quote the whole value; inside '…' a quote is written twice, inside "…" as \\"
+          = hint: delete what is too much, or put quotes around the whole value
         """
     )
 
