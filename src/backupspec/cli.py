@@ -304,15 +304,21 @@ def _summary(outcome: Outcome, output: Path, *, check: bool) -> None:
     if not outcome.written:
         _out().print(f"{output} is up to date: {len(tree.hosts)} hosts, {len(tree.files)} files")
         return
-    for host in sorted({change.host for change in changes.files} - {None}, key=str):
+    for host in tree.hosts:
+        files, told = changes.of(host), [meaning for meaning in changes.meanings if meaning.host == host]
         number = sum(file.path.startswith(f"hosts/{host}/") for file in tree.files)
-        _out().print(f"{host}: {number} files; {diff.counted(changes.of(host))}")
-    same = sum(not changes.of(host) for host in tree.hosts)
+        if files:
+            new = all(change.kind is diff.Kind.ADDED for change in files) and len(files) == number
+            _out().print(f"{host}: {number} files, {'new' if new else diff.counted(files)}")
+            for meaning in told if not new else ():
+                _out().print(Text(f"  {meaning.text}", style=_COLOURS[meaning.style]))
+    withheld = sorted({change.host for change in outcome.withheld.files if change.host})
+    same = sum(not changes.of(host) and host not in withheld for host in tree.hosts)
     if same:
-        _out().print(f"{same} other hosts: nothing changed" if same > 1 else "1 other host: nothing changed")
-    for meaning in changes.meanings:
-        _out().print(Text(meaning.text, style=_COLOURS[diff.Style.LOSS if meaning.loss else diff.Style.MEANING]))
-    for host in sorted({change.host for change in outcome.withheld.files} - {None}, key=str):
+        _out().print(f"{same} other host{'s' if same > 1 else ''}: nothing changed")
+    for host in sorted(set(outcome.vanished) - set(tree.hosts)):
+        _out().print(Text(f"{host}: its tree is removed", style=_COLOURS[diff.Style.LOSS]))
+    for host in withheld:
         _out().print(f"{host}: left as it is, though {diff.counted(outcome.withheld.of(host))} (not named by --host)")
     if check:
         _out().print(f"{output} is not what the inventory says; nothing was written")

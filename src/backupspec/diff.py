@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import enum
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostics, Span
 from backupspec.manifest import NAME, host_of
 from backupspec.tree import File, Tree
+
+_BUCKETS = ("forever", "within", "last", "secondly", "minutely", "hourly", "daily", "weekly", "monthly", "yearly")
+_HOURS = {"H": 1, "d": 24, "w": 24 * 7, "m": 24 * 31, "y": 24 * 365}
 
 
 class Kind(enum.StrEnum):
@@ -64,6 +68,11 @@ class Meaning:
     text: str
     loss: bool = False
 
+    @property
+    def style(self) -> Style:
+        """Tell how a line that says it is shown."""
+        return Style.LOSS if self.loss else Style.MEANING
+
 
 @dataclass(frozen=True, slots=True)
 class Changes:
@@ -114,7 +123,7 @@ def lines(changes: Changes) -> Iterator[tuple[Style, str]]:
         yield Style.HEADING, f"{host or 'all hosts'}: {counted(files)}"
         for meaning in changes.meanings:
             if meaning.host == host:
-                yield (Style.LOSS if meaning.loss else Style.MEANING), f"  {meaning.text}"
+                yield meaning.style, f"  {meaning.text}"
         for change in files:
             yield from _unified(change)
 
@@ -168,7 +177,7 @@ def _meanings(old: Tree, new: Tree) -> Iterator[Meaning]:
         if host not in new.hosts:
             yield Meaning(host, "vanishes from the inventory; its timers keep running on the machine", loss=True)
         elif host not in old.hosts:
-            yield Meaning(host, "is new")
+            yield Meaning(host, "new in the inventory")
         else:
             yield from _of_host(host, _facts(before, host), _facts(after, host))
 
@@ -191,17 +200,7 @@ def _of_host(host: str, before: dict[str, object], after: dict[str, object]) -> 
 
 def _of_fact(host: str, job: str, fact: str, old: object, new: object) -> Meaning:
     if fact == "retention" and isinstance(old, dict) and isinstance(new, dict):
-        steps = [
-            (f"{unit} {_told(old.get(unit))} → {_told(new.get(unit))}", _count(old.get(unit)), _count(new.get(unit)))
-            for unit in sorted({*old, *new})
-            if old.get(unit) != new.get(unit)
-        ]
-        shorter = any(after < before for _, before, after in steps)
-        longer = any(after > before for _, before, after in steps)
-        word = "changes" if shorter == longer else "gets shorter" if shorter else "gets longer"
-        return Meaning(
-            host, f"retention {word} on {host} ({job}): {', '.join(text for text, *_ in steps)}", loss=shorter
-        )
+        return _of_retention(host, job, old, new)
     if isinstance(old, list) and isinstance(new, list):
         gone = [_told(item) for item in old if item not in new]
         come = [_told(item) for item in new if item not in old]
@@ -210,13 +209,26 @@ def _of_fact(host: str, job: str, fact: str, old: object, new: object) -> Meanin
     return Meaning(host, f"{fact} of {job}: {_told(old)} → {_told(new)}")
 
 
+def _of_retention(host: str, job: str, old: dict[str, object], new: dict[str, object]) -> Meaning:
+    changed = [bucket for bucket in _BUCKETS if old.get(bucket) != new.get(bucket)]
+    shorter = not new.get("forever") and any(_worth(new.get(bucket)) < _worth(old.get(bucket)) for bucket in changed)
+    longer = not old.get("forever") and any(_worth(new.get(bucket)) > _worth(old.get(bucket)) for bucket in changed)
+    word = "changes" if shorter == longer else "gets shorter" if shorter else "gets longer"
+    told = ", ".join(f"{bucket} {_told(old.get(bucket))} → {_told(new.get(bucket))}" for bucket in changed)
+    return Meaning(host, f"retention {word} on {host} ({job}): {told}", loss=shorter)
+
+
 def _facts(facts: dict[str, str], host: str) -> dict[str, object]:
     found: object = json.loads(facts.get(host, "{}"))
     return found if isinstance(found, dict) else {}
 
 
-def _count(value: object) -> int:
-    return value if isinstance(value, int) else 0
+def _worth(value: object) -> int:
+    """Give how much a bucket keeps: its number, or the hours of `within`."""
+    if isinstance(value, int):
+        return int(value)
+    match = re.fullmatch(r"(\d+)([a-zA-Z])", value) if isinstance(value, str) else None
+    return int(match[1]) * _HOURS.get(match[2], 0) if match else 0
 
 
 def _told(value: object) -> str:

@@ -48,7 +48,7 @@ def test_files_are_shown_host_by_host_and_common_ones_last() -> None:
     )
     assert told(diff(old, new)) == [
         "db01: 1 added",
-        "  is new",
+        "  new in the inventory",
         "--- /dev/null",
         "+++ hosts/db01/apply",
         "@@ -0,0 +1 @@",
@@ -102,6 +102,20 @@ def test_a_missing_line_feed_at_the_end_is_told() -> None:
             "changes on web01 (www → central): daily 7 → 3, weekly 4 → 9",
             True,
         ),
+        (
+            {"daily": 7},
+            {"forever": True},
+            "gets longer on web01 (www → central): forever none → true, daily 7 → none",
+            False,
+        ),
+        (
+            {"forever": True},
+            {"daily": 7},
+            "gets shorter on web01 (www → central): forever true → none, daily none → 7",
+            True,
+        ),
+        ({"within": "2w"}, {"within": "13d"}, "gets shorter on web01 (www → central): within 2w → 13d", True),
+        ({"within": "30d"}, {"within": "2y"}, "gets longer on web01 (www → central): within 30d → 2y", False),
     ],
 )
 def test_retention_says_which_way_it_goes(old: dict[str, int], new: dict[str, int], text: str, *, loss: bool) -> None:
@@ -126,7 +140,7 @@ def test_jobs_and_hosts_that_come_and_go_are_told() -> None:
         ("gone", "vanishes from the inventory; its timers keep running on the machine", True),
         ("web01", "job a → central is given up: no new archives are made", True),
         ("web01", "job c → local is new", False),
-        ("young", "is new", False),
+        ("young", "new in the inventory", False),
     ]
 
 
