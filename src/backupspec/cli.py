@@ -10,6 +10,7 @@ import datetime as dt
 import enum
 import os
 import sys
+import textwrap
 import traceback
 from collections.abc import Iterable
 from dataclasses import replace
@@ -24,7 +25,7 @@ from rich.text import Text
 from backupspec import __version__, catalogue, diff, explain, init, show
 from backupspec.data import data_folder
 from backupspec.diagnostic import Diagnostics, Severity, Span, has_errors
-from backupspec.pipeline import Compiled, compile_inventory, load_fleet
+from backupspec.pipeline import Compiled, compile_inventory
 from backupspec.suggest import did_you_mean
 from backupspec.write import Outcome, compare, write
 
@@ -40,6 +41,7 @@ _COLOURS = {
     diff.Style.PLUS: "green",
     diff.Style.CONTEXT: "",
 }
+_WIDTH = 88
 _EPILOG = (
     "Exit codes: 0 fine; 1 findings (errors; with --strict also warnings; with --check a change); 2 wrong usage; "
     "3 the environment (a missing program or extra, a folder that cannot be written)."
@@ -112,20 +114,25 @@ def main() -> None:
         _flush()
 
 
-@app.callback()
-def _root(
-    *,
-    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)] = False,
-) -> None:
-    """Compile one YAML inventory into everything that a fleet's Borg backups need on disk."""
-    if version:
+def _version(asked: bool) -> None:
+    if asked:
         _out().print(f"backupspec {__version__}")
         raise typer.Exit
 
 
+@app.callback()
+def _root(
+    *,
+    _shown: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    """Compile one YAML inventory into everything that a fleet's Borg backups need on disk."""
+
+
 @app.command("init")
 def _init(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to put it.", show_default="here")] = Path(),
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put it.", show_default="here")] = Path(),
     example: Annotated[Example, typer.Option(help="A laptop with a disk, or a small office.")] = Example.LAPTOP,
 ) -> None:
     """Write a first inventory to start from; overwrites nothing."""
@@ -206,8 +213,7 @@ def _diff(
 ) -> None:
     """Show what a compile would change in DIR, and what that means for the backups."""
     if not against.is_dir():
-        message = f"{against} is not a folder"
-        raise typer.BadParameter(message, param_hint="--against")
+        raise typer.BadParameter(f"{against} is not a folder", param_hint="--against")
     _, outcome = _compared(path, against, [], strict=strict)
     for style, line in diff.lines(outcome.changes):
         _out().print(Text(line, style=_COLOURS[style]))
@@ -221,7 +227,7 @@ def _explain(
         str, typer.Argument(metavar="PATH|CODE", help="An inventory, or the code of a finding such as BS104.")
     ],
     setting: Annotated[
-        str | None, typer.Argument(metavar="[HOST[.SETTING]]", help="Such as web01, or web01.files.www.retention.")
+        str | None, typer.Argument(metavar="HOST.SETTING", help="Such as web01, or web01.files.www.retention.")
     ] = None,
 ) -> None:
     """Say which line of the inventory gave each value of a host, or what the code of a finding means."""
@@ -229,27 +235,21 @@ def _explain(
         entry = catalogue.explain(first)
         if entry is None:
             hint = did_you_mean(first.upper(), (known.code for known in catalogue.CATALOGUE))
-            message = f"there is no code {first!r}. {hint or 'To explain a host: backupspec explain PATH HOST'}"
-            raise typer.BadParameter(message)
+            hint = hint or "to explain a host: backupspec explain PATH HOST"
+            raise typer.BadParameter(f"there is no code {first!r}; {hint}")
         _out().print(Text(f"{entry.code}: {entry.title} ({entry.severity.label})", style="bold"))
-        _out().print(f"\n{entry.explanation}")
+        _out().print("\n" + textwrap.fill(entry.explanation, _WIDTH))
         return
     path = Path(first)
-    fleet, found = load_fleet(path)
-    if fleet is None:
-        run = compile_inventory(path)
+    run = compile_inventory(path)
+    if run.fleet is None:
         _findings(run, run.diagnostics)
-        raise typer.Exit(_code(found, strict=False))
-    settings = explain.explain(fleet, setting)
+        raise typer.Exit(_code(run.diagnostics, strict=False))
+    settings = explain.explain(run.fleet, setting)
     if not settings:
-        known = [
-            name
-            for host in fleet.hosts
-            for each in explain.settings(host)
-            for name in (host.name, each.path, each.short)
-        ]
-        message = f"nothing is called {setting!r} here. {did_you_mean(setting, known)}"
-        raise typer.BadParameter(message.strip())
+        every = [(host.name, each) for host in run.fleet.hosts for each in explain.settings(host)]
+        hint = did_you_mean(setting, {name for host, each in every for name in (host, each.path, each.short)})
+        raise typer.BadParameter("; ".join(filter(None, (f"nothing is called {setting!r} here", hint))))
     folder = path if path.is_dir() else path.parent
     for each in settings:
         _out().print(explain.text(each, "" if folder == Path() else f"{folder}/"))
@@ -294,8 +294,8 @@ def _hosts(run: Compiled, hosts: list[str]) -> frozenset[str]:
     known = run.tree.hosts if run.tree else ()
     for host in hosts:
         if host not in known:
-            message = f"there is no host {host!r} in the inventory. {did_you_mean(host, known)}"
-            raise typer.BadParameter(message.strip(), param_hint="--host")
+            parts = (f"there is no host {host!r} in the inventory", did_you_mean(host, known))
+            raise typer.BadParameter("; ".join(filter(None, parts)), param_hint="--host")
     return frozenset(hosts)
 
 

@@ -36,13 +36,21 @@ def explain(fleet: Fleet, asked: str) -> tuple[Setting, ...]:
 
 
 def settings(host: Host) -> Iterator[Setting]:
-    """Give every setting of a host, of its jobs and of their ways into repositories."""
+    """Give every setting of a host, of its jobs and of their ways into repositories.
+
+    What a job says for all its repositories is given once for each of them, with what a named policy stands for.
+    """
     yield from _settings(host.name, host.name, host.origins)
     for job in host.jobs:
         path = f"{host.name}.files.{job.name}"
-        yield from _settings(path, path, job.origins)
+        below = {name for target in job.targets for name, _, _ in target.origins}
+        yield from _settings(path, path, tuple(each for each in job.origins if each[0] not in below))
         for target in job.targets:
-            yield from _settings(f"{path}.to.{target.repository.name}", path, target.origins)
+            meant = {"retention": str(target.retention), "schedule": str(target.schedule)}
+            named = tuple(
+                (name, _with(value, meant.get(name, value)), origin) for name, value, origin in target.origins
+            )
+            yield from _settings(f"{path}.to.{target.repository.name}", path, named)
 
 
 def text(setting: Setting, folder: str) -> str:
@@ -55,3 +63,7 @@ def text(setting: Setting, folder: str) -> str:
 def _settings(path: str, short: str, origins: tuple[tuple[str, str, Origin], ...]) -> Iterator[Setting]:
     for name, value, origin in origins:
         yield Setting(f"{path}.{name}", f"{short}.{name}", value, origin)
+
+
+def _with(name: str, meant: str) -> str:
+    return name if name == meant else f"{name} ({meant})"

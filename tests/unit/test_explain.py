@@ -7,7 +7,7 @@ import pytest
 
 from backupspec.diagnostic import Span
 from backupspec.explain import explain, text
-from backupspec.fleet import FilesJob, Fleet, Host, Origin, Repository, Target
+from backupspec.fleet import FilesJob, Fleet, Host, Origin, Repository, Retention, Target
 
 
 def made(kind: type[Any], **known: object) -> Any:  # noqa: ANN401 - whatever kind is
@@ -19,18 +19,24 @@ def origin(layer: str, line: int | None = None) -> Origin:
     return Origin(layer, None if line is None else Span("inventory.yaml", line, 3, line, 9))
 
 
-def target(repository: str, *origins: tuple[str, str, Origin]) -> Target:
-    found: Target = made(Target, repository=made(Repository, name=repository), origins=origins)
+def target(repository: str, retention: Retention, *origins: tuple[str, str, Origin]) -> Target:
+    found: Target = made(
+        Target, repository=made(Repository, name=repository), retention=retention, schedule="", origins=origins
+    )
     return found
 
 
 WWW = made(
     FilesJob,
     name="www",
-    origins=(("paths", "/srv/www", origin("host", 20)), ("compression", "auto,zstd,6", origin("built-in default"))),
+    origins=(
+        ("paths", "/srv/www", origin("host", 20)),
+        ("compression", "auto,zstd,6", origin("built-in default")),
+        ("retention", "standard", origin("host", 2)),
+    ),
     targets=(
-        target("central", ("retention", "daily 7", origin("profile linux", 9))),
-        target("local", ("retention", "daily 2", origin("host", 24))),
+        target("central", Retention(daily=7), ("retention", "standard", origin("profile linux", 9))),
+        target("local", Retention(daily=2), ("retention", "daily 2", origin("host", 24))),
     ),
 )
 FLEET: Fleet = made(
@@ -62,6 +68,6 @@ def test_each_value_is_shown_with_its_layer_and_line() -> None:
     assert shown == [
         "web01.files.www.paths = /srv/www\n    host, fleet/inventory.yaml:20",
         "web01.files.www.compression = auto,zstd,6\n    built-in default",
-        "web01.files.www.to.central.retention = daily 7\n    profile linux, fleet/inventory.yaml:9",
+        "web01.files.www.to.central.retention = standard (daily 7)\n    profile linux, fleet/inventory.yaml:9",
         "web01.files.www.to.local.retention = daily 2\n    host, fleet/inventory.yaml:24",
     ]
