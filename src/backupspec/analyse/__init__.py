@@ -1,0 +1,53 @@
+"""Analyse: Fleet -> Diagnostics. The rules of the whole fleet, one function each, named after what they hold."""
+
+from __future__ import annotations
+
+from backupspec.analyse import machines, repositories, schedules, sources
+from backupspec.diagnostic import Diagnostic
+from backupspec.fleet import Fleet
+
+RULES = (
+    machines.accounts_differ,
+    machines.accounts_are_free,
+    machines.keys_are_public,
+    machines.keys_are_there,
+    machines.keys_differ,
+    machines.addresses_limit_keys,
+    machines.addresses_limit_units,
+    repositories.locations_are_separate,
+    repositories.repositories_lie_apart,
+    repositories.key_lines_agree,
+    repositories.shared_repositories_open,
+    repositories.somebody_prunes,
+    repositories.quotas_fit,
+    repositories.strangers_read_nothing,
+    repositories.copies_leave_the_machine,
+    repositories.copies_leave_the_site,
+    schedules.jobs_have_a_time,
+    schedules.calendars_keep_quiet,
+    schedules.policies_mean_what_they_say,
+    schedules.eternity_has_room,
+    sources.hosts_have_jobs,
+    sources.jobs_have_paths,
+    sources.exceptions_have_a_rule,
+    sources.patterns_match,
+    sources.paths_are_not_excluded,
+    sources.repositories_are_outside,
+    sources.storage_is_outside,
+    sources.mount_points_matter,
+    sources.roots_stay_on_one_disk,
+    sources.paths_have_one_job,
+    sources.deeper_jobs_go_everywhere,
+    sources.paths_are_read_once,
+    sources.one_job_has_the_history,
+    sources.hooks_can_fail,
+)
+
+
+def analyse(fleet: Fleet) -> tuple[Diagnostic, ...]:
+    """Give the findings of all rules in the order of their places; a profile's mistake once, not for each host."""
+    once: dict[tuple[object, ...], Diagnostic] = {}
+    for rule in RULES:
+        for found in rule(fleet):
+            once.setdefault((found.code, found.span, found.message), found)
+    return tuple(sorted(once.values(), key=lambda found: (found.span, found.code, found.message)))
