@@ -90,7 +90,7 @@ class Machine:
         """Run `argv` as a unit with User=, AmbientCapabilities= and LoadCredential= would, where no systemd runs.
 
         Every file of /etc/backupspec/credentials is copied to a folder that only `user` can read; CREDENTIALS_DIRECTORY
-        names it and it is gone afterwards.
+        names it and it is gone afterwards. Root keeps all capabilities.
         """
         account = self.account(user)
         folder = f"{_PRIVATE}/{user}"
@@ -117,6 +117,8 @@ class Machine:
             "--no-new-privs",
             "--",
         ]
+        if user == "root":
+            become = []
         try:
             return self.run([*become, *argv], check=check, env=settings)
         finally:

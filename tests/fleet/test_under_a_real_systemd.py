@@ -1,0 +1,160 @@
+"""A compiled job over `/`, started by systemd under its hardening, reads what root reads."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from demo.lab import borgs
+from demo.lab.base import SUITES
+from demo.lab.container import booted
+from demo.lab.machine import Machine
+from demo.lab.room import Room
+from demo.lab.site import SCRIPTS, Site
+
+pytestmark = [
+    pytest.mark.nspawn,
+    pytest.mark.borg,
+    pytest.mark.sshd,
+    pytest.mark.systemd,
+    pytest.mark.slow,
+    pytest.mark.timeout(900),  # the first run makes the base
+]
+
+_INVENTORY = Path(__file__).with_name("inventory.yaml")
+_UNIT = "backupspec-everything_central.service"
+_GENERATION = {"bookworm": "1.2", "trixie": "1.4"}
+_OS = {"bookworm": "debian-12", "trixie": "debian-13"}
+_FORMAT = "{type} {mode} {uid}:{gid} {size} {sha256} {path}{NL}"
+# What the reference says that no job backs up, with everything below.
+_OWN = (
+    "etc/backupspec/credentials",
+    "etc/credstore",
+    "etc/credstore.encrypted",
+    "var/lib/backupspec",
+    "var/lib/backupspec-restore",
+)
+# Where a directive of the sandbox could show an empty folder instead of these, and borg would be content.
+_PLANTED = (
+    "tmp",
+    "var/tmp",
+    "home/ada",
+    "root",
+    "usr/lib/modules/6.1.0",
+    "boot",
+    "srv",
+    "opt",
+    "var/log",
+    "mnt",
+    "media",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A booted host with its tree applied, and its server."""
+
+    suite: str
+    host: Machine
+    server: Machine
+
+
+@pytest.fixture(
+    params=[pytest.param(suite, marks=pytest.mark.xdist_group(f"fleet-{suite}")) for suite in SUITES], scope="module"
+)
+def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """Boot a host, bring the compiled trees onto it and its server, make the repository by `backupspec-run init`."""
+    suite = request.param
+    folder = tmp_path_factory.mktemp("site")
+    site = Site(folder / "inventory", folder / "out")
+    (site.inventory / "keys").mkdir(parents=True)
+    text = _INVENTORY.read_text(encoding="utf-8").replace("@SERVER@", _GENERATION[suite]).replace("@OS@", _OS[suite])
+    (site.inventory / "inventory.yaml").write_text(text, encoding="utf-8")
+    with Room() as room, booted(room, suite, "web01", ["192.0.2.21"], folder / "console") as host:
+        server = room.machine("bkp01", ["192.0.2.10"], fresh=["/backup"])
+        borgs.give(server, _GENERATION[suite])
+        site.learn_host_key(server)
+        site.compile()
+        site.apply(host)
+        site.learn_key(host)
+        site.compile()
+        site.apply(server)
+        site.apply(host)
+        server.start_sshd()
+        for path in _PLANTED:
+            host.write(f"/{path}/planted", path, mode=0o600)
+        host.sh(
+            "mkdir -p /var/lib/private/thing && chmod 0700 /var/lib/private && echo x >/var/lib/private/thing/planted"
+        )
+        assert "made" in host.run(["backupspec-run", "init"]).stdout
+        yield Pair(suite, host, server)
+
+
+def test_the_archive_holds_what_an_unconfined_root_reads_but_the_documented_excludes(pair: Pair) -> None:
+    host = pair.host
+    options = "--one-file-system --noctime --exclude-caches --exclude-if-present .nobackup --keep-exclude-tags"
+    unconfined = f"borg init -e none /run/plain; borg create {options} /run/plain::all /"
+    environment = {"BORG_BASE_DIR": "/run/plain-base", "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes"}
+    host.run(["sh", "-euc", unconfined], env=environment)
+    expected = host.run(["borg", "list", "--format", _FORMAT, "/run/plain::all"], env=environment).stdout.splitlines()
+
+    host.run(["systemctl", "start", _UNIT])
+    found = _listing(host)
+
+    assert sorted(set(found) - set(expected)) == []
+    lost = [line for line in expected if line not in set(found)]
+    assert [line for line in lost if not _documented(line)] == []
+    assert {path for path in _PLANTED if not any(line.endswith(f" {path}/planted") for line in found)} == set()
+    assert not any("passphrase" in line or line.endswith("ssh_key") for line in found)
+
+
+def _listing(host: Machine) -> list[str]:
+    archive = host.run(["backupspec-run", "list", "central"]).stdout.split()[0]
+    assert re.fullmatch(r"web01_everything_\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", archive)
+    script = host.read(f"{SCRIPTS}/repositories/central/list")
+    exports = "\n".join(line for line in script.splitlines() if line.startswith(("export ", "credential=")))
+    listing = ["sh", "-euc", f"{exports}\nborg list --format '{_FORMAT}' ::{archive}"]
+    return host.as_service("backupspec", listing).stdout.splitlines()
+
+
+def _documented(line: str) -> bool:
+    path = line.split(" ", 5)[5]
+    return any(path == own or path.startswith(f"{own}/") for own in _OWN)
+
+
+def test_a_person_lists_and_restores_with_the_job_s_own_environment(pair: Pair) -> None:
+    host = pair.host
+    host.run(["backupspec-run", "create", "everything"])
+    archive = host.run(["backupspec-run", "list", "central"]).stdout.splitlines()[-1].split()[0]
+    names = host.run(["backupspec-run", "list", "central", archive]).stdout
+    assert " home/ada/planted\n" in names
+    before = host.files_below("/usr/share/doc/borgbackup")
+    host.run(["backupspec-run", "restore", "central", "everything", "/srv/restored", "/usr/share/doc/borgbackup"])
+    assert host.files_below("/srv/restored/usr/share/doc/borgbackup") == before
+    assert "backupspec-everything_central.timer" in host.run(["backupspec-run", "status"]).stdout
+    wrong_owner = host.run(["find", "/var/lib/backupspec", "!", "-user", "backupspec"]).stdout
+    assert wrong_owner == ""
+    host.run(["backupspec-run", "create", "everything"])
+
+
+def test_the_job_is_confined_as_promised(pair: Pair) -> None:
+    said = pair.host.run(["systemd-analyze", "security", "--no-pager", _UNIT]).stdout
+    score = re.search(r"exposure level for \S+: ([0-9.]+)", said)
+    assert score is not None
+    assert float(score[1]) <= 2.0
+
+
+def test_timers_wait_for_their_time_and_a_failure_is_reported(pair: Pair) -> None:
+    host = pair.host
+    timers = host.run(["systemctl", "list-timers", "--all", "--no-legend", "backupspec-*"]).stdout
+    assert len(timers.splitlines()) == 2
+    assert host.run(["systemctl", "is-active", _UNIT], check=False).stdout == "inactive\n"
+    pair.server.run(["mv", "/backup", "/backup-away"])
+    failed = host.run(["systemctl", "start", _UNIT], check=False)
+    pair.server.run(["mv", "/backup-away", "/backup"])
+    assert failed.code != 0
+    journal = host.sh("for i in 1 2 3 4 5 6 7 8 9 10; do journalctl -t backupspec --output=cat; sleep 0.5; done").stdout
+    assert f"{_UNIT} failed on web01" in journal
+    host.run(["systemctl", "reset-failed"])
