@@ -22,7 +22,6 @@ from backupspec.document import Mapping, Node, Scalar, Sequence, plain
 from backupspec.suggest import did_you_mean
 
 SCHEMA_FILE = "inventory.schema.json"
-_MOST_LISTED = 8
 _LONGEST_SHOWN = 60
 _KINDS = {
     "string": "text",
@@ -213,9 +212,8 @@ def _unknown_keys(place: _Place, schema: Schema) -> Iterator[Diagnostic]:
             continue
         hint = did_you_mean(entry.key, known) or did_you_mean(entry.key.lower().replace("-", "_"), known)
         if not hint:
-            hint = schema.get("x-hint", "") if not known else ""
-        if not hint and len(known) <= _MOST_LISTED:
-            hint = "allowed here: " + ", ".join(f"`{key}`" for key in known)
+            allowed = ", ".join(f"`{key}`" for key in known)
+            hint = f"allowed here: {allowed}" if known else schema.get("x-hint", "")
         if entry.key in later:
             hint = "take it out: what this version cannot compile it does not accept"
         message = (
@@ -224,9 +222,7 @@ def _unknown_keys(place: _Place, schema: Schema) -> Iterator[Diagnostic]:
             else f"unknown key `{_short(entry.key)}` {inside}"
         )
         where = f"{place.where}.{entry.key}".removeprefix(".")
-        yield diagnose(
-            schema.get("x-code", "BS101"), message, entry.key_span, hint=hint or "see the reference", where=where
-        )
+        yield diagnose(schema.get("x-code", "BS101"), message, entry.key_span, hint=hint, where=where)
 
 
 def _missing_keys(place: _Place, schema: Schema) -> Iterator[Diagnostic]:
@@ -256,8 +252,7 @@ def _repeated(place: _Place, schema: Schema) -> Iterator[Diagnostic]:
             first[key] = item.span
             continue
         related = (Related("first named here", first[key]),)
-        hint = schema.get("x-hint", "delete one of them")
-        message = f"{_shown(plain(item))} stands twice in {place.name}"
+        message, hint = f"{_shown(plain(item))} stands twice in {place.name}", "delete one of them"
         yield diagnose(
             schema.get("x-code", "BS108"),
             message,

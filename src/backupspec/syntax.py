@@ -70,8 +70,8 @@ def explain_syntax(source: Source, error: yaml.YAMLError) -> Diagnostic:
         place = Span(source.name, mark.line + 1, column, mark.line + 1, column + 1)
         return diagnose("BS011", "a tab is not allowed in the indentation", place, hint="use spaces")
     at = start if "alphabetic or numeric" in problem else mark
-    value = _value(source, at) if at is start or "cannot start any token" in problem else ""
-    if value:
+    value = _value(source, at)
+    if value and ("alphabetic or numeric" in problem or "cannot start any token" in problem):
         sign = "a back quote" if value[0] == "`" else f"`{value[0]}`"
         hint = f'a value that starts with {sign} must be quoted: "{value}"'
         return diagnose("BS010", f"{sign} cannot start a value in YAML", _place(source, at), hint=hint)
