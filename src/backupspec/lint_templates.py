@@ -1,7 +1,8 @@
-"""`python -m backupspec.lint_templates [DIR]`: refuse template sources in which a typed value could stand in the wrong place.
+"""`python -m backupspec.lint_templates [DIR]`: refuse templates in which a value could stand in a wrong place.
 
-A word type is right between the words of a command, not inside a string, a comment or another word. This reads the sources
-alone; whether each value has the type for its place is checked by `render` and by the tests that run every template.
+A word type is right between the words of a command, not inside a string, a comment or another word. This reads the
+sources alone; whether each value has the type for its place is checked by `render` and by the tests that run every
+template.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def _tokens(source: str) -> list[_Token]:
 
 
 def _flat(tokens: list[_Token]) -> tuple[str, list[int]]:
-    """Give the text as written with each printed value as one `HOLE` and every other tag left out, and each character's place."""
+    """Give the text with each printed value as one `HOLE` and all other tags left out, and each character's place."""
     text, places, tag = "", list[int](), False
     for token in tokens:
         if token.kind == "variable_begin":

@@ -1,7 +1,8 @@
-"""The stage that turns a plan into text: one Jinja environment per target language, and no value that is not typed for it.
+"""The stage that turns a plan into text: one Jinja environment per language, and no value that is not typed for it.
 
-Templates hold shape only. `finalize` refuses every value whose type the language does not list, strings always; filters, globals and all
-but one test are taken away; an undefined name is an error. So text from the inventory can reach a file only through `backupspec.words`.
+Templates hold shape only. `finalize` refuses every value whose type the language does not list, strings always;
+filters, globals and all but one test are taken away; an undefined name is an error. So text from the inventory can
+reach a file only through `backupspec.words`.
 """
 
 from __future__ import annotations
@@ -26,13 +27,16 @@ if TYPE_CHECKING:
     from backupspec.plan.types import Plan, PlannedFile
 
 
-class Untyped(TypeError):  # noqa: N818  names what is wrong with the value
-    """A template tried to print a value that is not typed for its language: a mistake of ours, never of an inventory."""
+class Untyped(TypeError):  # noqa: N818 - says what the value is
+    """A template tried to print a value that is not typed for its language: our mistake, never an inventory's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A target language: the suffix of its templates, and the types whose `str()` is right somewhere in it; whole numbers are right everywhere."""
+    """A target language: the suffix of its templates, and the types whose `str()` is right somewhere in it.
+
+    Whole numbers are right everywhere.
+    """
 
     suffix: str
     accepts: tuple[type, ...]
@@ -96,10 +100,12 @@ def render(plan: Plan) -> tuple[Tree, Diagnostics]:
 
 
 def text_of(planned: PlannedFile) -> str:
-    """Give the text of one file: its template filled in from its view, or the view itself where the plan has serialised it."""
+    """Give the text of one file: its template filled in from its view, or the view itself if that is text already."""
     if not planned.template:
         if not isinstance(planned.view, str):
-            message = f"{planned.path}: a file without a template must have its text as view, not {type(planned.view).__name__}"
+            message = (
+                f"{planned.path}: without a template the view is the text itself, not {type(planned.view).__name__}"
+            )
             raise Untyped(message)
         return planned.view
     return fill(planned.template, planned.view)
@@ -120,7 +126,7 @@ def _environment(language: Language) -> Environment:
 
 
 def _source(language: Language, name: str) -> str | None:
-    """Read a template of this language; one of another language does not exist for it, so an include cannot cross over."""
+    """Read a template of this language; others do not exist for it, so that no include can cross over."""
     path = data_folder("templates") / posixpath.normpath(name)
     return path.read_text(encoding="utf-8") if name.endswith(language.suffix) and path.is_file() else None
 
@@ -131,7 +137,7 @@ def environment(language: Language, source: Callable[[str], str | None]) -> Envi
         loader=FunctionLoader(source),
         undefined=StrictUndefined,
         finalize=functools.partial(_finalize, language),
-        autoescape=False,  # noqa: S701  finalize refuses every string; escaping for HTML would be wrong in all these languages
+        autoescape=False,  # noqa: S701 - `_finalize` refuses every string, and none of these languages is HTML
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -145,7 +151,10 @@ def environment(language: Language, source: Callable[[str], str | None]) -> Envi
 
 
 def _finalize(language: Language, value: object) -> object:
-    """Let a value through whose exact type the language accepts; exact, because a subclass could write anything (a bool is an int)."""
+    """Let a value through whose exact type the language accepts.
+
+    Exact, because a subclass could write anything; and a bool is an int.
+    """
     if type(value) is int or type(value) in language.accepts:
         return value
     message = f"a template *{language.suffix} cannot print {type(value).__name__}: {value!r}"

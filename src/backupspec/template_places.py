@@ -1,7 +1,7 @@
 """Where a printed value may stand in the text of each target language, judged from a template's text with holes in it.
 
-A hole stands for one `{{ }}`. The readers below follow quotes, comments and here-documents just far enough to tell for each
-hole whether it is a word of its own.
+A hole stands for one `{{ }}`. The readers below follow quotes, comments and here-documents just far enough to tell for
+each hole whether it is a word of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ HOLE = "\ue000"
 Finding = tuple[int, str]
 
 _SPACE = frozenset(" \t\n")
-_ASSIGNMENT = re.compile(r"(?:^|[\s;&|(])(?:(?:--[a-z][a-z-]*|[A-Za-z_][A-Za-z0-9_]*)=)$")
+_ASSIGNMENT = re.compile(r"(?:^|[\s;&|(])(?:--[a-z][a-z-]*=)?(?:[A-Za-z_][A-Za-z0-9_]*=)?$")
 _CODE = re.compile(
     rf"""(?P<escape>\\.?)|(?P<single>'[^']*'?)|(?P<open>"|\$?\()|(?P<close>\))|(?P<comment>(?<![^\s;(])\#.*)
     |(?P<here><<-?[ \t]*['"\\]?(?P<end>[A-Za-z_]\w*)['"]?)|(?P<hole>{HOLE})|(?P<tick>`)|(?P<newline>\n)""",
@@ -143,7 +143,10 @@ def _whole_lines(text: str) -> Iterator[Finding]:
 
 
 def _markdown(text: str) -> Iterator[Finding]:
-    """Read a document: values stand in running text, or as a word in a fenced block; never in a code span, an HTML tag or a link's target."""
+    """Read a document: values stand in running text, or as words in a fenced block.
+
+    Never in a code span, in an HTML tag or in a link's target.
+    """
     fenced = False
     for start, line in _lines(text):
         if _FENCE.match(line):

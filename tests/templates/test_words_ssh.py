@@ -38,8 +38,23 @@ class Server:
     def login(self, line: str) -> subprocess.CompletedProcess[bytes]:
         """Log in with one line in the file of keys."""
         (self.folder / "authorized").write_text(line + "\n")
-        options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "IdentitiesOnly=yes", "BatchMode=yes"]
-        command = ["ssh", "-F", "none", *(f"-o{option}" for option in options), "-i", self.key, "-p", str(self.port)]
+        options = [
+            "StrictHostKeyChecking=no",
+            "UserKnownHostsFile=/dev/null",
+            "LogLevel=ERROR",
+            "IdentitiesOnly=yes",
+            "BatchMode=yes",
+        ]
+        command = [
+            "ssh",
+            "-F",
+            "none",
+            *(f"-o{option}" for option in options),
+            "-i",
+            str(self.key),
+            "-p",
+            str(self.port),
+        ]
         user = pwd.getpwuid(os.geteuid()).pw_name
         return subprocess.run([*command, f"{user}@127.0.0.1", "whatever"], capture_output=True, check=False, timeout=30)
 
@@ -72,7 +87,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @given(values=st.lists(texts, min_size=1, max_size=40))
 def test_the_words_of_a_forced_command_arrive_as_written(server: Server, values: list[str]) -> None:
     made = accepted(lambda value: (KeyOption.command([ShellWord(value)]), ShellWord(value)), values)
-    command = KeyOption.command([ShellWord("printf"), ShellWord("%s\\0"), *(word for _, (_, word) in made), ShellWord("end")])
+    command = KeyOption.command(
+        [ShellWord("printf"), ShellWord("%s\\0"), *(word for _, (_, word) in made), ShellWord("end")]
+    )
     ran = server.login(f"{KeyOption.flag('restrict')},{KeyOption.sources(['127.0.0.1'])},{command} {server.public}")
     assert ran.returncode == 0, ran
     assert ran.stdout.decode().split("\0") == [*(value for value, _ in made), "end", ""]
@@ -80,13 +97,20 @@ def test_the_words_of_a_forced_command_arrive_as_written(server: Server, values:
 
 def test_a_key_is_only_good_from_its_sources(server: Server) -> None:
     command = KeyOption.command([ShellWord("echo"), ShellWord("in")])
-    for source, lets_in in (("127.0.0.0/8", True), ("127.0.0.1", True), ("2001:db8::1", False), ("192.0.2.0/24", False)):
+    for source, lets_in in (
+        ("127.0.0.0/8", True),
+        ("127.0.0.1", True),
+        ("2001:db8::1", False),
+        ("192.0.2.0/24", False),
+    ):
         ran = server.login(f"{KeyOption.sources(['198.51.100.7', source])},{command} {server.public}")
         assert (ran.stdout == b"in\n") is lets_in, (source, ran)
 
 
 def test_only_what_a_line_cannot_hold_is_refused_in_a_command() -> None:
-    refused = set(NASTY) - {value for value, _ in accepted(lambda value: KeyOption.command([ShellWord(value)]), list(NASTY))}
+    refused = set(NASTY) - {
+        value for value, _ in accepted(lambda value: KeyOption.command([ShellWord(value)]), list(NASTY))
+    }
     assert refused == {"new\nline", "car\rriage", "tab\there", "line\u2028separator"}
 
 
@@ -96,7 +120,10 @@ def test_an_option_that_is_not_ours_cannot_be_made(bad: str) -> None:
         KeyOption.flag(bad)
 
 
-@pytest.mark.parametrize("bad", ["", "web01", "192.0.2.1/24", "!192.0.2.1", "*", "fe80::1%eth0", '192.0.2.1"', "192.0.2.1,10.0.0.1", "010.0.0.1"])
+@pytest.mark.parametrize(
+    "bad",
+    ["", "web01", "192.0.2.1/24", "!192.0.2.1", "*", "fe80::1%eth0", '192.0.2.1"', "192.0.2.1,10.0.0.1", "010.0.0.1"],
+)
 def test_a_source_is_a_literal_address(bad: str) -> None:
     with pytest.raises(Unrepresentable):
         KeyOption.sources([bad])
@@ -107,7 +134,10 @@ def test_a_key_option_cannot_hide_its_closing_quote() -> None:
         KeyOption("command", "echo \\")
 
 
-@pytest.mark.parametrize("kind", [("ed25519",), ("rsa", "-b", "1024"), ("ecdsa", "-b", "256"), ("ecdsa", "-b", "384"), ("ecdsa", "-b", "521")])
+@pytest.mark.parametrize(
+    "kind",
+    [("ed25519",), ("rsa", "-b", "1024"), ("ecdsa", "-b", "256"), ("ecdsa", "-b", "384"), ("ecdsa", "-b", "521")],
+)
 def test_a_public_key_is_read_as_ssh_reads_it(kind: tuple[str, ...], tmp_path: Path) -> None:
     path = _key(tmp_path, *kind)
     text = path.with_suffix(".pub").read_text()
@@ -184,7 +214,9 @@ def test_a_value_that_some_keyword_expands_is_refused(bad: str) -> None:
         SshConfigValue(bad)
 
 
-@pytest.mark.parametrize(("host", "port"), [("bkp01", 22), ("bkp01.example.org", 2222), ("192.0.2.10", 22), ("2001:db8::1", 23)])
+@pytest.mark.parametrize(
+    ("host", "port"), [("bkp01", 22), ("bkp01.example.org", 2222), ("192.0.2.10", 22), ("2001:db8::1", 23)]
+)
 def test_a_known_host_is_found_by_ssh(host: str, port: int, tmp_path: Path) -> None:
     path = tmp_path / "known_hosts"
     path.write_text(f"{KnownHost(host, port)} {PublicKey('ssh-ed25519', GOOD)}\n")
@@ -193,7 +225,10 @@ def test_a_known_host_is_found_by_ssh(host: str, port: int, tmp_path: Path) -> N
     assert f"Host {name} found: line 1" in ran.stdout
 
 
-@pytest.mark.parametrize("bad", ["", "*", "a*", "!a", "|1|x", "@revoked", "#a", "a,b", "a b", "-oProxyCommand=id", "[a]", "a\nb", "fe80::1%x"])
+@pytest.mark.parametrize(
+    "bad",
+    ["", "*", "a*", "!a", "|1|x", "@revoked", "#a", "a,b", "a b", "-oProxyCommand=id", "[a]", "a\nb", "fe80::1%x"],
+)
 def test_a_known_host_is_no_pattern_marker_or_list(bad: str) -> None:
     with pytest.raises(Unrepresentable):
         KnownHost(bad)

@@ -1,7 +1,7 @@
-"""Typed values for templates: a value of one of these types arrives in the real tool exactly as written, or cannot be made.
+"""Typed values for templates: each arrives in the real tool exactly as written, or cannot be made.
 
-Each type stands for one kind of place in one language. `text` (or the fields) is what is meant, `str()` is the exact text
-for that place, and the constructor raises `Unrepresentable` where the language has no way to say it. `Place` is their union;
+Each type stands for one kind of place in one language. `text` (or the fields) is what is meant, `str()` is the exact
+text for that place, and the constructor raises `Unrepresentable` where the language has no way to say it.
 `backupspec.render` decides which of them a language accepts.
 """
 

@@ -27,9 +27,9 @@ def _require_series(host: str, job: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveName:
-    """The name of a new archive of one series, `HOST_JOB_YYYY-MM-DDTHH:MM:SSZ`, as a shell word; borg fills in the time (UTC).
+    """The name of a new archive of one series, `HOST_JOB_YYYY-MM-DDTHH:MM:SSZ`, as a shell word.
 
-    `::` before it means the repository of `$BORG_REPO`.
+    borg fills in the time (UTC). `::` before it means the repository of `$BORG_REPO`.
     """
 
     host: str
@@ -51,7 +51,10 @@ class ArchiveName:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveGlob:
-    """A glob, as a shell word, that matches the archives of one series and no others: its length is fixed, so no `.partial` either."""
+    """A glob, as a shell word, that matches the archives of one series and no others.
+
+    Its length is fixed, so that it matches no `.partial` either.
+    """
 
     host: str
     job: str
@@ -72,10 +75,11 @@ class ArchiveGlob:
 
 @dataclass(frozen=True, slots=True)
 class BorgUrl:
-    """A repository's location as a shell word: an absolute local path, or `ssh://[USER@]HOST[:PORT]/PATH` (borg help, "Repository URLs").
+    """A repository's location as a shell word: an absolute local path, or `ssh://[USER@]HOST[:PORT]/PATH`.
 
-    Braces are refused: borg 1.2 and 1.4 fill in placeholders once or twice, depending on the command, so doubling them does not help.
-    `/./` at the beginning of an ssh path means "relative to the home folder" and `/~` somebody's home; both are kept.
+    See "Repository URLs" in borg's documentation. Braces are refused: borg 1.2 and 1.4 fill in placeholders once or
+    twice, depending on the command, so doubling them does not help. `/./` at the beginning of an ssh path means
+    "relative to the home folder" and `/~` somebody's home; both are kept.
     """
 
     text: str
@@ -108,8 +112,9 @@ class BorgUrl:
 class BorgPattern:
     """One line of a file for `--patterns-from` (borg help patterns).
 
-    `sign`: `+` include, `-` exclude, `!` exclude and do not descend. `style`: `sh` a shell pattern (`*` stays within a folder, `**/` crosses),
-    `pp` a path with all below it, `pf` exactly this path. borg strips each line, and normalises each pattern before it matches.
+    `sign`: `+` include, `-` exclude, `!` exclude and do not descend. `style`: `sh` a shell pattern (`*` stays within a
+    folder, `**/` crosses), `pp` a path with all below it, `pf` exactly this path. borg strips each line, and normalises
+    each pattern before it matches.
     """
 
     sign: Literal["+", "-", "!"]
@@ -117,7 +122,7 @@ class BorgPattern:
     text: str
 
     def __post_init__(self) -> None:
-        """Refuse what borg would strip or rewrite, and a bracket expression that its regular expression engine would choke on."""
+        """Refuse what borg would strip or rewrite, and a bracket expression that it would choke on."""
         require(self.sign in {"+", "-", "!"}, self.sign, "is not a sign of a pattern line")
         require(self.style in {"sh", "pp", "pf"}, self.style, "is not a style of pattern that is used here")
         require_line(self.text)
@@ -140,7 +145,7 @@ class BorgPattern:
 
 
 def _require_brackets(pattern: str) -> None:
-    """Refuse a `[…]` that is not a valid character class for borg, which hands it to Python's `re`, or that holds a slash."""
+    """Refuse a `[…]` that Python's `re`, to which borg hands it, would not take, or that holds a slash."""
     for inside in re.findall(r"\[(!?\]?[^\]]*)\]", pattern):
         require("/" not in inside, pattern, "has a slash between brackets, which no part of a path can match")
         escaped = inside.replace("\\", "\\\\")

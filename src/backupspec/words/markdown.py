@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import pairwise
 
-from backupspec.words.plain import require, require_line, require_trimmed
+from backupspec.words.plain import require, require_line
 from backupspec.words.shell import ShellWord
 
 _ANYWHERE = re.compile(r"[\\`*_\[\]<>|~&]")
 _AT_THE_START = re.compile(r"^([0-9]{0,9})([#+=.)-])")
+_LOST_SPACE = re.compile(r"^\s|\s$|(?<=\s)\s")
+_PLAIN_CODE = re.compile(r"[^\s`|]+(?:\s[^\s`|]+)*")
+
+
+def _reference(match: re.Match[str]) -> str:
+    return f"&#{ord(match[0])};"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,40 +27,42 @@ class MarkdownText:
     def __post_init__(self) -> None:
         """Refuse a second line, which would begin a new block."""
         require_line(self.text)
-        require_trimmed(self.text)
-        require(
-            all(pair != (" ", " ") for pair in pairwise(self.text)),
-            self.text,
-            "has two spaces in a row, which show as one",
-        )
+        require(self.text, self.text, "is empty")
 
     def __str__(self) -> str:
-        """Give the text with every sign escaped that could begin something."""
-        return _AT_THE_START.sub(r"\1\\\2", _ANYWHERE.sub(r"\\\g<0>", self.text))
+        """Give the text with every sign escaped that could begin something, and lost spaces as references."""
+        escaped = _AT_THE_START.sub(r"\1\\\2", _ANYWHERE.sub(r"\\\g<0>", self.text))
+        return _LOST_SPACE.sub(_reference, escaped)
 
 
 @dataclass(frozen=True, slots=True)
 class MarkdownCode:
-    """A code span that shows exactly as written (CommonMark 6.1); a `|` is refused, since a table would split it even there."""
+    """Code within a line that shows exactly as written; also in a table's cell.
+
+    A code span (CommonMark 6.1) has no escapes: where it would lose a space, end early or split the cell, `<code>` is
+    written instead.
+    """
 
     text: str
 
     def __post_init__(self) -> None:
-        """Refuse a second line, and what a code span strips."""
+        """Refuse a second line."""
         require_line(self.text)
-        require_trimmed(self.text)
-        require("|" not in self.text, self.text, "holds '|', which would split a table's cell")
+        require(self.text, self.text, "is empty")
 
     def __str__(self) -> str:
-        """Give the span, fenced with more backticks than it holds in a row."""
-        fence = "`" * (1 + max((len(run) for run in re.findall("`+", self.text)), default=0))
-        space = " " if "`" in self.text else ""
-        return f"{fence}{space}{self.text}{space}{fence}"
+        """Give the code, between backticks if it can be."""
+        if _PLAIN_CODE.fullmatch(self.text):
+            return f"`{self.text}`"
+        return "<code>" + re.sub(r"[^A-Za-z0-9]", _reference, self.text) + "</code>"
 
 
 @dataclass(frozen=True, slots=True)
 class MarkdownCommand:
-    """A line of a fenced code block: a shell command to be copied as it stands. A line break inside a word is refused: it could end the block."""
+    """A line of a fenced code block: a shell command to be copied as it stands.
+
+    A line break inside a word is refused, since it could end the block.
+    """
 
     words: tuple[ShellWord, ...]
 

@@ -14,7 +14,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9_./@+:=-]+")
 _LINE_BREAKERS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
-class Unrepresentable(ValueError):  # noqa: N818  it says what the value is; "UnrepresentableError" would say nothing more
+class Unrepresentable(ValueError):  # noqa: N818 - says what the value is; "Error" at the end would add nothing
     """The language of the target has no way to hold this value; the message says why."""
 
     def __init__(self, value: str, reason: str) -> None:
@@ -50,7 +50,7 @@ def require_trimmed(value: str) -> None:
 
 
 def require_path(value: str) -> None:
-    """Refuse a path that is not absolute and normal: `//`, `/./`, `..` and a slash at the end get rewritten on the way."""
+    """Refuse a path that is not absolute and normal: `//`, `/./`, `..` and a last slash get rewritten somewhere."""
     require_line(value)
     require(value.startswith("/"), value, "is not an absolute path")
     require(not value.startswith("//"), value, "begins with two slashes")
@@ -60,9 +60,10 @@ def require_path(value: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ConfigToken:
-    """A word that means itself in every configuration language here: `[A-Za-z0-9_./@+:=-]+`, not beginning with `-`, `+`, `@`, `:` or `=`.
+    """A word that means itself in every configuration language here.
 
-    For names of units, accounts and hosts, for modes, times and sizes.
+    It is `[A-Za-z0-9_./@+:=-]+`, and does not begin with `-`, `+`, `@`, `:` or `=`. For names of units, accounts and
+    hosts, for modes, times and sizes.
     """
 
     text: str
@@ -79,7 +80,7 @@ class ConfigToken:
 
 @dataclass(frozen=True, slots=True)
 class Comment:
-    """A whole comment line of any language here that comments with `#`; the sign is part of it, so no template can forget it."""
+    """A whole comment line of any language here that comments with `#`; the sign is part of it."""
 
     text: str
 

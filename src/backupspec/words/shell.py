@@ -14,7 +14,8 @@ _BARE = re.compile(r"[A-Za-z0-9_./:@%,+-]+")
 class ShellWord:
     """One word of a shell command, whatever it holds but NUL; also right after `NAME=` (POSIX.1-2017, XCU 2.2.2).
 
-    Nothing is special between single quotes but the single quote. A leading dash is kept: `--` before it is the template's business.
+    Nothing is special between single quotes but the single quote. A leading dash is kept: `--` before it is the
+    template's business.
     """
 
     text: str

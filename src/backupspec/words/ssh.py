@@ -36,7 +36,7 @@ _SSH_PORT = 22
 
 
 def is_host(text: str) -> bool:
-    """Tell whether `text` is a host's name or its literal address: nothing that ssh would take for an option, a pattern or a list."""
+    """Tell whether `text` is a host's name or a literal address: no option, pattern or list for ssh."""
     if _HOST.fullmatch(text):
         return True
     try:
@@ -49,8 +49,9 @@ def is_host(text: str) -> bool:
 class KeyOption:
     r"""One option of an authorized_keys line (sshd(8), "AUTHORIZED_KEYS FILE FORMAT"): a flag, or `name="value"`.
 
-    In a value `\"` stands for a quote and every other backslash for itself, so that a value cannot end with one.
-    Made by `flag`, `command` and `sources`; the names are ours, so a misspelt option (which locks everybody out) cannot be made.
+    In a value `\"` stands for a quote and every other backslash for itself, so that a value cannot end with one. Made
+    by `flag`, `command` and `sources`; the names are ours, so a misspelt option (which locks everybody out) cannot be
+    made.
     """
 
     name: str
@@ -78,7 +79,10 @@ class KeyOption:
 
     @classmethod
     def sources(cls, addresses: Iterable[str]) -> KeyOption:
-        """Make `from=` out of literal addresses and networks; names would need UseDNS, and a network with host bits locks everybody out."""
+        """Make `from=` out of literal addresses and networks.
+
+        Names would need UseDNS, and a network with host bits set locks everybody out.
+        """
         checked = []
         for address in addresses:
             try:
@@ -188,8 +192,8 @@ class KnownHost:
 class SshConfigValue:
     """One argument of a keyword in ssh_config(5) or sshd_config(5).
 
-    Which keywords expand `%` tokens, `${NAME}` and a leading `~`, and which take patterns, differs from keyword to keyword and from version to
-    version, so values with any of these are refused.
+    Which keywords expand `%` tokens, `${NAME}` and a leading `~`, and which take patterns, differs from keyword to
+    keyword and from version to version, so values with any of these are refused.
     """
 
     text: str

@@ -1,8 +1,9 @@
 r"""Words of systemd units, sysusers.d and tmpfiles.d, as systemd 252 and later read them.
 
-All of them expand `%` specifiers (systemd.unit(5), "Specifiers"), so `%` is doubled everywhere. Quoted words (systemd.syntax(7), "Quoting") are
-read in two ways: most settings undo C escapes such as `\x20`, but RequiresMountsFor=, sysusers.d and tmpfiles.d take the character after a
-backslash as it is. Only `\\` and `\"` mean the same in both, so nothing else is ever written and control characters are refused.
+All of them expand `%` specifiers (systemd.unit(5), "Specifiers"), so `%` is doubled everywhere. Quoted words
+(systemd.syntax(7), "Quoting") are read in two ways: most settings undo C escapes such as `\x20`, but
+RequiresMountsFor=, sysusers.d and tmpfiles.d take the character after a backslash as it is. Only `\\` and `\"` mean the
+same in both, so nothing else is ever written and control characters are refused.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def _word(text: str) -> str:
 class UnitText:
     """All that stands after `Description=` or another setting that takes the rest of the line as text.
 
-    There is no quoting: systemd strips white space and joins a line that ends with an odd number of backslashes to the next one.
+    There is no quoting: systemd strips white space and joins a line that ends with an odd number of backslashes to the
+    next one.
     """
 
     text: str
@@ -50,7 +52,7 @@ class UnitText:
 
 @dataclass(frozen=True, slots=True)
 class UnitWord:
-    """One word of a setting that takes a list: `Environment=`, and paths where the setting has no prefixes (`RequiresMountsFor=`)."""
+    """One word of a setting that takes a list of words, such as `Environment=`."""
 
     text: str
 
@@ -66,7 +68,10 @@ class UnitWord:
 
 @dataclass(frozen=True, slots=True)
 class UnitListPath:
-    """One path of `ReadWritePaths=`, `RequiresMountsFor=` and their like (systemd.exec(5)); `optional` writes the `-` that lets it be missing."""
+    """One path of `ReadWritePaths=`, `RequiresMountsFor=` and their like (systemd.exec(5)).
+
+    `optional` writes the `-` that lets it be missing, where the setting knows it (`RequiresMountsFor=` does not).
+    """
 
     text: str
     optional: bool = False
@@ -82,7 +87,7 @@ class UnitListPath:
 
 @dataclass(frozen=True, slots=True)
 class UnitPath:
-    """All that stands after a setting that takes one path without quoting: `WorkingDirectory=`, `ConditionPathExists=` (systemd.unit(5))."""
+    """All that stands after a setting that takes one path unquoted, such as `WorkingDirectory=` (systemd.exec(5))."""
 
     text: str
 
@@ -99,7 +104,7 @@ class UnitPath:
 
 @dataclass(frozen=True, slots=True)
 class UnitCredential:
-    """All that stands after `LoadCredential=`: `NAME:PATH` (systemd.exec(5)); only the name is unescaped, the path is the rest of the line."""
+    """All that stands after `LoadCredential=`: `NAME:PATH`, the path unquoted (systemd.exec(5))."""
 
     name: str
     path: str
@@ -119,7 +124,7 @@ class UnitCredential:
 
 @dataclass(frozen=True, slots=True)
 class UnitCalendar:
-    """All that stands after `OnCalendar=` (systemd.time(7)); whether it is a calendar expression at all is checked elsewhere."""
+    """All that stands after `OnCalendar=` (systemd.time(7)); whether it is a calendar expression is asked elsewhere."""
 
     text: str
 
@@ -136,7 +141,8 @@ class UnitCalendar:
 class ExecProgram:
     """The program of `ExecStart=` and its like: an absolute path (systemd.service(5), "Command lines").
 
-    systemd refuses quotes and backslashes there, and as `argv[0]` it is expanded like an argument, but the path that is executed is not.
+    systemd refuses quotes and backslashes there, and as `argv[0]` it is expanded like an argument, but the path that is
+    executed is not.
     """
 
     text: str
@@ -154,7 +160,7 @@ class ExecProgram:
 
 @dataclass(frozen=True, slots=True)
 class ExecWord:
-    """One argument of `ExecStart=` and its like (systemd.service(5), "Command lines"): `$` is doubled too, and a lone `;` is quoted."""
+    """One argument of `ExecStart=` (systemd.service(5), "Command lines"): `$` is doubled too, and `;` quoted."""
 
     text: str
 
@@ -190,7 +196,10 @@ class SysusersField:
 
 @dataclass(frozen=True, slots=True)
 class TmpfilesField:
-    """One field of a line in tmpfiles.d(5) but the last; with types that take patterns (`z`, `Z`, `r`, `x` …) `*?[` keep their meaning."""
+    """One field of a line in tmpfiles.d(5) but the last.
+
+    In lines of the types that take patterns (`z`, `Z`, `r`, `x` …) the signs `*?[` keep their meaning.
+    """
 
     text: str
 
