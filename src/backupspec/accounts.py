@@ -1,4 +1,7 @@
-"""Unix account names for hosts (useradd(8), systemd-sysusers(8)): a letter first, then letters, digits and `-`, 31 characters at the most."""
+"""Unix account names for hosts (useradd(8), systemd-sysusers(8)).
+
+A letter first, then letters, digits and `-`, 31 characters at the most.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ GROUP = "bs-accounts"
 
 
 def account(name: str) -> str:
-    """Give the account of the host called `name`; two names that differ only in `.` and `-` collide, which `analyse` reports."""
+    """Give the account of the host called `name`.
+
+    Two names that differ only in `.` and `-` collide, which `analyse` reports.
+    """
     fit = PREFIX + name.replace(".", "-")
     if len(fit) <= LONGEST:
         return fit

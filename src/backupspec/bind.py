@@ -1,7 +1,7 @@
 """Bind: Document -> Inventory. Text becomes durations, sizes, windows; names stay names.
 
-The schema has judged shapes before, so what is missing or of a wrong type here was reported there; this stage reports what a schema cannot know (time
-zones, windows of no length, numbers that do not divide a day).
+The schema has judged shapes before, so what is missing or of a wrong type here was reported there; this stage reports
+what a schema cannot know (time zones, windows of no length, numbers that do not divide a day).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Literal, TypeVar, cast
 
+from backupspec.calendar_grammar import lost_starts, read_calendar
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Span
 from backupspec.document import Document, Entry, Mapping, Node, Scalar, Sequence
@@ -29,7 +30,7 @@ from backupspec.inventory import (
     WrittenServer,
     WrittenTarget,
 )
-from backupspec.schedule import DAY, Quiet, Schedule, Window, skipped, zone, zone_names
+from backupspec.schedule import DAY, Quiet, Schedule, Window, clock, skipped, zone, zone_names
 from backupspec.suggest import did_you_mean
 
 T = TypeVar("T")
@@ -52,7 +53,7 @@ def size(text: str) -> int:
     whole, part, unit, binary = match.groups()
     factor = _BYTES_BINARY[unit] if binary else _BYTES[unit.replace("K", "k")]
     part = part or ""
-    return int(whole + part) * factor // 10 ** len(part)
+    return int(int(whole + part) * factor // 10 ** len(part))
 
 
 def bind(document: Document) -> tuple[Inventory, Diagnostics]:
@@ -77,10 +78,15 @@ class _Binder:
             fleet=_text(root, "fleet"),
             sites=tuple(Written(entry.key, entry.key_span) for entry in _entries(root, "sites")),
             retentions=tuple((_name(entry), self.retention(entry.value)) for entry in _entries(root, "retention")),
-            schedules=tuple((_name(entry), self.schedule(entry.value, f"schedules.{entry.key}")) for entry in _entries(root, "schedules")),
+            schedules=tuple(
+                (_name(entry), self.schedule(entry.value, f"schedules.{entry.key}"))
+                for entry in _entries(root, "schedules")
+            ),
             servers=tuple(self.server(entry) for entry in _entries(root, "servers")),
             repositories=tuple(self.repository(entry) for entry in _entries(root, "repositories")),
-            defaults=None if defaults is None else self.layer("defaults", "defaults", defaults.key_span, _mapping(defaults.value)),
+            defaults=None
+            if defaults is None
+            else self.layer("defaults", "defaults", defaults.key_span, _mapping(defaults.value)),
             profiles=tuple(
                 self.layer(f"profile {entry.key}", f"profiles.{entry.key}", entry.key_span, _mapping(entry.value))
                 for entry in _entries(root, "profiles")
@@ -110,6 +116,14 @@ class _Binder:
         node = _mapping(entry.value)
         passphrase = node.get("passphrase")
         check = _word(node, "check", "monthly")
+        if passphrase is not None and not isinstance(passphrase, Mapping) and _word(node, "per", "host") == "fleet":
+            self.report(
+                "BS218",
+                f"all hosts share `{entry.key}`, and each would have a passphrase of its own",
+                passphrase.span,
+                f"repositories.{entry.key}.passphrase",
+                "write `passphrase: {credential: NAME}`",
+            )
         return WrittenRepository(
             name=_name(entry),
             server=_optional(node, "server", _scalar_text),
@@ -160,14 +174,20 @@ class _Binder:
         remove = _mapping(node.get("remove"))
         return Settings(
             to=_optional(node, "to", lambda value: self.targets(value, where)),
-            schedule=_optional(node, "schedule", lambda value: self.named(value, lambda inner: self.schedule(inner, f"{where}.schedule"))),
+            schedule=_optional(
+                node,
+                "schedule",
+                lambda value: self.named(value, lambda inner: self.schedule(inner, f"{where}.schedule")),
+            ),
             retention=_optional(node, "retention", lambda value: self.named(value, self.retention)),
             compression=_optional(node, "compression", _scalar_text),
             one_file_system=_optional(node, "one_file_system", _flag),
             honour_markers=_optional(node, "honour_markers", _flag),
             upload_limit=_optional(node, "upload_limit", _size),
             priority=_optional(node, "priority", _scalar_text),
-            quiet=_optional(node, "quiet", lambda value: Written(self.quiet(_mapping(value), f"{where}.quiet"), value.span)),
+            quiet=_optional(
+                node, "quiet", lambda value: Written(self.quiet(_mapping(value), f"{where}.quiet"), value.span)
+            ),
             roaming=_optional(node, "roaming", _flag),
             on_ac_only=_optional(node, "on_ac_only", _flag),
             stay_awake=_optional(node, "stay_awake", _flag),
@@ -186,7 +206,10 @@ class _Binder:
 
     def targets(self, node: Node, where: str) -> Written[tuple[WrittenTarget, ...]]:
         if isinstance(node, Mapping):
-            found = tuple(WrittenTarget(_name(entry), self.settings(_mapping(entry.value), f"{where}.to.{entry.key}")) for entry in node)
+            found = tuple(
+                WrittenTarget(_name(entry), self.settings(_mapping(entry.value), f"{where}.to.{entry.key}"))
+                for entry in node
+            )
         else:
             found = tuple(WrittenTarget(_scalar_text(item), Settings()) for item in _sequence(node))
         return Written(found, node.span)
@@ -198,9 +221,13 @@ class _Binder:
 
     def retention(self, node: Node) -> Retention:
         values = {entry.key: entry.value.value for entry in _mapping(node) if isinstance(entry.value, Scalar)}
-        numbers = {key: value for key, value in values.items() if isinstance(value, int) and not isinstance(value, bool)}
+        numbers = {
+            key: value for key, value in values.items() if isinstance(value, int) and not isinstance(value, bool)
+        }
         within = values.get("within")
-        return Retention(**numbers, within=None if within is None else str(within), forever=values.get("forever") is True)
+        return Retention(
+            **numbers, within=None if within is None else str(within), forever=values.get("forever") is True
+        )
 
     def schedule(self, node: Node, where: str) -> Schedule:
         mapping = _mapping(node)
@@ -210,24 +237,39 @@ class _Binder:
         schedule = Schedule(
             timezone=timezone,
             window=None if window is None else self.window(window, where),
-            days=tuple(sorted({str(_scalar_text(day).value).capitalize() for day in _items(mapping, "days")}, key=_weekday)),
+            days=tuple(
+                sorted({str(_scalar_text(day).value).capitalize() for day in _items(mapping, "days")}, key=_weekday)
+            ),
             every=None if every is None else self.every(every, where),
             calendar=None if mapping.get("calendar") is None else _text(mapping, "calendar").value,
         )
         if schedule.kind == "window" and schedule.window is not None and window is not None:
             lost = skipped(timezone)
             if lost and lost.issuperset(schedule.window.minutes()):
-                self.report("BS304", f"the window {schedule.window} lies in the hour that daylight saving skips in {timezone}", window.span, where)
+                self.report(
+                    "BS304",
+                    f"the window {schedule.window} lies in the hour that daylight saving skips in {timezone}",
+                    window.span,
+                    where,
+                )
         if schedule.calendar is not None:
             self.calendar(schedule, _text(mapping, "calendar").span, where)
         return schedule
 
     def calendar(self, schedule: Schedule, span: Span, where: str) -> None:
-        times = re.findall(r"(?<![\d:/~-])(\d{1,2}):(\d{2})(?::\d{2})?(?![\d:/])", schedule.calendar or "")
-        lost = skipped(schedule.timezone)
-        for hour, minute in times:
-            if int(hour) * 60 + int(minute) in lost:
-                self.report("BS304", f"{hour}:{minute} does not exist on the day that daylight saving begins in {schedule.timezone}", span, where)
+        read = read_calendar(schedule.calendar or "")
+        if isinstance(read, str):
+            hint = 'such as "Sat 04:00" or "*-*-01 06:15"; `systemd-analyze calendar TEXT` explains a text'
+            self.report("BS307", f"`{schedule.calendar}` is no calendar time: {read}", span, where, hint)
+            return
+        for start in lost_starts(read, schedule.timezone)[:1]:
+            self.report(
+                "BS304",
+                f"{clock(start)} does not exist on the day that daylight saving begins in {schedule.timezone}",
+                span,
+                where,
+                "choose a time outside of that hour, or a `window`, which keeps out of it by itself",
+            )
 
     def timezone(self, mapping: Mapping, where: str) -> str:
         written = _text(mapping, "timezone")
@@ -245,7 +287,13 @@ class _Binder:
     def window(self, node: Node, where: str) -> Window:
         start, end = (int(part[:2]) * 60 + int(part[3:]) for part in str(_scalar_text(node).value).split("-"))
         if start % DAY == end % DAY:
-            self.report("BS302", "the window begins and ends at the same minute", node.span, where, "write `00:00-24:00` for the whole day")
+            self.report(
+                "BS302",
+                "the window begins and ends at the same minute",
+                node.span,
+                where,
+                "write `00:00-24:00` for the whole day",
+            )
         return Window(start % DAY, end % DAY)
 
     def every(self, node: Node, where: str) -> int:
@@ -253,10 +301,19 @@ class _Binder:
         length = seconds(text)
         count, rest = divmod(length, 60)
         if rest or count == 0 or DAY % count:
-            near = min((divisor for divisor in range(1, DAY + 1) if DAY % divisor == 0), key=lambda divisor: abs(divisor * 60 - length))
+            near = min(
+                (divisor for divisor in range(1, DAY + 1) if DAY % divisor == 0),
+                key=lambda divisor: abs(divisor * 60 - length),
+            )
             hours, left = divmod(near, 60)
             said = (f"{hours}h" if hours else "") + (f"{left}m" if left else "")
-            self.report("BS303", f"`every: {text}` does not divide a day into equal parts", node.span, where, f"write `{said}`, or use `calendar`")
+            self.report(
+                "BS303",
+                f"`every: {text}` does not divide a day into equal parts",
+                node.span,
+                where,
+                f"write `{said}`, or use `calendar`",
+            )
             return near
         return count
 
@@ -339,22 +396,33 @@ def _machine(entry: Entry) -> Machine:
         site=_optional(node, "site", _scalar_text),
         address=_optional(node, "address", _scalar_text),
         os=_optional(node, "os", _scalar_text),
-        borg=WrittenBorg(_word(borg, "version", "") or None, _word(borg, "path", "") or None, borg.span) if isinstance(borg, Mapping) else None,
+        borg=WrittenBorg(_word(borg, "version", "") or None, _word(borg, "path", "") or None, borg.span)
+        if isinstance(borg, Mapping)
+        else None,
     )
 
 
 def _jump(node: Node) -> Written[WrittenJump]:
     mapping = _mapping(node)
     return Written(
-        WrittenJump(_text(mapping, "address"), _number(mapping, "port", 22), _text(mapping, "user"), _text(mapping, "host_key")), node.span
+        WrittenJump(
+            _text(mapping, "address"), _number(mapping, "port", 22), _text(mapping, "user"), _text(mapping, "host_key")
+        ),
+        node.span,
     )
 
 
 def _hook(node: Mapping) -> Written[Hook]:
     run = node.get("run")
-    argv = tuple(_scalar_text(item).value for item in run) if isinstance(run, Sequence) else ("/bin/sh", "-c", _text(node, "run").value)
+    argv = (
+        tuple(_scalar_text(item).value for item in run)
+        if isinstance(run, Sequence)
+        else ("/bin/sh", "-c", _text(node, "run").value)
+    )
     timeout = _optional(node, "timeout", lambda value: seconds(_scalar_text(value).value))
-    return Written(Hook(argv, "root" if _word(node, "user", "backupspec") == "root" else "backupspec", timeout), node.span)
+    return Written(
+        Hook(argv, "root" if _word(node, "user", "backupspec") == "root" else "backupspec", timeout), node.span
+    )
 
 
 def _alert(entry: Entry) -> WrittenAlert:
@@ -364,4 +432,10 @@ def _alert(entry: Entry) -> WrittenAlert:
 
 
 def _accept(node: Mapping) -> Accept:
-    return Accept(_text(node, "code"), _text(node, "where"), _text(node, "because").value, _optional(node, "until", _scalar_text), node.span)
+    return Accept(
+        _text(node, "code"),
+        _text(node, "where"),
+        _text(node, "because").value,
+        _optional(node, "until", _scalar_text),
+        node.span,
+    )

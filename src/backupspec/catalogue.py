@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from backupspec.codes import Entry
 from backupspec.codes.input import INPUT
+from backupspec.codes.migration import MIGRATION
 from backupspec.diagnostic import Diagnostic, Related, Severity, Span
 
 __all__ = ["CATALOGUE", "Entry", "diagnose", "explain"]
@@ -531,6 +532,7 @@ CATALOGUE: tuple[Entry, ...] = (
         "message names both; give one of the jobs or repositories another name. If their names differ, please "
         "report it: names that collide should have been found earlier.",
     ),
+    *MIGRATION,
 )
 
 _BY_CODE = {entry.code: entry for entry in CATALOGUE}

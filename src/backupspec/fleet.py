@@ -78,7 +78,10 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A command before or after a job. `argv` runs as it is; a line of shell was wrapped in `/bin/sh -c` by `bind`. `timeout` is in seconds."""
+    """A command before or after a job. `argv` runs as it is.
+
+    A line of shell was wrapped in `/bin/sh -c` by `bind`. `timeout` is in seconds.
+    """
 
     argv: tuple[str, ...]
     user: Literal["root", "backupspec"]
@@ -127,28 +130,32 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
-class Foreign:
-    """A repository on a machine that is not ours: nothing is compiled for its side."""
+class Remote:
+    """How ssh reaches the machine that holds a repository.
+
+    `borg` is the program there, where it is not simply `borg`.
+    """
 
     user: str | None
     address: str
     port: int
     host_key: HostKey
-    remote_borg: str | None
+    borg: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Repository:
     """One repository as one host sees it.
 
-    `path` is on the machine that holds it. Exactly one of `server` and `foreign` is set for a remote one, neither for a local one.
-    `account` is the Unix account that owns it (a server's) . `credential` names the passphrase's credential (None: not encrypted by a
-    passphrase); `credential_generated` tells that `apply` makes it.
+    `path` is on the machine that holds it. `remote` is how to reach that, None for a local one; `server` is set if
+    the machine is one of ours, and then `account` is the Unix account there that owns the repository. `credential`
+    names the passphrase's credential (None: not encrypted by a passphrase); `credential_generated` tells that
+    `apply` makes it.
     """
 
     name: str
     server: Server | None
-    foreign: Foreign | None
+    remote: Remote | None
     path: str
     account: str | None
     per_fleet: bool
@@ -170,12 +177,20 @@ class Repository:
     @property
     def local(self) -> bool:
         """Tell whether it lies on the host itself."""
-        return self.server is None and self.foreign is None
+        return self.remote is None
+
+    @property
+    def foreign(self) -> Remote | None:
+        """Give the way to a machine that is not ours: nothing is compiled for its side."""
+        return self.remote if self.server is None else None
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a setting's value comes from: the layer's name ("profile linux", "host", "built-in default") and, if written, its place."""
+    """Where a setting's value comes from.
+
+    The layer's name ("profile linux", "host", "built-in default") and, if written, its place.
+    """
 
     layer: str
     span: Span | None
@@ -197,8 +212,8 @@ class Target:
 class FilesJob:
     """A job that backs up files of one host.
 
-    `inner` are paths of deeper jobs of the same host, left out here because those jobs have them. `series` are the host names under which
-    archives of this job exist: the present one first, then the former ones.
+    `inner` are paths of deeper jobs of the same host, left out here because those jobs have them. `series` are the
+    host names under which archives of this job exist: the present one first, then the former ones.
     """
 
     name: str

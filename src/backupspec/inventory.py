@@ -1,7 +1,7 @@
 """The inventory as written: names are still names, settings may be missing.
 
-`bind` makes it from a document; only `resolve` reads it. What is resolved is a `fleet.Fleet`, a different type, so that no later
-stage can be handed a name that nobody looked up.
+`bind` makes it from a document; only `resolve` reads it. What is resolved is a `fleet.Fleet`, a different type, so
+that no later stage can be handed a name that nobody looked up.
 """
 
 from __future__ import annotations
@@ -44,9 +44,12 @@ class WrittenJump:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that layers can say: one class for defaults, profiles, hosts, jobs and `to` entries; the schema limits which key stands where.
+    """Everything that layers can say: one class for defaults, profiles, hosts, jobs and `to` entries.
 
-    A scalar is None where the layer is silent. A tuple adds up over the layers; `remove` names what an earlier layer gave and this one takes away.
+    The schema limits which key stands where.
+
+    A scalar is None where the layer is silent. A tuple adds up over the layers; `remove` names what an earlier
+    layer gave and this one takes away.
     """
 
     to: Written[tuple[WrittenTarget, ...]] | None = None

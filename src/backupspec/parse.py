@@ -118,7 +118,7 @@ class _Walk:
             return self.alias(event, depth)
         self.count(event)
         if depth > DEEPEST:
-            self.refuse("BS012", f"nested more than {DEEPEST} levels deep", self.span(event))
+            self.refuse("BS012", f"nested more than {DEEPEST} levels deep", self.span(event), hint="is a bracket not closed?")
         self.highest = max(self.highest, depth)
         self.check_tag(event)
         anchor: str | None = event.anchor

@@ -1,4 +1,4 @@
-"""The reference under `docs/reference/`: written from the schema and the catalogue of codes, never by hand.
+"""The reference under `docs/reference/`: written from the schema, the codes and the command line, never by hand.
 
 `python -m backupspec.reference` writes the pages, `--check` only says which of them are out of date (exit code 1).
 The same schema and code give the same bytes.
@@ -15,6 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import typer.core
+import typer.main
+
+from backupspec import cli
 from backupspec.catalogue import CATALOGUE, Entry
 from backupspec.data import data_folder
 
@@ -70,7 +74,32 @@ _MERGED = {"replace": "replaces", "add": "adds up", "by name": "by name", "apply
 def pages() -> tuple[tuple[str, str], ...]:
     """Give each page of the reference as (file name, text)."""
     schema = json.loads((data_folder("schema") / "inventory.schema.json").read_text(encoding="utf-8"))
-    return (("diagnostics.md", diagnostics_page(CATALOGUE)), ("inventory.md", inventory_page(schema)))
+    return (
+        *command_pages(),
+        ("diagnostics.md", diagnostics_page(CATALOGUE)),
+        ("inventory.md", inventory_page(schema)),
+    )
+
+
+def command_pages() -> Iterator[tuple[str, str]]:
+    """Give the page of the command line, and that of the migration's commands where what they need is installed."""
+    program = cast("typer.core.TyperGroup", typer.main.get_command(cli.app))
+    context = _context(program, "backupspec", None)
+    commands = {name: program.get_command(context, name) for name in program.list_commands(context)}
+    lines = ["# The command line", "", _NOTICE.format(source="src/backupspec/cli.py"), *_helped(program, context)]
+    for name, command in commands.items():
+        if name != "migrate":
+            lines += ["", f"## backupspec {name}", "", *_helped(command, _context(command, name, context))]
+    yield "cli.md", "\n".join(lines) + "\n"
+    migrate = commands["migrate"]
+    if isinstance(migrate, typer.core.TyperGroup):
+        inner = _context(migrate, "migrate", context)
+        lines = ["# The migration's commands", "", _NOTICE.format(source="migrate/backupspec_migrate/cli.py")]
+        lines += _helped(migrate, inner)
+        for name in migrate.list_commands(inner):
+            command = migrate.get_command(inner, name)
+            lines += ["", f"## backupspec migrate {name}", "", *_helped(command, _context(command, name, inner))]
+        yield "migrate.md", "\n".join(lines) + "\n"
 
 
 def diagnostics_page(entries: Sequence[Entry]) -> str:
@@ -272,6 +301,19 @@ def _listed(items: Sequence[str], word: str = "or") -> str:
 
 def _fenced(example: object) -> list[str]:
     return ["```yaml", *block(example), "```"]
+
+
+def _context(command: Any, name: str, parent: Any) -> Any:  # noqa: ANN401 - typer's own types differ between its versions
+    command.rich_markup_mode = None  # boxes and colours are for terminals
+    if parent is not None:
+        command.epilog = None  # the exit codes stand at the top of the page once
+    return command.make_context(name, [], parent=parent, resilient_parsing=True, terminal_width=_WIDTH)
+
+
+def _helped(command: Any, context: Any) -> list[str]:  # noqa: ANN401 - as above
+    """Give a command's help as it shows it, but for the list of commands below it: each has a section of its own."""
+    text = re.sub(r"\nCommands:\n(?:  .*\n)*", "", command.get_help(context) + "\n")
+    return ["```text", text.strip(), "```"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

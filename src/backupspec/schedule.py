@@ -1,8 +1,8 @@
 """When a job runs: a fixed minute of its own inside the schedule, the same for ever.
 
-A minute is a whole number from 0 (midnight) to 1439 in the schedule's own zone. A window is half-open and may cross midnight. A job's minute
-comes from a hash of its name: nothing is balanced over the fleet, so a new host moves no other host's jobs (ADR 0003). Minutes that a zone skips when
-daylight saving begins, and quiet hours, are never chosen.
+A minute is a whole number from 0 (midnight) to 1439 in the schedule's own zone. A window is half-open and may cross
+midnight. A job's minute comes from a hash of its name: nothing is balanced over the fleet, so a new host moves no
+other host's jobs (ADR 0003). Minutes that a zone skips when daylight saving begins, and quiet hours, are never chosen.
 """
 
 from __future__ import annotations
@@ -47,7 +47,11 @@ class Quiet:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Exactly one of `every` (minutes; perhaps inside `window`), `calendar` (systemd's grammar) or `window` alone (once a day, on `days`)."""
+    """When something runs, in one of three forms.
+
+    `every` so many minutes, perhaps only inside `window`; `calendar`, in systemd's grammar; or `window` alone: once a
+    day, on all days or on `days`.
+    """
 
     timezone: str
     window: Window | None = None
@@ -83,7 +87,10 @@ def clock(minute: int) -> str:
 
 @functools.cache
 def zone(name: str) -> zoneinfo.ZoneInfo | None:
-    """Give a time zone from the `tzdata` package, never from the machine, so that two machines agree; None when there is none."""
+    """Give a time zone from the `tzdata` package, never from the machine, so that two machines agree.
+
+    None when there is none.
+    """
     parts = name.split("/")
     if not all(part and part.replace("_", "").replace("-", "").replace("+", "").isalnum() for part in parts):
         return None
@@ -129,14 +136,18 @@ def skipped(name: str) -> frozenset[int]:
 
 
 def forbidden(schedule: Schedule, quiet: Quiet | None) -> frozenset[int]:
-    """Give the minutes, in the schedule's zone, at which a daily job may not start: quiet hours and what daylight saving skips."""
+    """Give the minutes, in the schedule's zone, at which a daily job may not start.
+
+    Quiet hours and what daylight saving skips.
+    """
     return skipped(schedule.timezone) | quiet_minutes(quiet, schedule.timezone)
 
 
 def quiet_minutes(quiet: Quiet | None, timezone: str) -> frozenset[int]:
     """Give the quiet minutes by the clock of `timezone`.
 
-    Between two zones the widest reading counts: a minute is quiet if it is so under any offset that they have to each other in a year.
+    Between two zones the widest reading counts: a minute is quiet if it is so under any offset that they have to
+    each other in a year.
     """
     if quiet is None:
         return frozenset()
@@ -153,7 +164,12 @@ def _shifts(source: str, target: str) -> frozenset[int]:
     start = datetime(YEARS.start, 1, 1, tzinfo=UTC)
     moments = (start + timedelta(days=day) for day in range(366))
     return frozenset(
-        int(((m.astimezone(second).utcoffset() or timedelta()) - (m.astimezone(first).utcoffset() or timedelta())).total_seconds() // 60)
+        int(
+            (
+                (m.astimezone(second).utcoffset() or timedelta()) - (m.astimezone(first).utcoffset() or timedelta())
+            ).total_seconds()
+            // 60
+        )
         for m in moments
     )
 
@@ -164,10 +180,13 @@ def spread(name: str, count: int) -> int:
 
 
 def minutes(schedule: Schedule, quiet: Quiet | None, name: str) -> tuple[int, ...]:
-    """Give the minutes of the day at which the job called `name` starts, in order; empty when nothing is left of the schedule.
+    """Give the minutes of the day at which the job called `name` starts, in order.
 
-    Only for `window` and `every`. With `every`, the first phase from the hash on that daylight saving takes no start from is used, if there is
-    one (an hourly job has none: its skipped start is made up an hour later); quiet starts are left out.
+    Empty when nothing is left of the schedule.
+
+    Only for `window` and `every`. With `every`, the first phase from the hash on that daylight saving takes no
+    start from is used, if there is one (an hourly job has none: its skipped start is made up an hour later); quiet
+    starts are left out.
     """
     if schedule.every is None:
         gone = forbidden(schedule, quiet)
@@ -175,7 +194,9 @@ def minutes(schedule: Schedule, quiet: Quiet | None, name: str) -> tuple[int, ..
         left = [minute for minute in window.minutes() if minute not in gone]
         return (left[spread(name, len(left))],) if left else ()
     every, lost = schedule.every, skipped(schedule.timezone)
-    inside = frozenset(schedule.window.minutes() if schedule.window else range(DAY)) - quiet_minutes(quiet, schedule.timezone)
+    inside = frozenset(schedule.window.minutes() if schedule.window else range(DAY)) - quiet_minutes(
+        quiet, schedule.timezone
+    )
     phase = spread(name, every)
     phases = [sorted((phase + delay + turn * every) % DAY for turn in range(DAY // every)) for delay in range(every)]
     kept = [tuple(start for start in starts if start in inside) for starts in phases]

@@ -28,7 +28,7 @@ _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 def as_text(diagnostics: Diagnostics, sources: Sources, folder: str = "") -> Text:
     """Give all findings with lines, carets, related places and hints, and a summary; `.plain` is it without colours."""
-    page = _Page({source.name: source.text.split("\n") for source in sources}, folder)
+    page = _Page({source.name: _lines(source.text) for source in sources}, folder)
     for found in diagnostics:
         page.add(found)
     return page.whole.append(summary(diagnostics) + "\n")
@@ -140,13 +140,18 @@ class _Page:
         self.whole.append(f"{_visible(_path(span.file, self.folder))}:{span.line}:{span.column}\n")
         lines = self.lines.get(span.file, [])
         line = lines[span.line - 1] if span.line <= len(lines) else ""
-        if not line.strip() or "PRIVATE KEY" in line:
+        if not line:
             return
         excerpt, indent, width = _excerpt(line, span)
         self.whole.append(f"{margin} |\n{span.line:>{len(margin)}} | ", style="blue")
         self.whole.append(f"{excerpt}\n")
         self.whole.append(f"{margin} | ", style="blue")
         self.whole.append(f"{' ' * indent}{'^' * width}\n", style=colour)
+
+
+def _lines(text: str) -> list[str]:
+    """Give the lines that may be shown; one with nothing in it or with a private key is empty."""
+    return ["" if line.isspace() or "PRIVATE KEY" in line else line for line in text.split("\n")]
 
 
 def _excerpt(line: str, span: Span) -> tuple[str, int, int]:

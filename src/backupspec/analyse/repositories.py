@@ -122,7 +122,7 @@ def quotas_fit(fleet: Fleet) -> Iterator[Diagnostic]:
                 f"its capacity is {_size(server.capacity)}",
                 server.span,
                 where=server.where,
-                hint="lower the quotas or raise the capacity; accept it if over-booking is meant and free space is watched",
+                hint="lower the quotas or raise the capacity; accept it if over-booking is meant and somebody watches",
             )
 
 

@@ -258,7 +258,8 @@ INPUT: tuple[Entry, ...] = (
     Entry(
         "BS106",
         "number out of range",
-        "The number is smaller or greater than this setting allows.",
+        "The number is smaller or greater than this setting allows. The hint names the limits; the reference says why "
+        "they are there.",
     ),
     Entry(
         "BS107",

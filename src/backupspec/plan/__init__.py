@@ -1,12 +1,14 @@
 """Plan: Fleet -> Plan. Every decision is taken here; templates only have shape.
 
-One module for each concern: `units`, `hardening`, `scripts`, `ssh` (both sides), `rollout` (apply, Ansible, the page). A value that a target language cannot hold is
-found here, when its word is made, and reported at the setting that it comes from.
+One module for each concern: `units`, `hardening`, `scripts`, `ssh` (both sides), `rollout` (apply, Ansible, the page).
+A value that a target language cannot hold is found here, when its word is made, and reported at the setting that it
+comes from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Span
@@ -23,28 +25,30 @@ def plan(fleet: Fleet) -> tuple[Plan, Diagnostics]:
     found: list[Diagnostic] = []
     files: list[PlannedFile] = []
 
-    def collect(where: str, span: Span, make: Callable[[], tuple[PlannedFile, ...]], host: Host | None = None) -> tuple[PlannedFile, ...]:
+    def collect(
+        where: str, span: Span, host: Host | None, make: Callable[[], tuple[PlannedFile, ...]]
+    ) -> tuple[PlannedFile, ...]:
+        """Give what `make` plans, or nothing and a finding."""
         try:
             return make()
         except Unrepresentable as error:
-            place = _place(host, error.value)
-            found.append(diagnose("BS219", str(error), place or span, where=where))
+            found.append(diagnose("BS219", str(error), _place(host, error.value) or span, where=where))
             return ()
 
     for name in rollout.machines(fleet):
         host, store = fleet.host(name), fleet.server(name)
-        own: list[PlannedFile] = []
+        own: tuple[PlannedFile, ...] = ()
         if host is not None:
-            for make in (lambda h=host: units.units(h), lambda h=host: scripts.scripts(h, fleet.alerts), lambda h=host: ssh.client(h)):
-                own += collect(host.where, host.span, make, host)
+            own += collect(host.where, host.span, host, partial(units.units, host))
+            own += collect(host.where, host.span, host, partial(scripts.scripts, host, fleet.alerts))
+            own += collect(host.where, host.span, host, partial(ssh.client, host))
         if store is not None:
-            own += collect(store.where, store.span, lambda s=store: ssh.server(fleet, s))
-        if host is not None or store is not None:
-            where, span = (host.where, host.span) if host is not None else (f"servers.{name}", fleet.span)
-            own += collect(where, span, lambda n=name: ssh.machine(fleet, n), host)
-        made = tuple(own)
-        files += [*made, *collect(name, fleet.span, lambda n=name, m=made: (rollout.apply(fleet, n, m),), host)]
-    files += collect("fleet", fleet.span, lambda: (rollout.page(fleet), *rollout.ansible(fleet)))
+            own += collect(store.where, store.span, None, partial(ssh.server, fleet, store))
+        machine = host or store
+        if machine is not None:
+            own += collect(machine.where, machine.span, host, partial(ssh.machine, fleet, name))
+        files += [*own, *collect(name, fleet.span, host, partial(rollout.apply, fleet, name, own))]
+    files += collect("fleet", fleet.span, None, partial(rollout.common, fleet))
     return Plan(tuple(files), rollout.machines(fleet), rollout.facts(fleet)), tuple(found)
 
 

@@ -1,7 +1,8 @@
 """Which directives of systemd.exec(5) a job's unit gets: all that take nothing from the job.
 
-No directive may hide a path under the job's sources: borg would read empty folders there and succeed. So each directive that hides or replaces paths
-is listed with these paths, and left out, with a comment, for a job that has one of them among its sources.
+No directive may hide a path under the job's sources: borg would read empty folders there and succeed. So each
+directive that hides or replaces paths is listed with these paths, and left out, with a comment, for a job that has one
+of them among its sources.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-from backupspec.fleet import Host, Repository
+from backupspec.fleet import Host, Jump, Remote, Repository
 from backupspec.words import Comment, ConfigToken, UnitText
 
 
@@ -67,26 +68,30 @@ def directives(host: Host, sources: tuple[str, ...], repository: Repository) -> 
 
 
 def _network(host: Host, repository: Repository) -> tuple[Directive, ...]:
-    """Give the address filters: none but local sockets for a local repository, the server's literal address for a remote one."""
-    if repository.local:
-        families = _directive("RestrictAddressFamilies", "AF_UNIX", "The repository is on this machine: no network at all.")
+    """Give the address filters.
+
+    None but local sockets for a local repository, the server's literal address for a remote one.
+    """
+    if repository.remote is None:
+        families = _directive(
+            "RestrictAddressFamilies", "AF_UNIX", "The repository is on this machine: no network at all."
+        )
         return (families, _directive("PrivateNetwork", "true"), _directive("IPAddressDeny", "any"))
     families = _directive("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6")
-    address = first_hop(host, repository)
+    address = first_hop(host, repository.remote).address
     try:
         literal = ipaddress.ip_address(address)
     except ValueError:
-        return (families, _left_out("IPAddressDeny", f"{address} is a name, and systemd filters literal addresses only"))
+        return (
+            families,
+            _left_out("IPAddressDeny", f"{address} is a name, and systemd filters literal addresses only"),
+        )
     return (families, _directive("IPAddressDeny", "any"), _directive("IPAddressAllow", str(literal)))
 
 
-def first_hop(host: Host, repository: Repository) -> str:
-    """Give the address that the host itself connects to: the jump host's where there is one."""
-    if host.jump is not None:
-        return host.jump.address
-    if repository.server is not None:
-        return repository.server.address
-    return "" if repository.foreign is None else repository.foreign.address
+def first_hop(host: Host, remote: Remote) -> Jump | Remote:
+    """Give the machine that the host itself connects to: the jump host where there is one."""
+    return remote if host.jump is None else host.jump
 
 
 def _related(path: str, source: str) -> bool:

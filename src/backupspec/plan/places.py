@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backupspec.diagnostic import Span
+from backupspec.fleet import Host
 from backupspec.plan.types import PlannedFile
 from backupspec.words import Comment
 
@@ -21,7 +22,10 @@ OWN_SECRETS = (
     STATE,
     "/var/lib/backupspec-restore",
 )
-"""What no job may back up: its own keys, passphrases, caches; a copy of them in the repository that they open is worth nothing and leaks."""
+"""What no job may back up: its own keys, passphrases, caches.
+
+A copy of them in the repository that they open is worth nothing and leaks.
+"""
 
 
 def notice(origin: str) -> Comment:
@@ -29,6 +33,13 @@ def notice(origin: str) -> Comment:
     return Comment(f"Compiled by backupspec from {origin}; change the inventory, not this file.")
 
 
-def planned(host: str, path: str, template: str, view: object, origin: str, span: Span, *, mode: int = 0o644) -> PlannedFile:
+def planned(  # noqa: PLR0913 - one argument for each field of a file, none of which has a default
+    host: str, path: str, template: str, view: object, origin: str, span: Span, *, mode: int = 0o644
+) -> PlannedFile:
     """Plan one file of a host's image; `path` is the absolute path on the machine."""
     return PlannedFile(f"hosts/{host}/root{path}", mode, "root:root", template, view, origin, span)
+
+
+def script(host: Host, path: str, template: str, view: object, origin: str) -> PlannedFile:
+    """Plan one shell script of a host; `template` is named without its suffix."""
+    return planned(host.name, path, f"{template}.sh.j2", view, origin, host.span, mode=0o755)

@@ -85,11 +85,15 @@ class Page:
 
 def machines(fleet: Fleet) -> tuple[str, ...]:
     """Give every machine that gets a tree: hosts, servers, retired ones."""
-    names = {host.name for host in fleet.hosts} | {server.name for server in fleet.servers} | {item.name for item in fleet.retired}
+    names = (
+        {host.name for host in fleet.hosts}
+        | {server.name for server in fleet.servers}
+        | {item.name for item in fleet.retired}
+    )
     return tuple(sorted(names))
 
 
-def apply(fleet: Fleet, name: str, files: tuple[PlannedFile, ...]) -> PlannedFile:
+def apply(fleet: Fleet, name: str, files: tuple[PlannedFile, ...]) -> tuple[PlannedFile, ...]:
     """Plan the `apply` of a machine that gets `files`; for a retired one there are none, and all that it owns goes."""
     host, store = fleet.host(name), fleet.server(name)
     prefix = f"hosts/{name}/root"
@@ -113,7 +117,11 @@ def apply(fleet: Fleet, name: str, files: tuple[PlannedFile, ...]) -> PlannedFil
     spans = [item.span for item in fleet.retired if item.name == name]
     span = host.span if host is not None else (store.span if store is not None else spans[0])
     where = f"hosts.{name}" if host is not None else (f"servers.{name}" if store is not None else "retired")
-    title = f"Put in place on {name} what was compiled for it." if files else f"Take backupspec off {name}, which was retired; its archives and secrets stay."
+    title = (
+        f"Put in place on {name} what was compiled for it."
+        if files
+        else f"Take backupspec off {name}, which was retired; its archives and secrets stay."
+    )
     key_file = (host.key_file or f"keys/{name}.pub") if host is not None and remote else None
     view = Apply(
         title=Comment(title),
@@ -131,12 +139,16 @@ def apply(fleet: Fleet, name: str, files: tuple[PlannedFile, ...]) -> PlannedFil
         generated=_credentials(fleet, name, generated=True),
         provided=_credentials(fleet, name, generated=False),
     )
-    return PlannedFile(f"hosts/{name}/apply", 0o755, "root:root", "apply/apply.sh.j2", view, where, span)
+    return (PlannedFile(f"hosts/{name}/apply", 0o755, "root:root", "apply/apply.sh.j2", view, where, span),)
 
 
 def _credentials(fleet: Fleet, name: str, *, generated: bool) -> tuple[ShellWord, ...]:
     host = fleet.host(name)
-    names = {item.credential for item in (() if host is None else host.repositories) if item.credential and item.credential_generated is generated}
+    names = {
+        item.credential
+        for item in (() if host is None else host.repositories)
+        if item.credential and item.credential_generated is generated
+    }
     return tuple(ShellWord(item) for item in sorted(names))
 
 
@@ -162,6 +174,11 @@ def facts(fleet: Fleet) -> tuple[tuple[str, str], ...]:
         )
         for host in fleet.hosts
     )
+
+
+def common(fleet: Fleet) -> tuple[PlannedFile, ...]:
+    """Plan what belongs to no machine: the page and Ansible's files."""
+    return (page(fleet), *ansible(fleet))
 
 
 def page(fleet: Fleet) -> PlannedFile:
@@ -191,7 +208,15 @@ def page(fleet: Fleet) -> PlannedFile:
         for server in fleet.servers
         for use in uses(fleet, server)
     )
-    return PlannedFile("README.md", 0o644, "root:root", "docs/compiled.md.j2", Page(MarkdownText(fleet.name), jobs, stores), "fleet", fleet.span)
+    return PlannedFile(
+        "README.md",
+        0o644,
+        "root:root",
+        "docs/compiled.md.j2",
+        Page(MarkdownText(fleet.name), jobs, stores),
+        "fleet",
+        fleet.span,
+    )
 
 
 def _bytes(quota: int | None) -> str:
@@ -207,10 +232,14 @@ def ansible(fleet: Fleet) -> tuple[PlannedFile, ...]:
     """Plan the Ansible inventory and the playbook; both are serialised, never templated."""
     servers = {server.name for server in fleet.servers}
     retired = {item.name for item in fleet.retired}
-    addresses = {host.name: host.address for host in fleet.hosts} | {server.name: server.address for server in fleet.servers}
+    addresses = {host.name: host.address for host in fleet.hosts} | {
+        server.name: server.address for server in fleet.servers
+    }
 
     def group(names: set[str]) -> dict[str, object]:
-        return {"hosts": {name: {"ansible_host": addresses[name]} if addresses.get(name) else {} for name in sorted(names)}}
+        return {
+            "hosts": {name: {"ansible_host": addresses[name]} if addresses.get(name) else {} for name in sorted(names)}
+        }
 
     inventory = {
         "all": {
@@ -222,7 +251,10 @@ def ansible(fleet: Fleet) -> tuple[PlannedFile, ...]:
             "vars": {"backupspec_staging": "/var/lib/backupspec-apply/tree", "backupspec_apply_arguments": []},
         }
     }
-    plays = [_play("Servers first: hosts log in to them", "backupspec_servers"), _play("Then the hosts, and those given up", "backupspec_hosts:backupspec_retired")]
+    plays = [
+        _play("Servers first: hosts log in to them", "backupspec_servers"),
+        _play("Then the hosts, and those given up", "backupspec_hosts:backupspec_retired"),
+    ]
     return (
         PlannedFile("ansible/inventory.yml", 0o644, "root:root", "", _yaml(inventory), "fleet", fleet.span),
         PlannedFile("ansible/playbook.yml", 0o644, "root:root", "", _yaml(plays), "fleet", fleet.span),
@@ -237,8 +269,16 @@ def _play(name: str, hosts: str) -> dict[str, object]:
         "become": True,
         "gather_facts": False,
         "tasks": [
-            {"name": "Clear what an earlier rollout left", "ansible.builtin.file": {"path": staging, "state": "absent"}, "changed_when": False},
-            {"name": "Make the folder", "ansible.builtin.file": {"path": staging, "state": "directory", "mode": "0700"}, "changed_when": False},
+            {
+                "name": "Clear what an earlier rollout left",
+                "ansible.builtin.file": {"path": staging, "state": "absent"},
+                "changed_when": False,
+            },
+            {
+                "name": "Make the folder",
+                "ansible.builtin.file": {"path": staging, "state": "directory", "mode": "0700"},
+                "changed_when": False,
+            },
             {
                 "name": "Copy the host's tree",
                 "ansible.builtin.copy": {
@@ -250,7 +290,9 @@ def _play(name: str, hosts: str) -> dict[str, object]:
             },
             {
                 "name": "Put it in place",
-                "ansible.builtin.command": {"argv": "{{ [backupspec_staging ~ '/apply'] + backupspec_apply_arguments }}"},
+                "ansible.builtin.command": {
+                    "argv": "{{ [backupspec_staging ~ '/apply'] + backupspec_apply_arguments }}"
+                },
                 "register": "backupspec_applied",
                 "changed_when": "': 0 files changed' not in backupspec_applied.stdout",
             },
@@ -260,4 +302,9 @@ def _play(name: str, hosts: str) -> dict[str, object]:
 
 
 def _yaml(value: object) -> str:
-    return "# " + notice("the whole inventory").text + "\n" + str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120))
+    return (
+        "# "
+        + notice("the whole inventory").text
+        + "\n"
+        + str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120))
+    )

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from backupspec import accounts
 from backupspec.fleet import Fleet, Host, HostKey, Repository, Server
+from backupspec.plan.borg import alias
 from backupspec.plan.places import CONFIG, KEYS, notice, planned
-from backupspec.plan.scripts import alias
 from backupspec.plan.types import PlannedFile
 from backupspec.words import (
     Comment,
@@ -142,31 +142,42 @@ def uses(fleet: Fleet, server: Server) -> tuple[Use, ...]:
 
 def client(host: Host) -> tuple[PlannedFile, ...]:
     """Plan a host's ssh files; none where all its repositories are local."""
-    remote = [repository for repository in host.repositories if not repository.local]
-    if not remote:
-        return ()
     entries = []
     known = []
     if host.jump is not None:
         jump = host.jump
-        entries.append(SshEntry(ConfigToken(JUMP), SshConfigValue(jump.address), jump.port, SshConfigValue(jump.user), None))
+        entries.append(
+            SshEntry(ConfigToken(JUMP), SshConfigValue(jump.address), jump.port, SshConfigValue(jump.user), None)
+        )
         known.append(KnownEntry(KnownHost(JUMP), _host_key(jump.host_key)))
     through = None if host.jump is None else ConfigToken(JUMP)
-    for repository in remote:
-        if repository.server is not None:
-            server = repository.server
-            user, address, port, key = repository.account, server.address, server.port, server.host_key
-        elif repository.foreign is not None:
-            foreign = repository.foreign
-            user, address, port, key = foreign.user, foreign.address, foreign.port, foreign.host_key
-        name = alias(repository)
-        said = None if user is None else SshConfigValue(user)
-        entries.append(SshEntry(ConfigToken(name), SshConfigValue(address), port, said, through))
-        known.append(KnownEntry(KnownHost(name), _host_key(key)))
+    for repository in host.repositories:
+        remote = repository.remote
+        if remote is not None:
+            name = alias(repository)
+            user = None if remote.user is None else SshConfigValue(remote.user)
+            entries.append(SshEntry(ConfigToken(name), SshConfigValue(remote.address), remote.port, user, through))
+            known.append(KnownEntry(KnownHost(name), _host_key(remote.host_key)))
+    if all(repository.local for repository in host.repositories):
+        return ()
     note = notice(host.where)
     return (
-        planned(host.name, f"{CONFIG}/ssh_config", "ssh/client.sshconfig.j2", SshClient(note, tuple(entries)), host.where, host.span),
-        planned(host.name, f"{CONFIG}/known_hosts", "ssh/client.known_hosts.j2", KnownHosts(note, tuple(known)), host.where, host.span),
+        planned(
+            host.name,
+            f"{CONFIG}/ssh_config",
+            "ssh/client.sshconfig.j2",
+            SshClient(note, tuple(entries)),
+            host.where,
+            host.span,
+        ),
+        planned(
+            host.name,
+            f"{CONFIG}/known_hosts",
+            "ssh/client.known_hosts.j2",
+            KnownHosts(note, tuple(known)),
+            host.where,
+            host.span,
+        ),
     )
 
 
@@ -187,11 +198,23 @@ def server(fleet: Fleet, machine: Server) -> tuple[PlannedFile, ...]:
         lines = tuple(
             line
             for host in fleet.hosts
-            if (line := _line(machine, host, tuple(use.repository for use in here if use.host.name == host.name and use.repository.account == account)))
+            if (
+                line := _line(
+                    machine,
+                    host,
+                    tuple(
+                        use.repository
+                        for use in here
+                        if use.host.name == host.name and use.repository.account == account
+                    ),
+                )
+            )
         )
         view = AuthorizedKeys(notice(machine.where), lines)
         files.append(
-            planned(machine.name, f"{KEYS}/{account}", "ssh/account.authorized_keys.j2", view, machine.where, machine.span)
+            planned(
+                machine.name, f"{KEYS}/{account}", "ssh/account.authorized_keys.j2", view, machine.where, machine.span
+            )
         )
     return tuple(files)
 
@@ -211,7 +234,9 @@ def machine(fleet: Fleet, name: str) -> tuple[PlannedFile, ...]:
         for account in accounts_of(here):
             of = sorted({use.host.name for use in here if use.repository.account == account})
             text = f"backups of {of[0]}" if len(of) == 1 else "backups of several hosts"
-            lines.append(AccountLine(ConfigToken(account), SysusersField(text), SysusersField(_home(store, account, here))))
+            lines.append(
+                AccountLine(ConfigToken(account), SysusersField(text), SysusersField(_home(store, account, here)))
+            )
         for use in here:
             account = use.repository.account or ""
             path = use.repository.path if use.repository.per_fleet else use.repository.path.rsplit("/", 1)[0]
@@ -238,7 +263,10 @@ def key_of(host: Host) -> PublicKey | None:
 
 
 def _line(store: Server, host: Host, repositories: tuple[Repository, ...]) -> KeyLine | None:
-    """Give a host's one line in an account: sshd takes the first line of a key, so all its repositories there stand on it."""
+    """Give a host's one line in an account.
+
+    Sshd takes the first line of a key, so all its repositories there stand on it.
+    """
     key = key_of(host)
     if not repositories or key is None:
         return None

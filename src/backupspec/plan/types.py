@@ -11,8 +11,9 @@ from backupspec.diagnostic import Span
 class PlannedFile:
     """One output file. `path` is relative to the output folder.
 
-    `view` is a frozen dataclass whose fields, typed for the target language, are the template's names; with an empty `template` it is the
-    file's text, serialised already. `origin` is the logical path of the setting behind the file, `span` its place.
+    `view` is a frozen dataclass whose fields, typed for the target language, are the template's names; with an
+    empty `template` it is the file's text, serialised already. `origin` is the logical path of the setting behind
+    the file, `span` its place.
     """
 
     path: str

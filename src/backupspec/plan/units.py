@@ -9,7 +9,16 @@ from backupspec.plan.hardening import Directive, directives
 from backupspec.plan.places import CREDENTIALS, SCRIPTS, UNITS, notice, planned
 from backupspec.plan.types import PlannedFile
 from backupspec.schedule import DAYS, Schedule, Window, calendar_lines, minutes, spread
-from backupspec.words import Comment, ConfigToken, ExecProgram, ExecWord, UnitCalendar, UnitCredential, UnitListPath, UnitText
+from backupspec.words import (
+    Comment,
+    ConfigToken,
+    ExecProgram,
+    ExecWord,
+    UnitCalendar,
+    UnitCredential,
+    UnitListPath,
+    UnitText,
+)
 
 CHECK_WINDOW = Window(60, 300)
 """When checks run: 01:00 to 05:00 by the clock of the first job's schedule."""
@@ -86,7 +95,10 @@ def check_name(repository: Repository) -> str:
 
 
 def prunes(target: Target) -> bool:
-    """Tell whether the host itself prunes and compacts: not an append-only repository, whose keeper does, and nothing that is kept for ever."""
+    """Tell whether the host itself prunes and compacts.
+
+    Not an append-only repository, whose keeper does, and nothing that is kept for ever.
+    """
     return not target.repository.append_only and not target.retention.forever
 
 
@@ -109,7 +121,14 @@ def units(host: Host) -> tuple[PlannedFile, ...]:
         if host.stay_awake:
             fixed.append(("backupspec-awake.service", "awake"))
         files += [
-            planned(host.name, f"{UNITS}/{name}", f"systemd/{template}.unit.j2", Fixed(notice(host.where)), host.where, host.span)
+            planned(
+                host.name,
+                f"{UNITS}/{name}",
+                f"systemd/{template}.unit.j2",
+                Fixed(notice(host.where)),
+                host.where,
+                host.span,
+            )
             for name, template in fixed
         ]
     return tuple(files)
@@ -185,5 +204,8 @@ def _hook(hook: Hook) -> Command:
 
 
 def _writable(repository: Repository) -> tuple[UnitListPath, ...]:
-    """Open a local repository's folder; it may be missing at the start, which the script reports better than systemd."""
+    """Open a local repository's folder.
+
+    It may be missing at the start, which the script reports better than systemd.
+    """
     return (UnitListPath(repository.path, optional=True),) if repository.local else ()

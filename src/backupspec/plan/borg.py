@@ -1,0 +1,284 @@
+"""The scripts around borg: for each job and repository create and prune, for each repository the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from backupspec.fleet import FilesJob, Host, Repository, Target
+from backupspec.plan.hardening import first_hop
+from backupspec.plan.places import CONFIG, OWN_SECRETS, SCRIPTS, STATE, notice, planned, script
+from backupspec.plan.types import PlannedFile
+from backupspec.plan.units import prunes
+from backupspec.words import ArchiveGlob, ArchiveName, BorgPattern, BorgUrl, Comment, ShellWord
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a travelling machine tries to reach first."""
+
+    address: ShellWord
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What every script around borg needs."""
+
+    borg: ShellWord
+    timezone: ShellWord
+    location: BorgUrl
+    credential: ShellWord | None
+    remote: bool
+    remote_borg: ShellWord | None
+    modern_codes: bool
+    lock: ShellWord
+    present_at: ShellWord | None
+    mounts: tuple[ShellWord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Simple:
+    """The view of a script that needs no more than its environment: compact, check, list."""
+
+    title: Comment
+    notice: Comment
+    environment: Environment
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """The view of create.sh.j2."""
+
+    title: Comment
+    notice: Comment
+    environment: Environment
+
+    job: ShellWord
+    reach: Reach | None
+    paths: tuple[ShellWord, ...]
+    optional_paths: tuple[ShellWord, ...]
+    log: ShellWord
+    compression: ShellWord
+    one_file_system: bool
+    honour_markers: bool
+    upload_limit: int | None
+    patterns: ShellWord
+    archive: ArchiveName
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """One option of borg prune."""
+
+    option: ShellWord
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """The view of prune.sh.j2."""
+
+    title: Comment
+    notice: Comment
+    environment: Environment
+    globs: tuple[ArchiveGlob, ...]
+    within: ShellWord | None
+    keeps: tuple[Keep, ...]
+    checkpoints: ShellWord
+
+
+@dataclass(frozen=True, slots=True)
+class Init:
+    """The view of init.sh.j2."""
+
+    title: Comment
+    notice: Comment
+    environment: Environment
+    name: ShellWord
+    encryption: ShellWord
+    make_parents: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JobGlob:
+    """A job's name, and what finds its newest archive."""
+
+    name: ShellWord
+    glob: ArchiveGlob
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """The view of restore.sh.j2."""
+
+    title: Comment
+    notice: Comment
+    environment: Environment
+    serve: ShellWord | None
+    served: BorgUrl | None
+    jobs: tuple[JobGlob, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """The view of serve.sh.j2."""
+
+    title: Comment
+    notice: Comment
+    borg: ShellWord
+    path: ShellWord
+
+
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """The view of job.patterns.j2."""
+
+    notice: Comment
+    patterns: tuple[BorgPattern, ...]
+
+
+def of_job(host: Host, job: FilesJob, target: Target) -> tuple[PlannedFile, ...]:
+    """Plan what a job runs against one repository: create, its patterns, and prune unless another machine does."""
+    repository = target.repository
+    folder = f"{SCRIPTS}/jobs/{job.name}_{repository.name}"
+    patterns = f"{CONFIG}/jobs/{job.name}_{repository.name}.patterns"
+    # A repository that is not always there is asked for first, and its mount points are then beyond question.
+    mounts = job.mounted if repository.present_sometimes else tuple(sorted({*job.mounted, *repository.mounted}))
+    environment = _environment(host, repository, target.schedule.timezone, mounts)
+    create = Create(
+        title=Comment(f"Back up {job.name} of {host.name} to {repository.name}."),
+        notice=notice(job.where),
+        environment=environment,
+        job=ShellWord(job.name),
+        reach=_reach(host, repository),
+        paths=tuple(ShellWord(path) for path in job.paths),
+        optional_paths=tuple(ShellWord(path) for path in job.optional_paths),
+        log=ShellWord(f"{STATE}/log/{job.name}_{repository.name}"),
+        compression=ShellWord(job.compression),
+        one_file_system=job.one_file_system,
+        honour_markers=job.honour_markers,
+        upload_limit=None if target.upload_limit is None or repository.local else max(1, target.upload_limit // 1024),
+        patterns=ShellWord(patterns),
+        archive=ArchiveName(host.name, job.name),
+    )
+    lines = Patterns(notice(job.where), _patterns(job))
+    files = [
+        script(host, f"{folder}/create", "borg/create", create, job.where),
+        planned(host.name, patterns, "borg/job.patterns.j2", lines, job.where, job.span),
+    ]
+    if prunes(target):
+        prune = Prune(
+            title=Comment(
+                f"Thin out the archives of {job.name} of {host.name} in {repository.name}: {target.retention}."
+            ),
+            notice=notice(job.where),
+            environment=environment,
+            globs=tuple(ArchiveGlob(series, job.name) for series in job.series),
+            within=None if target.retention.within is None else ShellWord(target.retention.within),
+            keeps=tuple(Keep(ShellWord(f"--keep-{name}"), number) for name, number in target.retention.buckets()),
+            checkpoints=ShellWord(f"{ArchiveGlob(host.name, job.name).text}.checkpoint*"),
+        )
+        files.append(script(host, f"{folder}/prune", "borg/prune", prune, job.where))
+    return tuple(files)
+
+
+def of_repository(host: Host, repository: Repository) -> tuple[PlannedFile, ...]:
+    """Plan what a host has for one repository: init, list, restore, check, and compact if it prunes there."""
+    folder = f"{SCRIPTS}/repositories/{repository.name}"
+    note = notice(repository.where)
+    targets = {
+        job.name: target for job in host.jobs for target in job.targets if target.repository.name == repository.name
+    }
+    timezone = next(iter(targets.values())).schedule.timezone
+    environment = _environment(host, repository, timezone, ())
+    name = f"{repository.name} of {host.name}"
+    init = Init(
+        title=Comment(f"Make the repository {name}, once."),
+        notice=note,
+        environment=_environment(host, repository, timezone, repository.mounted),
+        name=ShellWord(repository.name),
+        encryption=ShellWord(repository.encryption),
+        make_parents=repository.foreign is not None,
+    )
+    serve = f"{folder}/serve"
+    restore = Restore(
+        title=Comment(f"Bring files back from {name}."),
+        notice=note,
+        environment=environment,
+        serve=ShellWord(serve) if repository.local else None,
+        served=BorgUrl(f"ssh://local{repository.path}") if repository.local else None,
+        jobs=tuple(JobGlob(ShellWord(job), ArchiveGlob(host.name, job)) for job in targets),
+    )
+    simple = [("list", f"List the archives in {name}."), ("check", f"Check {name}.")]
+    if any(prunes(target) for target in targets.values()):
+        simple.append(("compact", f"Free the space of pruned archives in {name}."))
+    files = [
+        script(host, f"{folder}/init", "borg/init", init, repository.where),
+        script(host, f"{folder}/restore", "borg/restore", restore, repository.where),
+        *(
+            script(
+                host, f"{folder}/{word}", f"borg/{word}", Simple(Comment(title), note, environment), repository.where
+            )
+            for word, title in simple
+        ),
+    ]
+    if repository.local:
+        title = Comment(f"Reach {name} as the account that owns it.")
+        view = Serve(title, note, ShellWord(host.borg.path), ShellWord(repository.path))
+        files.append(script(host, serve, "borg/serve", view, repository.where))
+    return tuple(files)
+
+
+def location(repository: Repository) -> BorgUrl:
+    """Give a repository as borg on its host names it.
+
+    Remote ones by their alias in the host's own ssh configuration.
+    """
+    if repository.local:
+        return BorgUrl(repository.path)
+    return BorgUrl(f"ssh://{alias(repository)}{repository.path}")
+
+
+def alias(repository: Repository) -> str:
+    """Give the name under which the host's ssh configuration knows a repository's machine."""
+    return f"backupspec-{repository.name}"
+
+
+def _environment(host: Host, repository: Repository, timezone: str, mounts: tuple[str, ...]) -> Environment:
+    remote_borg = None if repository.remote is None else repository.remote.borg
+    return Environment(
+        borg=ShellWord(host.borg.path),
+        timezone=ShellWord(timezone),
+        location=location(repository),
+        credential=None if repository.credential is None else ShellWord(repository.credential),
+        remote=not repository.local,
+        remote_borg=None if remote_borg is None else ShellWord(remote_borg),
+        modern_codes=host.borg.version != "1.2",
+        lock=ShellWord(f"{STATE}/{repository.name}.lock"),
+        present_at=ShellWord(repository.path) if repository.present_sometimes else None,
+        mounts=tuple(ShellWord(path) for path in mounts),
+    )
+
+
+def _reach(host: Host, repository: Repository) -> Reach | None:
+    if not host.roaming or repository.remote is None:
+        return None
+    hop = first_hop(host, repository.remote)
+    return Reach(ShellWord(hop.address), hop.port)
+
+
+def _patterns(job: FilesJob) -> tuple[BorgPattern, ...]:
+    """Give the pattern lines in borg's order of judgement, the first match wins.
+
+    Secrets, deeper jobs, exceptions, excludes.
+
+    An exclude without any exception is not descended into; with one, borg must look inside.
+    """
+    sign: Literal["-", "!"] = "-" if job.except_ else "!"
+    return (
+        *(BorgPattern("!", "pp", path) for path in OWN_SECRETS),
+        *(BorgPattern("!", "pp", path) for path in job.inner),
+        *(BorgPattern("+", "sh", pattern) for pattern in job.except_),
+        *(BorgPattern(sign, "sh", pattern) for pattern in job.exclude),
+    )

@@ -1,0 +1,149 @@
+"""The jobs of a host: which there are, and what each does."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Literal, TypeVar, cast
+
+from backupspec.diagnostic import Span
+from backupspec.fleet import FilesJob, Hook, Target
+from backupspec.inventory import Layer, Settings, Written, WrittenHost, WrittenTarget
+from backupspec.resolve.layers import BUILT_IN, Merged, merge, value
+from backupspec.resolve.repositories import repository_of
+from backupspec.resolve.tables import Tables
+from backupspec.suggest import did_you_mean
+
+T = TypeVar("T")
+
+
+def jobs_of(tables: Tables, written: WrittenHost, layers: list[Layer]) -> tuple[FilesJob, ...]:
+    """Give all jobs of a host, by name; deeper jobs keep their paths to themselves."""
+    known: dict[str, list[tuple[str, Settings, Span]]] = {}
+    host = written.machine.name.value
+    for layer in layers:
+        for name, settings in layer.jobs:
+            if settings is None:
+                if known.pop(name.value, None) is None:
+                    tables.report(
+                        "BS204",
+                        f"`{name.value}: off` turns off a job that no earlier layer has",
+                        name.span,
+                        f"hosts.{host}.files.{name.value}",
+                        did_you_mean(name.value, known),
+                    )
+            else:
+                known.setdefault(name.value, []).append((f"{layer.name}, job {name.value}", settings, name.span))
+    wide = [(layer.name, layer.settings) for layer in layers]
+    jobs = [_job(tables, written, name, wide, known[name]) for name in sorted(known)]
+    return tuple(_nested(job, jobs) for job in jobs)
+
+
+def _job(
+    tables: Tables,
+    written: WrittenHost,
+    name: str,
+    wide: list[tuple[str, Settings]],
+    own: list[tuple[str, Settings, Span]],
+) -> FilesJob:
+    host = written.machine.name.value
+    where = f"hosts.{host}.files.{name}"
+    span = own[-1][2]
+    layers = [*wide, *((layer, settings) for layer, settings, _ in own)]
+    merged = merge(tables, layers, where)
+    to = merged.scalar("to")
+    if to is None or not to.value:
+        tables.report(
+            "BS210",
+            f"the job `{name}` of {host} has nowhere to go",
+            span,
+            where,
+            "say `to: [REPOSITORY]` in the job, the host, a profile or `defaults`",
+        )
+    targets = () if to is None else cast(tuple[WrittenTarget, ...], to.value)
+    spans = [
+        (str(value.value), value.span)
+        for field in ("paths", "optional_paths", "mounted", "exclude", "except_")
+        for value, _ in merged.lists.get(field, ())
+    ]
+    return FilesJob(
+        name=name,
+        host=host,
+        series=(host, *(item.value for item in written.formerly)),
+        paths=merged.texts("paths"),
+        optional_paths=merged.texts("optional_paths"),
+        mounted=merged.texts("mounted"),
+        exclude=merged.texts("exclude"),
+        except_=merged.texts("except_"),
+        inner=(),
+        compression=str(value(merged, "compression")),
+        one_file_system=bool(value(merged, "one_file_system")),
+        honour_markers=bool(value(merged, "honour_markers")),
+        priority=cast(Literal["low", "normal", "idle"], value(merged, "priority")),
+        before=cast(tuple[Hook, ...], merged.values("before")),
+        after=cast(tuple[Hook, ...], merged.values("after")),
+        history=bool(value(merged, "history")),
+        description=str(value(merged, "description")),
+        targets=_targets(tables, written, targets, layers, where),
+        origins=tuple(
+            item for item in merged.origins() if item[0] not in {"quiet", "roaming", "on_ac_only", "stay_awake", "jump"}
+        ),
+        path_spans=tuple(sorted(spans)),
+        span=span,
+    )
+
+
+def _targets(
+    tables: Tables,
+    written: WrittenHost,
+    targets: Iterable[WrittenTarget],
+    layers: list[tuple[str, Settings]],
+    where: str,
+) -> tuple[Target, ...]:
+    found = []
+    for target in sorted(targets, key=lambda item: item.repository.value):
+        name = target.repository.value
+        repository = tables.lookup(target.repository, tables.repositories, "repository", f"{where}.to")
+        if repository is None:
+            continue
+        merged = merge(tables, [*layers, (f"to {name}", target.settings)], where)
+        schedule = _named(tables, merged, "schedule", tables.schedules, where)
+        retention = _named(tables, merged, "retention", tables.retentions, where)
+        limit = merged.scalar("upload_limit")
+        origins = tuple(item for item in merged.origins() if item[0] in {"schedule", "retention", "upload_limit"})
+        found.append(
+            Target(
+                repository=repository_of(tables, repository, written),
+                schedule=schedule,
+                retention=retention,
+                upload_limit=None if limit is None else cast(int, limit.value),
+                origins=origins,
+                span=target.repository.span,
+            )
+        )
+    return tuple(found)
+
+
+def _named(tables: Tables, merged: Merged, field: str, table: Mapping[str, T], where: str) -> T:
+    """Give what a setting says: the thing itself, or one looked up by its name.
+
+    The built-in default where nothing is said.
+    """
+    said = value(merged, field)
+    written = merged.scalar(field)
+    if written is None or not isinstance(said, str):
+        return cast(T, said)
+    found = tables.lookup(Written(said, written.span), table, field, f"{where}.{field}")
+    return cast(T, BUILT_IN[field]) if found is None else found
+
+
+def _nested(job: FilesJob, jobs: list[FilesJob]) -> FilesJob:
+    """Leave the paths of deeper jobs of the same host to them."""
+    own = (*job.paths, *job.optional_paths)
+    others = {path for other in jobs if other.name != job.name for path in (*other.paths, *other.optional_paths)}
+    inner = sorted(path for path in others - set(own) if any(_below(path, outer) for outer in own))
+    return dataclasses.replace(job, inner=tuple(inner))
+
+
+def _below(path: str, folder: str) -> bool:
+    return path != folder and path.startswith(folder.rstrip("/") + "/")
