@@ -1,0 +1,222 @@
+"""Says which folder of a snapshot belongs to which host, and where its content was on that host."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Literal
+
+from backupspec.catalogue import diagnose
+from backupspec.diagnostic import Diagnostic, Diagnostics, Span
+from backupspec_migrate.rsnapshot_conf import BackupPoint, BackupScript, Configuration
+
+NAME = re.compile(r"(?!.*\.\.)[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+"""What a host or a job may be called: the grammar of the inventory, so that the archives fit a job's series."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One stretch of a snapshot: `location` (relative to the snapshot) holds what was at `original` (without the first slash) on the host.
+
+    `settle`: rsync got a source without a slash at its end, so that it may lie at `location/basename` or, if it was a file, at
+    `location` itself; only the tree can tell.
+    """
+
+    location: str
+    original: str
+    numeric_ids: bool
+    settle: Literal["no", "remote", "local"]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What becomes one series of archives. `folder` is relative to a snapshot; `job` is None for the job that the user names."""
+
+    host: str
+    job: str | None
+    folder: str
+    parts: tuple[Part, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A tree's shape. `retains` is the ladder, lowest rung first; empty when no rsnapshot.conf was given: each folder is a host then."""
+
+    root: str
+    retains: tuple[str, ...]
+    series: tuple[Series, ...]
+    lockfile: str | None
+    stop_on_stale_lockfile: bool
+    place: Span
+
+
+def layout_of_root(root: str) -> Layout:
+    """Give the layout of a tree whose rsnapshot.conf is lost: rsnapshot's default, each folder in a snapshot is a host's `/`."""
+    return Layout(root, (), (), None, stop_on_stale_lockfile=False, place=Span(root, 1, 1, 1, 1))
+
+
+def layout_of(configuration: Configuration, renames: dict[str, str]) -> tuple[Layout, Diagnostics]:
+    """Find the hosts in the `backup` lines. `renames` gives folders (relative to a snapshot) another host name.
+
+    Two machines are never put into one host: where the lines leave it open, a host's folder is as deep as it takes to keep the machines
+    that rsync read from apart.
+    """
+    found: list[Diagnostic] = []
+    folders = _folders(configuration.points)
+    grouped: dict[str, list[Part]] = {}
+    for point, folder in zip(configuration.points, folders, strict=True):
+        part, said = _part(point)
+        found += said + _warnings(point)
+        grouped.setdefault(folder, []).append(part)
+    names = _names(sorted(grouped), renames)
+    series = [
+        Series(names[folder], None, folder, tuple(parts), parts[0].span) for folder, parts in sorted(grouped.items())
+    ]
+    series += [_script_series(script, names, renames) for script in configuration.scripts]
+    place = Span(configuration.file, 1, 1, 1, 1)
+    if configuration.lockfile is None:
+        hint = "set `lockfile` in rsnapshot.conf, or make sure that no rsnapshot starts meanwhile"
+        found.append(
+            diagnose(
+                "BS622", "no lockfile is configured: rsnapshot could rotate while the tree is read", place, hint=hint
+            )
+        )
+    layout = Layout(
+        configuration.root,
+        tuple(retain.name for retain in configuration.retains),
+        tuple(series),
+        configuration.lockfile,
+        configuration.stop_on_stale_lockfile,
+        place,
+    )
+    return layout, tuple(found)
+
+
+def _components(path: str) -> tuple[str, ...]:
+    return tuple(word for word in path.split("/") if word not in {"", "."})
+
+
+def _machine(source: str) -> str:
+    """Give the machine that rsync read from; the empty text for this one."""
+    for pattern in (r"rsync://(?:[^@/]*@)?([^:/]+)", r"(?!/)(?:[^@/]*@)?([^:/]+)::?"):
+        if (match := re.match(pattern, source)) and not source.startswith("lvm://"):
+            return match[1]
+    return ""
+
+
+def _source_path(source: str) -> str:
+    for pattern in (r"rsync://[^/]+/(.*)", r"lvm://[^/]+/[^/]+(.*)", r"(?!/)[^/]*?::(.*)", r"(?!/)[^/]*?:(.*)"):
+        if match := re.match(pattern, source):
+            return match[1]
+    return source
+
+
+def _folders(points: tuple[BackupPoint, ...]) -> list[str]:
+    """Give each point's host folder."""
+    folders = [_folder(point) for point in points]
+    while True:
+        machines: dict[str, set[str]] = {}
+        for point, folder in zip(points, folders, strict=True):
+            machines.setdefault(folder, set()).add(_machine(point.source))
+        deeper = [
+            _deeper(point, folder) if len(machines[folder]) > 1 else folder
+            for point, folder in zip(points, folders, strict=True)
+        ]
+        if deeper == folders:
+            return folders
+        folders = deeper
+
+
+def _folder(point: BackupPoint) -> str:
+    dest, path, machine = _components(point.dest), _components(_source_path(point.source)), _machine(point.source)
+    for length in range(len(dest), 0, -1):
+        if machine and dest[length - 1] in {machine, machine.split(".")[0]}:
+            return "/".join(dest[:length])
+    if point.transfer.relative or not path:
+        return "/".join(dest)
+    common = 0
+    while common < min(len(dest), len(path)) and dest[-1 - common] == path[-1 - common]:
+        common += 1
+    return "/".join(dest[: len(dest) - common]) if common else "/".join(dest[:1])
+
+
+def _deeper(point: BackupPoint, folder: str) -> str:
+    dest = _components(point.dest)
+    return "/".join(dest[: len(_components(folder)) + 1])
+
+
+def _part(point: BackupPoint) -> tuple[Part, list[Diagnostic]]:
+    path = _source_path(point.source)
+    unknown = (
+        point.source.startswith(("rsync://", "lvm://")) or "::" in point.source.split("/")[0] or path.startswith("~")
+    )
+    dest = "/".join(_components(point.dest))
+    found = []
+    if unknown:
+        message = f"where {point.source} was on its machine cannot be known; the archives carry {path.lstrip('/~')!r} as the path"
+        found.append(diagnose("BS607", message, point.span))
+        path = path.removeprefix("~")
+    if point.transfer.relative:
+        kept, cut, below = path.partition("/./")
+        original = "/".join(_components(path))
+        inside = "/".join(_components(below if cut else kept))
+        location = "/".join(filter(None, (dest, inside)))
+        return Part(location, original, point.transfer.numeric_ids, settle="no", span=point.span), found
+    settle: Literal["no", "remote", "local"] = "no"
+    if path and not path.endswith("/"):
+        settle = "remote" if _machine(point.source) else "local"
+    return Part(dest, "/".join(_components(path)), point.transfer.numeric_ids, settle=settle, span=point.span), found
+
+
+def _names(folders: list[str], renames: dict[str, str]) -> dict[str, str]:
+    """Name each folder's host by its last component; folders that share it keep all components."""
+    last = {folder: PurePosixPath(folder).name or "localhost" for folder in folders}
+    counts = Counter(last.values())
+    return {
+        folder: renames.get(folder, name if counts[name] == 1 else "-".join(_components(folder)))
+        for folder, name in last.items()
+    }
+
+
+def _script_series(script: BackupScript, names: dict[str, str], renames: dict[str, str]) -> Series:
+    """Give a script's output a series of its own: it is no file of the host, and the regular job of that name will not have it."""
+    dest = _components(script.dest)
+    owner = next(
+        (
+            folder
+            for folder in sorted(names, key=len, reverse=True)
+            if dest[: len(_components(folder))] == _components(folder)
+        ),
+        None,
+    )
+    folder = "/".join(dest[:1]) if owner is None else owner
+    host = names[owner] if owner is not None else renames.get(folder, dest[0])
+    below = dest[len(_components(folder)) :] or dest
+    job = re.sub(r"[^a-z0-9]+", "-", below[-1].lower()).strip("-") or "script"
+    location = "/".join(dest)
+    part = Part(location, "/".join(below), numeric_ids=True, settle="no", span=script.span)
+    return Series(host, f"script-{job}", location, (part,), script.span)
+
+
+def _warnings(point: BackupPoint) -> list[Diagnostic]:
+    found = []
+    if point.transfer.inplace:
+        message = "--inplace changes files that older snapshots share: their content may have been overwritten long ago"
+        found.append(diagnose("BS605", message, point.span))
+    if point.transfer.fake_super:
+        message = "--fake-super keeps owners and modes in extended attributes: they are imported as such, not as owners"
+        found.append(diagnose("BS605", message, point.span))
+    lost = (
+        ("-H", "hard links", point.transfer.hard_links),
+        ("-A", "ACLs", point.transfer.acls),
+        ("-X", "extended attributes", point.transfer.xattrs),
+    )
+    missing = [f"{what} ({option})" for option, what, present in lost if not present]
+    if missing:
+        message = f"rsync was not told to keep {', '.join(missing)}: the tree does not have them"
+        found.append(diagnose("BS606", message, point.span))
+    return found

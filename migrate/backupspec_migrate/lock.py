@@ -1,0 +1,69 @@
+"""Holds rsnapshot's own lockfile, so that no rotation moves the tree while it is read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from backupspec.catalogue import diagnose
+from backupspec.diagnostic import Diagnostic, Span
+
+_MARK = "backupspec migrate"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who wrote a lockfile: `pid` (None: unreadable), whether that process lives, and whether it was a migration of ours."""
+
+    pid: int | None
+    alive: bool
+    ours: bool
+
+    @property
+    def interrupted_rsnapshot(self) -> bool:
+        """Tell that rsnapshot itself died and left the file behind."""
+        return not self.alive and not self.ours
+
+
+def holder(lockfile: Path) -> Holder | None:
+    """Say who holds the lock; None when nobody does. rsnapshot reads the first line only, the second is our own mark."""
+    try:
+        lines = lockfile.read_text(encoding="utf-8", errors="replace").split("\n")
+    except FileNotFoundError:
+        return None
+    pid = int(lines[0]) if lines[0].isascii() and lines[0].isdigit() else None
+    return Holder(pid, pid is not None and Path(f"/proc/{pid}").exists(), lines[1:2] == [_MARK])
+
+
+def complaint(lockfile: Path, found: Holder, *, stop_on_stale: bool, place: Span) -> Diagnostic:
+    """Say what a lockfile that is already there means: an error while its process lives, else a warning (as strict as rsnapshot is set)."""
+    if found.alive:
+        message = f"rsnapshot is running, or another migration: {lockfile} is held by process {found.pid}"
+        return diagnose("BS620", message, place, hint="wait until it is through, or stop it")
+    if stop_on_stale and not found.ours:
+        hint = "stop_on_stale_lockfile is set: look at what happened, then remove the file"
+        return diagnose("BS620", f"{lockfile} was left behind by a process that died", place, hint=hint)
+    who = "an interrupted migration" if found.ours else "an rsnapshot that was interrupted"
+    return diagnose("BS621", f"{lockfile} was left behind by {who}; it is replaced", place)
+
+
+@contextmanager
+def hold(lockfile: Path | None) -> Iterator[None]:
+    """Hold the lock while the block runs. A file left behind by a dead process is replaced; a living one is FileExistsError."""
+    if lockfile is None:
+        yield
+        return
+    found = holder(lockfile)
+    if found is not None and not found.alive:
+        lockfile.unlink(missing_ok=True)
+    fd = os.open(lockfile, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        os.write(fd, f"{os.getpid()}\n{_MARK}\n".encode())
+        os.close(fd)
+        yield
+    finally:
+        if (now := holder(lockfile)) is not None and now.pid == os.getpid():
+            lockfile.unlink()

@@ -1,0 +1,129 @@
+"""Opens Borg repositories through Borg's own package, local and over ssh, and says in our words what is wrong with them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from borg.cache import Cache, SecurityManager
+from borg.compress import CompressionSpec
+from borg.crypto.key import key_creator, tam_required_file
+from borg.helpers import Error as BorgError
+from borg.helpers import IntegrityError, Location, Manifest
+from borg.logger import setup_logging
+from borg.remote import RemoteRepository
+from borg.repository import Repository
+
+from backupspec.catalogue import diagnose
+from backupspec.diagnostic import Diagnostic, Span
+
+Encryption = Literal["none", "repokey-blake2"]
+LOCK_WAIT = 10  # seconds
+
+
+class RepositoryError(Exception):
+    """A repository that cannot be used; `found` says why."""
+
+    def __init__(self, found: Diagnostic) -> None:
+        super().__init__(found.message)
+        self.found = found
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An open repository. `cache` is None when it was opened for reading only. The types are Borg's, which has no annotations."""
+
+    repository: Any
+    key: Any
+    manifest: Any
+    cache: Any
+
+
+def is_local(repository: str) -> bool:
+    """Tell a path from an ssh:// URL."""
+    return not repository.startswith("ssh://")
+
+
+@contextmanager
+def open_repository(location: str, *, compression: str | None, encryption: Encryption | None) -> Iterator[Session]:
+    """Open a repository that exists, exclusively for writing when `compression` is given; RepositoryError when that cannot be.
+
+    An unencrypted repository that this account never saw is opened only when `encryption` says that it is expected: somebody may have
+    put it in the place of an encrypted one. Whatever was not committed is rolled back when the block fails.
+    """
+    setup_logging(level="warning")
+    writing = compression is not None
+    try:
+        with _connect(location, exclusive=writing) as repository:
+            operations = (Manifest.Operation.WRITE, Manifest.Operation.READ) if writing else (Manifest.Operation.READ,)
+            manifest, key = Manifest.load(repository, operations)
+            security = SecurityManager(repository)
+            if not key.logically_encrypted and not security.known() and encryption != "none":
+                hint = "say --encryption none if that is what it should be"
+                raise RepositoryError(
+                    diagnose(
+                        "BS632", f"{location} is not encrypted, and was never seen before", _place(location), hint=hint
+                    )
+                )
+            if not writing:
+                security.assert_secure(manifest, key, warn_if_unencrypted=False, lock_wait=LOCK_WAIT)
+                yield Session(repository, key, manifest, None)
+                return
+            key.compressor = CompressionSpec(compression).compressor
+            with Cache(repository, key, manifest, lock_wait=LOCK_WAIT, warn_if_unencrypted=False) as cache:
+                yield Session(repository, key, manifest, cache)
+    except (BorgError, IntegrityError) as error:
+        raise RepositoryError(_refusal(location, error)) from error
+
+
+def create_repository(location: str, encryption: Encryption) -> None:
+    """Make a repository, as `borg init` does; one that is already there is left as it is."""
+    setup_logging(level="warning")
+    try:
+        with _connect(location, exclusive=True, create=True) as repository:
+            key = key_creator(repository, argparse.Namespace(encryption=encryption))
+            manifest = Manifest(key, repository)
+            manifest.key = key
+            manifest.write()
+            repository.commit(compact=False)
+            with Cache(repository, key, manifest, warn_if_unencrypted=False):
+                pass
+            if key.tam_required:
+                os.close(os.open(tam_required_file(repository), os.O_CREAT | os.O_WRONLY, 0o600))
+    except BorgError as error:
+        if _name(error) != "AlreadyExists":
+            raise RepositoryError(_refusal(location, error)) from error
+
+
+def _connect(location: str, *, exclusive: bool, create: bool = False) -> Any:  # noqa: ANN401 - Borg's types are not annotated
+    if is_local(location):
+        return Repository(location, create=create, exclusive=exclusive, lock_wait=LOCK_WAIT, make_parent_dirs=create)
+    arguments = argparse.Namespace(upload_ratelimit=0, upload_buffer=0, debug_topics=[], remote_path=None, rsh=None)
+    return RemoteRepository(Location(location), create=create, exclusive=exclusive, lock_wait=LOCK_WAIT, args=arguments)
+
+
+def _refusal(location: str, error: Exception) -> Diagnostic:
+    text = error.get_message() if isinstance(error, BorgError) else str(error)
+    if _name(error) in {"DoesNotExist", "InvalidRepository"}:
+        hint = (
+            "make it first (a compiled `init`, or `borg init`), or say --encryption none|repokey-blake2 to have it made"
+        )
+        return diagnose("BS630", f"no repository at {location}", _place(location), hint=hint)
+    if _name(error) == "AtticRepository":
+        return diagnose(
+            "BS631", f"{location} is an Attic repository", _place(location), hint=f"borg upgrade {location}"
+        )
+    return diagnose("BS631", f"{location}: {text}", _place(location))
+
+
+def _name(error: Exception) -> str:
+    remote = getattr(error, "exception_class", None)
+    return str(remote) if isinstance(remote, str) else type(error).__name__
+
+
+def _place(location: str) -> Span:
+    return Span(location, 1, 1, 1, 1)
