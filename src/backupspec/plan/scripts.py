@@ -15,7 +15,7 @@ from backupspec.words import Comment, ShellWord
 
 @dataclass(frozen=True, slots=True)
 class RunRepository:
-    """What backupspec-run knows of a repository; `folder` is a local one's, `credentials` are `NAME:FILE`."""
+    """What backupspec-run knows of a repository; `folder` is a local one's, `credentials` are unit properties."""
 
     name: ShellWord
     credentials: tuple[ShellWord, ...]
@@ -94,7 +94,7 @@ def _run(host: Host) -> Run:
     repositories = tuple(
         RunRepository(
             name=ShellWord(repository.name),
-            credentials=tuple(ShellWord(f"{name}:{file}") for name, file in credentials(repository)),
+            credentials=tuple(ShellWord(f"LoadCredential={name}:{file}") for name, file in credentials(repository)),
             folder=ShellWord(repository.path) if repository.local else None,
             mounts=tuple(ShellWord(path) for path in repository.mounted),
         )
