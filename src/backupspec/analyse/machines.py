@@ -57,16 +57,16 @@ def keys_are_public(fleet: Fleet) -> Iterator[Diagnostic]:
     """Demand that what stands for a host's key is one public key."""
     for host in fleet.hosts:
         key = _key(host)
-        if isinstance(key, Unrepresentable):
-            private = "PRIVATE KEY" in (host.key or "")
+        if not isinstance(key, Unrepresentable):
+            continue
+        said, where = f"`{host.key_file}`" if host.key_file else "this", f"{host.where}.ssh_key"
+        if "PRIVATE KEY" in (host.key or ""):
+            hint = "remove it from the inventory and its history, and make a new key pair: others have seen this one"
+            yield diagnose("BS206", f"{said} is a private key", host.key_span, where=where, hint=hint)
+        else:
+            hint = "one line such as `ssh-ed25519 AAAA…`: copy the whole `.pub` file"
             yield diagnose(
-                "BS206" if private else "BS207",
-                f"no public ssh key: {key}",
-                host.key_span,
-                where=f"{host.where}.ssh_key",
-                hint="remove it, and make a new key pair: others have seen this one"
-                if private
-                else "one line such as `ssh-ed25519 AAAA…`: copy the whole `.pub` file",
+                "BS207", f"{said} is no public ssh key: it {key.reason}", host.key_span, where=where, hint=hint
             )
 
 

@@ -14,22 +14,24 @@ Location = tuple[str, int, str]
 
 def locations_are_separate(fleet: Fleet) -> Iterator[Diagnostic]:
     """No two hosts write to one foreign location, unless the repository is one for the fleet."""
-    seen: dict[Location, Host] = {}
+    hosts: dict[Location, list[tuple[Host, Repository]]] = {}
     for host in fleet.hosts:
         for repository in host.repositories:
-            if repository.foreign is None or repository.per_fleet:
-                continue
-            first = seen.setdefault(_location(repository), host)
-            if first is not host:
+            if repository.foreign is not None and not repository.per_fleet:
+                hosts.setdefault(_location(repository), []).append((host, repository))
+    for (first, _), *others in hosts.values():
+        for host, repository in others:
+            if host is not first:
+                more = f" and {len(others) - 1} more" if len(others) > 1 else ""
                 yield diagnose(
                     "BS401",
-                    f"{first.name} and {host.name} write to the same place in `{repository.name}`",
+                    f"{first.name} and {host.name}{more} write to the same place in `{repository.name}`",
                     repository.span,
                     where=repository.where,
                     hint="put `{host}` into the url, or write `per: fleet` if they are to share one repository",
-                    related=(Related(f"{host.name} is here", host.span),),
+                    related=(Related(f"{first.name} is here", first.span), Related(f"{host.name} is here", host.span)),
                 )
-                return
+                break
 
 
 def repositories_lie_apart(fleet: Fleet) -> Iterator[Diagnostic]:

@@ -110,7 +110,7 @@ def repositories_are_outside(fleet: Fleet) -> Iterator[Diagnostic]:
                     f"`{path}` holds the repository `{repository.name}` ({repository.path})",
                     span,
                     where=where,
-                    hint=f"add `exclude: [{repository.path}]`",
+                    hint=_way_out(path, repository.path),
                     related=(Related("the repository is here", repository.span),),
                 )
 
@@ -129,7 +129,7 @@ def storage_is_outside(fleet: Fleet) -> Iterator[Diagnostic]:
                     f"and its job `{job.name}` reads it",
                     span,
                     where=job.where,
-                    hint=f"add `exclude: [{server.storage}]` to the job",
+                    hint=_way_out(path, server.storage),
                     related=(Related("the storage is here", server.span),),
                 )
 
@@ -167,14 +167,16 @@ def paths_have_one_job(fleet: Fleet) -> Iterator[Diagnostic]:
     for first, second in _pairs(fleet):
         common = _targets(first) & _targets(second)
         for path in sorted(set(_paths(first)) & set(_paths(second))) if common else ():
-            span, _ = _path_place(second, path)
+            # What a profile gives was there first: the host's own line is the one to point at.
+            places = [_path_place(job, path) for job in (first, second)]
+            (other, _), (span, where) = sorted(places, key=lambda place: place[1].startswith("hosts."))
             yield diagnose(
                 "BS418",
                 f"the jobs `{first.name}` and `{second.name}` of {first.host} both back up `{path}` to `{min(common)}`",
                 span,
-                where=second.where,
+                where=where,
                 hint="take the path away from one of them (`remove: {paths: [PATH]}` if a profile gives it)",
-                related=(Related(f"also in `{first.name}`", _path_place(first, path)[0]),),
+                related=(Related("it is also here", other),),
             )
 
 
@@ -285,6 +287,10 @@ def _excluded(job: FilesJob, path: str) -> str | None:
     if any(reaches(pattern, path) for pattern in job.except_):
         return None
     return next((pattern for pattern in job.exclude if covers(pattern, path)), None)
+
+
+def _way_out(path: str, folder: str) -> str:
+    return f"take `{path}` away from the job" if below(path, folder) else f"add `exclude: [{folder}]` to the job"
 
 
 def _reader(job: FilesJob, folder: str, mounted: Iterable[str]) -> str | None:
