@@ -85,21 +85,23 @@ def command_pages() -> Iterator[tuple[str, str]]:
     """Give the page of the command line, and that of the migration's commands where what they need is installed."""
     program = cast("typer.core.TyperGroup", typer.main.get_command(cli.app))
     context = _context(program, "backupspec", None)
-    commands = {name: program.get_command(context, name) for name in program.list_commands(context)}
-    lines = ["# The command line", "", _NOTICE.format(source="src/backupspec/cli.py"), *_helped(program, context)]
-    for name, command in commands.items():
-        if name != "migrate":
-            lines += ["", f"## backupspec {name}", "", *_helped(command, _context(command, name, context))]
-    yield "cli.md", "\n".join(lines) + "\n"
-    migrate = commands["migrate"]
+    yield "cli.md", _command_page(program, context, "The command line", "src/backupspec/cli.py")
+    migrate = program.get_command(context, "migrate")
     if isinstance(migrate, typer.core.TyperGroup):
-        inner = _context(migrate, "migrate", context)
-        lines = ["# The migration's commands", "", _NOTICE.format(source="migrate/backupspec_migrate/cli.py")]
-        lines += _helped(migrate, inner)
-        for name in migrate.list_commands(inner):
-            command = migrate.get_command(inner, name)
-            lines += ["", f"## backupspec migrate {name}", "", *_helped(command, _context(command, name, inner))]
-        yield "migrate.md", "\n".join(lines) + "\n"
+        context = _context(migrate, "migrate", context)
+        yield "migrate.md", _command_page(migrate, context, "The migration", "migrate/backupspec_migrate/cli.py")
+
+
+def _command_page(group: Any, context: Any, title: str, source: str) -> str:  # noqa: ANN401 - as in _context
+    # The migration has a page of its own: what its commands are depends on what is installed.
+    commands = {name: group.get_command(context, name) for name in group.list_commands(context) if name != "migrate"}
+    lines = [f"# {title}", "", _NOTICE.format(source=source), *_helped(group, context), "", "Commands:", ""]
+    for name, command in commands.items():
+        lines.append(f"* {_link(f'{context.command_path} {name}')}: {' '.join(command.help.split())}")
+    for name, command in commands.items():
+        inner = _context(command, name, context)
+        lines += ["", f"## {inner.command_path}", "", *_helped(command, inner)]
+    return "\n".join(lines) + "\n"
 
 
 def diagnostics_page(entries: Sequence[Entry]) -> str:

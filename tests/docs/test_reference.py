@@ -80,6 +80,11 @@ def test_every_table_has_as_many_cells_in_each_row() -> None:
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}) == 1
 
 
+def test_every_command_has_a_section() -> None:
+    named = set(re.findall(r"^## backupspec (\w+)$", PAGES["cli.md"], re.MULTILINE))
+    assert named == {"init", "validate", "compile", "diff", "explain", "schema"}
+
+
 def test_every_code_has_an_entry() -> None:
     entries = re.findall(r"^### (BS\d{3}): ", PAGES["diagnostics.md"], re.MULTILINE)
     assert entries == sorted(entry.code for entry in CATALOGUE)
