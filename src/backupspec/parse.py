@@ -25,6 +25,7 @@ DEEPEST = 64
 MOST_NODES = 1_000_000
 MOST_EXPANDED = 50_000
 _MOST_DIGITS = 18
+_MOST_COMPARED = 100_000
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _TWO_READINGS = re.compile(r"[-+]?0[0-9_]+|[-+]?0[xob][0-9A-Fa-f_]+|[-+]?[0-9]+_[0-9_]*|\+[0-9]+")
@@ -90,26 +91,24 @@ class _Walk:
         next(self.events)  # the start of the stream
         event = next(self.events)
         if isinstance(event, yaml.StreamEndEvent):
-            self.refuse("BS007", f"`{self.source.name}` is empty", Span(self.source.name, 1, 1, 1, 1), hint=_HINT_EMPTY)
+            self.refuse("BS007", f"`{self.source.name}` is empty", Span(self.source.name, 1, 1, 1, 1), _HINT_EMPTY)
         if event.version or event.tags:
             place = self.span(event)
-            self.say(
-                "BS020", "a YAML directive is not allowed", _line(place), hint="delete the line that starts with `%`"
-            )
+            self.say("BS020", "a YAML directive is not allowed", _line(place), "delete the line that starts with `%`")
         root = self.node(next(self.events), 1)
         next(self.events)  # the end of the document
         event = next(self.events)
         if not isinstance(event, yaml.StreamEndEvent):
             hint = "put it into a file of its own and name that under `include`"
-            self.say("BS019", "a second YAML document starts here", self.span(event), hint=hint)
+            self.say("BS019", "a second YAML document starts here", self.span(event), hint)
         match root:
             case Mapping():
                 return root
             case Scalar(value=None):
-                self.say("BS007", f"`{self.source.name}` is empty", root.span, hint=_HINT_EMPTY)
+                self.say("BS007", f"`{self.source.name}` is empty", root.span, _HINT_EMPTY)
             case _:
                 hint = "write `hosts:` and indent below it what you have here, for example"
-                self.say("BS025", f"expected `key: value` lines, found {_kind(root)}", root.span, hint=hint)
+                self.say("BS025", f"expected `key: value` lines, found {_kind(root)}", root.span, hint)
         return None
 
     def node(self, event: Event, depth: int) -> Node:
@@ -118,7 +117,9 @@ class _Walk:
             return self.alias(event, depth)
         self.count(event)
         if depth > DEEPEST:
-            self.refuse("BS012", f"nested more than {DEEPEST} levels deep", self.span(event), hint="is a bracket not closed?")
+            self.refuse(
+                "BS012", f"nested more than {DEEPEST} levels deep", self.span(event), "is a bracket not closed?"
+            )
         self.highest = max(self.highest, depth)
         self.check_tag(event)
         anchor: str | None = event.anchor
@@ -127,10 +128,8 @@ class _Walk:
         place = self.span(event)
         if anchor in self.anchors or anchor in self.open:
             first = self.anchors[anchor].key_span if anchor in self.anchors else self.open[anchor]
-            related = (Related("first defined here", first),)
-            self.say(
-                "BS016", f"the anchor `&{anchor}` is defined twice", place, related=related, hint="rename one of them"
-            )
+            related = Related("first defined here", first)
+            self.say("BS016", f"the anchor `&{anchor}` is defined twice", place, "rename one of them", related)
         self.open[anchor] = place
         before = self.nodes + self.expanded
         outer, self.highest = self.highest, depth
@@ -172,9 +171,9 @@ class _Walk:
         if entry.key not in entries:
             entries[entry.key] = entry
             return
-        related = (Related("first defined here", entries[entry.key].key_span),)
+        related = Related("first defined here", entries[entry.key].key_span)
         message = f"the key `{entry.key}` is defined twice"
-        self.say("BS021", message, entry.key_span, related=related, hint="keep one of them, or merge both")
+        self.say("BS021", message, entry.key_span, "keep one of them, or merge both", related)
 
     def key(self, event: Event, depth: int) -> str | None:
         """Give a key's text, or None when it was refused."""
@@ -184,12 +183,12 @@ class _Walk:
                 "BS022",
                 "this cannot be a key",
                 self.span(event),
-                hint="a key is text; put it in quotes if it starts with a sign such as `{`, `[` or `*`",
+                "a key is text; put it in quotes if it starts with a sign such as `{`, `[` or `*`",
             )
             return None
         if event.value == "<<" and not event.style:
             hint = "put shared settings into `profiles` and name the profile on each host"
-            self.say("BS018", "the merge key `<<` is not allowed", self.span(event), hint=hint)
+            self.say("BS018", "the merge key `<<` is not allowed", self.span(event), hint)
             return None
         before = len(self.found)
         scalar = self.node(event, depth + 1)
@@ -206,7 +205,7 @@ class _Walk:
                 "BS022",
                 f"`{shown}` cannot be a key" if event.value else "the key is missing",
                 self.span(event),
-                hint=hint,
+                hint,
             )
             return None
         text: str = event.value
@@ -216,25 +215,20 @@ class _Walk:
         name: str = event.anchor
         place = self.span(event)
         if name in self.open:
-            related = (Related("the anchor is still open here", self.open[name]),)
-            self.refuse("BS014", f"the alias `*{name}` refers to what it stands in", place, related=related)
+            related = Related("the anchor is still open here", self.open[name])
+            self.refuse("BS014", f"the alias `*{name}` refers to what it stands in", place, _HINT_ALIAS, related)
         anchor = self.anchors.get(name)
         if anchor is None:
-            near = did_you_mean(name, self.anchors)
+            few = (1 + len(self.found)) * len(self.anchors) <= _MOST_COMPARED
+            near = did_you_mean(name, self.anchors) if few else ""
             hint = near or f'a pattern that starts with a star must be quoted: `"*{name}"`'
-            self.say("BS015", f"there is no anchor `&{name}` before this line", place, hint=hint)
+            self.say("BS015", f"there is no anchor `&{name}` before this line", place, hint)
             return Scalar(None, place)
         self.expanded += anchor.size
         if self.expanded > MOST_EXPANDED or depth + anchor.height > DEEPEST:
-            what = (
-                f"more than {MOST_EXPANDED:,} values"
-                if self.expanded > MOST_EXPANDED
-                else f"more than {DEEPEST} levels"
-            )
-            related = (Related("the anchor is defined here", anchor.key_span),)
-            self.refuse(
-                "BS014", f"with the alias `*{name}` the aliases of this file add up to {what}", place, related=related
-            )
+            bound = f"{MOST_EXPANDED:,} values" if self.expanded > MOST_EXPANDED else f"{DEEPEST} levels"
+            message = f"with the alias `*{name}` the aliases of this file add up to more than {bound}"
+            self.refuse("BS014", message, place, _HINT_ALIAS, Related("the anchor is defined here", anchor.key_span))
         self.highest = max(self.highest, depth + anchor.height)
         return _placed(anchor.node, place)
 
@@ -247,13 +241,13 @@ class _Walk:
         if _INTEGER.fullmatch(text):
             if len(text) <= _MOST_DIGITS:
                 return int(text)
-            self.say("BS024", "the number is too large", self.span(event), hint="put it in quotes if it is text")
+            self.say("BS024", "the number is too large", self.span(event), "put it in quotes if it is text")
         elif _TWO_READINGS.fullmatch(text):
             self.say(
                 "BS023",
                 f"`{text}` means different numbers to different readers",
                 self.span(event),
-                hint=_readings(text),
+                _readings(text),
             )
         return text
 
@@ -261,12 +255,12 @@ class _Walk:
         if event.tag is not None:
             shown = event.tag.replace("tag:yaml.org,2002:", "!!")
             hint = "delete it; a value that starts with `!` must be quoted"
-            self.say("BS017", f"the tag `{shown}` is not allowed", self.span(event), hint=hint)
+            self.say("BS017", f"the tag `{shown}` is not allowed", self.span(event), hint)
 
     def count(self, event: Event) -> None:
         self.nodes += 1
         if self.nodes > MOST_NODES:
-            self.refuse("BS013", f"more than {MOST_NODES:,} values in one file", self.span(event))
+            self.refuse("BS013", f"more than {MOST_NODES:,} values in one file", self.span(event), "split the file")
 
     def span(self, event: Event) -> Span:
         start, end = event.start_mark, event.end_mark
@@ -279,16 +273,15 @@ class _Walk:
             return Span(first.file, first.line, first.column, final.end_line, final.end_column)
         return Span(first.file, first.line, first.column, last.span.end_line, last.span.end_column)
 
-    def say(self, code: str, message: str, span: Span, *, hint: str = "", related: tuple[Related, ...] = ()) -> None:
+    def say(self, code: str, message: str, span: Span, hint: str, *related: Related) -> None:
         self.found.append(diagnose(code, message, span, hint=hint, related=related))
 
-    def refuse(
-        self, code: str, message: str, span: Span, *, hint: str = "", related: tuple[Related, ...] = ()
-    ) -> NoReturn:
-        self.say(code, message, span, hint=hint, related=related)
+    def refuse(self, code: str, message: str, span: Span, hint: str, *related: Related) -> NoReturn:
+        self.say(code, message, span, hint, *related)
         raise _Refused
 
 
+_HINT_ALIAS = "write it out, or share settings by a profile"
 _HINT_EMPTY = "`backupspec init` writes one to start from; an included file without content can be deleted"
 
 

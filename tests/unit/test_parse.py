@@ -683,6 +683,7 @@ def test_an_alias_of_what_it_stands_in_is_refused() -> None:
           |
         1 | a: &x [1, *x]
           |    ^^^^
+          = hint: write it out, or share settings by a profile
         """
     )
 
