@@ -420,9 +420,11 @@ def test_included_file_fits_the_schema_that_it_names(path: Path) -> None:
     assert [error.message for error in Draft202012Validator(FRAGMENT, registry=REGISTRY).iter_errors(plain(root))] == []
 
 
-@pytest.mark.parametrize("path", [*data_folder("inventories").glob("*/**/*.yaml")], ids=lambda path: str(path.name))
-def test_editor_line_names_a_schema_that_is_there(path: Path) -> None:
-    first = path.read_text(encoding="utf-8").partition("\n")[0]
-    match = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
-    if match:
-        assert (path.parent / match[1]).resolve().is_file()
+@pytest.mark.parametrize("inventory", INVENTORIES, ids=lambda path: path.parent.name)
+def test_every_file_tells_editors_its_schema(inventory: Path) -> None:
+    for path in inventory.parent.rglob("*.yaml"):
+        first = path.read_text(encoding="utf-8").partition("\n")[0]
+        match = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
+        assert match is not None, path
+        schema = INVENTORY if path == inventory else FRAGMENT
+        assert (path.parent / match[1]).resolve() == data_folder("schema").resolve() / schema["$id"]
