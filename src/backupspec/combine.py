@@ -5,6 +5,7 @@ from __future__ import annotations
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Related
 from backupspec.document import Entry, Mapping, Node, Scalar, Sequence
+from backupspec.source import shortened
 
 VERSION = 1
 _ROOT_ONLY = ("fleet", "include", "defaults")
@@ -44,7 +45,7 @@ def _join(first: Entry, second: Entry, found: list[Diagnostic]) -> Entry:
                 if entry.key in known:
                     related = (Related("first defined here", known[entry.key].key_span),)
                     where = f"{first.key}.{entry.key}"
-                    message = f"`{entry.key}` stands under `{first.key}` in two files"
+                    message = f"`{shortened(entry.key)}` stands under `{shortened(first.key)}` in two files"
                     hint = "rename or delete one of them"
                     found.append(diagnose("BS037", message, entry.key_span, hint=hint, where=where, related=related))
                 else:
@@ -54,7 +55,7 @@ def _join(first: Entry, second: Entry, found: list[Diagnostic]) -> Entry:
             return Entry(first.key, first.key_span, Sequence(before.items + after.items, before.span))
         case _:
             pass
-    message = f"`{second.key}` is {_kind(second.value)} here and {_kind(first.value)} in another file"
+    message = f"`{shortened(second.key)}` is {_kind(second.value)} here and {_kind(first.value)} in another file"
     related = (Related("the other one", first.key_span),)
     hint = "write the section in the same form in both files"
     found.append(diagnose("BS038", message, second.key_span, hint=hint, where=second.key, related=related))

@@ -17,7 +17,7 @@ import yaml
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Related, Span
 from backupspec.document import Entry, Mapping, Node, Scalar, Sequence
-from backupspec.source import Source, check_characters
+from backupspec.source import Source, check_characters, shortened
 from backupspec.suggest import did_you_mean
 from backupspec.syntax import explain_syntax
 
@@ -129,7 +129,9 @@ class _Walk:
         if anchor in self.anchors or anchor in self.open:
             first = self.anchors[anchor].key_span if anchor in self.anchors else self.open[anchor]
             related = Related("first defined here", first)
-            self.say("BS016", f"the anchor `&{anchor}` is defined twice", place, "rename one of them", related)
+            self.say(
+                "BS016", f"the anchor `&{shortened(anchor)}` is defined twice", place, "rename one of them", related
+            )
         self.open[anchor] = place
         before = self.nodes + self.expanded
         outer, self.highest = self.highest, depth
@@ -172,7 +174,7 @@ class _Walk:
             entries[entry.key] = entry
             return
         related = Related("first defined here", entries[entry.key].key_span)
-        message = f"the key `{entry.key}` is defined twice"
+        message = f"the key `{shortened(entry.key)}` is defined twice"
         self.say("BS021", message, entry.key_span, "keep one of them, or merge both", related)
 
     def key(self, event: Event, depth: int) -> str | None:
@@ -216,18 +218,20 @@ class _Walk:
         place = self.span(event)
         if name in self.open:
             related = Related("the anchor is still open here", self.open[name])
-            self.refuse("BS014", f"the alias `*{name}` refers to what it stands in", place, _HINT_ALIAS, related)
+            self.refuse(
+                "BS014", f"the alias `*{shortened(name)}` refers to what it stands in", place, _HINT_ALIAS, related
+            )
         anchor = self.anchors.get(name)
         if anchor is None:
             few = (1 + len(self.found)) * len(self.anchors) <= _MOST_COMPARED
             near = did_you_mean(name, self.anchors) if few else ""
-            hint = near or f'a pattern that starts with a star must be quoted: `"*{name}"`'
-            self.say("BS015", f"there is no anchor `&{name}` before this line", place, hint)
+            hint = near or f'a pattern that starts with a star must be quoted: `"*{shortened(name)}"`'
+            self.say("BS015", f"there is no anchor `&{shortened(name)}` before this line", place, hint)
             return Scalar(None, place)
         self.expanded += anchor.size
         if self.expanded > MOST_EXPANDED or depth + anchor.height > DEEPEST:
             bound = f"{MOST_EXPANDED:,} values" if self.expanded > MOST_EXPANDED else f"{DEEPEST} levels"
-            message = f"with the alias `*{name}` the aliases of this file add up to more than {bound}"
+            message = f"with the alias `*{shortened(name)}` the aliases of this file add up to more than {bound}"
             self.refuse("BS014", message, place, _HINT_ALIAS, Related("the anchor is defined here", anchor.key_span))
         self.highest = max(self.highest, depth + anchor.height)
         return _placed(anchor.node, place)
@@ -238,22 +242,19 @@ class _Walk:
             return text
         if text in _WORDS:
             return _WORDS[text]
-        if _INTEGER.fullmatch(text):
-            if len(text) <= _MOST_DIGITS:
-                return int(text)
+        two_readings = _TWO_READINGS.fullmatch(text)
+        if (two_readings or _INTEGER.fullmatch(text)) and len(text) > _MOST_DIGITS:
             self.say("BS024", "the number is too large", self.span(event), "put it in quotes if it is text")
-        elif _TWO_READINGS.fullmatch(text):
-            self.say(
-                "BS023",
-                f"`{text}` means different numbers to different readers",
-                self.span(event),
-                _readings(text),
-            )
+        elif two_readings:
+            message = f"`{text}` means different numbers to different readers"
+            self.say("BS023", message, self.span(event), _readings(text))
+        elif _INTEGER.fullmatch(text):
+            return int(text)
         return text
 
     def check_tag(self, event: Event) -> None:
         if event.tag is not None:
-            shown = event.tag.replace("tag:yaml.org,2002:", "!!")
+            shown = shortened(event.tag.replace("tag:yaml.org,2002:", "!!"))
             hint = "delete it; a value that starts with `!` must be quoted"
             self.say("BS017", f"the tag `{shown}` is not allowed", self.span(event), hint)
 

@@ -17,7 +17,7 @@ from backupspec.combine import combine
 from backupspec.diagnostic import Diagnostic, Diagnostics, Related, Span, has_errors
 from backupspec.document import Document, Mapping, Node, Scalar, Sequence
 from backupspec.parse import parse
-from backupspec.source import Source, Sources, check_characters, names_key_file
+from backupspec.source import Source, Sources, check_characters, names_key_file, shortened
 
 ROOT_FILE = "inventory.yaml"
 LARGEST_FILE = 16 * 2**20
@@ -116,7 +116,12 @@ class _Reader:
                 first[name] = pattern.span
                 if name == self.path.name:
                     hint = "keep the included files in a folder of their own: `include: [hosts/*.yaml]`"
-                    self.say("BS032", f"`{pattern.value}` includes `{name}`, the root file itself", pattern.span, hint)
+                    self.say(
+                        "BS032",
+                        f"`{shortened(pattern.value)}` includes `{name}`, the root file itself",
+                        pattern.span,
+                        hint,
+                    )
                 elif not name.endswith(_SUFFIXES):
                     self.say(
                         "BS035",
@@ -135,7 +140,7 @@ class _Reader:
         if not parts or any("**" in part and part != "**" for part in parts):
             self.say(
                 "BS034",
-                f"`{pattern}` is not a file pattern",
+                f"`{shortened(pattern)}` is not a file pattern",
                 place,
                 "`**` must stand alone between slashes: `hosts/**/*.yaml`",
             )
@@ -145,7 +150,9 @@ class _Reader:
                 {each.relative_to(self.folder).as_posix() for each in self.folder.glob(pattern) if each.is_file()}
             )
         except (OSError, ValueError, RecursionError) as error:
-            self.say("BS034", f"`{pattern}` cannot be searched: {error}", place, "write `include: [hosts/*.yaml]`")
+            self.say(
+                "BS034", f"`{shortened(pattern)}` cannot be searched: {error}", place, "write `include: [hosts/*.yaml]`"
+            )
             return ()
         hidden = any(part.startswith(".") for part in parts)
         names = tuple(name for name in matched if hidden or not any(part.startswith(".") for part in name.split("/")))
@@ -153,7 +160,7 @@ class _Reader:
             where = f"the folder `{self.folder.name}`" if self.folder.name else "the inventory's folder"
             self.say(
                 "BS030",
-                f"`{pattern}` matches no file",
+                f"`{shortened(pattern)}` matches no file",
                 place,
                 f"patterns are relative to {where}; delete it if it is not needed",
             )
@@ -163,7 +170,7 @@ class _Reader:
         """Judge whether a name stays in the inventory's folder as it is written."""
         if name.startswith(("/", "~")) or ".." in name.split("/"):
             hint = "copy the file into the inventory's folder and name it relative to that"
-            self.say("BS033", f"`{name}` is outside the inventory's folder", place, hint)
+            self.say("BS033", f"`{shortened(name)}` is outside the inventory's folder", place, hint)
             return False
         return True
 
@@ -214,7 +221,9 @@ class _Reader:
             content = target.read_bytes()
         except (OSError, RuntimeError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            self.say("BS001", f"`{name}` cannot be read: {reason}", place, "check its name and its permissions")
+            self.say(
+                "BS001", f"`{shortened(name)}` cannot be read: {reason}", place, "check its name and its permissions"
+            )
             return None
         return self.decoded(name, content)
 

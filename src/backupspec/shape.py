@@ -19,10 +19,10 @@ from backupspec.catalogue import diagnose
 from backupspec.data import data_folder
 from backupspec.diagnostic import Diagnostic, Related, Span
 from backupspec.document import Mapping, Node, Scalar, Sequence, plain
+from backupspec.source import shortened
 from backupspec.suggest import did_you_mean
 
 SCHEMA_FILE = "inventory.schema.json"
-_LONGEST_SHOWN = 60
 _KINDS = {
     "string": "text",
     "integer": "a whole number",
@@ -96,7 +96,7 @@ def _locate(root: Mapping, error: ValidationError) -> _Place:
     ):
         entry = place.node.entry(error.instance)
         if entry is not None:
-            name = f"the name `{_short(entry.key)}`"
+            name = f"the name `{shortened(entry.key)}`"
             return _Place(
                 Scalar(entry.key, entry.key_span),
                 f"{place.where}.{entry.key}".removeprefix("."),
@@ -150,7 +150,7 @@ def _about_value(error: ValidationError, place: _Place, schema: Schema) -> Diagn
         case "not" | "dependentRequired" | None:
             told = "BS112", f"{place.name} is not possible here", ""
         case _:
-            told = "BS100", f"{place.name} does not fit the schema: {_short(error.message)}", ""
+            told = "BS100", f"{place.name} does not fit the schema: {shortened(error.message)}", ""
     code, message, hint = told
     hint = hint or schema.get("x-hint", "") or schema.get("description", "")
     return diagnose(schema.get("x-code", code), message, place.span, hint=hint, where=place.where)
@@ -217,9 +217,9 @@ def _unknown_keys(place: _Place, schema: Schema) -> Iterator[Diagnostic]:
         if entry.key in later:
             hint = "take it out: what this version cannot compile it does not accept"
         message = (
-            f"`{_short(entry.key)}` is for a later version"
+            f"`{shortened(entry.key)}` is for a later version"
             if entry.key in later
-            else f"unknown key `{_short(entry.key)}` {inside}"
+            else f"unknown key `{shortened(entry.key)}` {inside}"
         )
         where = f"{place.where}.{entry.key}".removeprefix(".")
         yield diagnose(schema.get("x-code", "BS101"), message, entry.key_span, hint=hint, where=where)
@@ -331,7 +331,7 @@ def _type_hint(node: Node, expected: list[str]) -> str:
         return f'put it in quotes: `"{_flow(value)}"`'
     return (
         f"write `[{_flow(value)}]`"
-        if "array" in expected and isinstance(value, str) and len(value) <= _LONGEST_SHOWN
+        if "array" in expected and isinstance(value, str) and value == shortened(value)
         else ""
     )
 
@@ -350,8 +350,4 @@ def _flow(value: object) -> str:
 
 
 def _shown(value: object) -> str:
-    return f"`{_short(_flow(value))}`"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
+    return f"`{shortened(_flow(value))}`"

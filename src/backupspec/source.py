@@ -16,6 +16,7 @@ _UNFIT_IN_SOURCE = re.compile(f"[{_UNFIT}]")
 _UNFIT_IN_VALUE = re.compile(f"[{_UNFIT}\t\n]")
 _KEY_TEXT = re.compile(r"(?:ssh|ecdsa|sk)-[^\s/]+\s")
 _MOST_SHOWN = 20
+_LONGEST_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,11 @@ def character_name(character: str) -> str:
     """Name a character so that it can be looked up: `U+2028 (line separator)`."""
     name = _CONTROL_NAMES.get(character) or unicodedata.name(character, "control character").lower()
     return f"U+{ord(character):04X} ({name})"
+
+
+def shortened(text: str) -> str:
+    """Give a text as it may stand in a message: its first sixty characters at most."""
+    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
 
 
 def names_key_file(value: str) -> bool:

@@ -6,7 +6,7 @@ import yaml
 
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Related, Span
-from backupspec.source import Source
+from backupspec.source import Source, shortened
 
 _INDENTATION = "check the indentation of this line and of the line before, and that quotes and brackets are closed"
 
@@ -73,7 +73,7 @@ def explain_syntax(source: Source, error: yaml.YAMLError) -> Diagnostic:
     value = _value(source, at)
     if value and ("alphabetic or numeric" in problem or "cannot start any token" in problem):
         sign = "a back quote" if value[0] == "`" else f"`{value[0]}`"
-        hint = f'a value that starts with {sign} must be quoted: "{value}"'
+        hint = f'a value that starts with {sign} must be quoted: "{shortened(value)}"'
         return diagnose("BS010", f"{sign} cannot start a value in YAML", _place(source, at), hint=hint)
     message, hint = _in_words(problem, before[:-1].rstrip())
     if any(part in problem for part in _OPEN_AT_START):

@@ -137,6 +137,20 @@ def test_aliases_are_bounded_in_number_and_free_below() -> None:
     assert codes(shared + "  - *a\n" * (MOST_EXPANDED // 4 + 1)) == ["BS014"]
 
 
+@pytest.mark.parametrize("number", ["9" * 10_000, "0" * 10_000, "0x" + "f" * 10_000, "1_" * 10_000])
+def test_a_number_of_any_length_is_refused(number: str) -> None:
+    assert codes(f"a: {number}\n? {number}\n: b\n") == ["BS024", "BS024"]
+
+
+@pytest.mark.parametrize(
+    "text", ["{0}: 1\n{0}: 2\n", "a: !{0} x", "a: *{0}", "a: &{0} x\nb: &{0} y", "a: '@'\nb: @{0}", "a: &{0} [*{0}]"]
+)
+def test_a_message_is_short_however_long_the_name_is(text: str) -> None:
+    (found,) = parse(Source("inventory.yaml", text.format("x" * 1000)))[1]
+    assert len(found.message) < 120
+    assert len(found.hint) < 150
+
+
 def test_an_unfit_character_is_shown_twenty_times_at_most() -> None:
     assert codes("a: \u0085\n" * 100) == ["BS006"] * 20
 
