@@ -1,0 +1,193 @@
+"""Codes of the rules of the whole fleet (BS4xx)."""
+
+from __future__ import annotations
+
+from backupspec.codes import Entry
+from backupspec.diagnostic import Severity
+
+FLEET: tuple[Entry, ...] = (
+    # --- BS4xx: rules of the whole fleet ---------------------------------------------------------------------------
+    Entry(
+        "BS401",
+        "several hosts in one repository",
+        "Several hosts write to the same location, and the repository is declared as one for each host. They would "
+        "wait for each other's lock and share one key, and each could read and delete the others' archives. Put "
+        "`{host}` into the location, or, if it is meant, write `per: fleet`.",
+    ),
+    Entry(
+        "BS402",
+        "nobody prunes it",
+        "The hosts can only add to an append-only repository: that protects it from a host that was broken into, and "
+        "it means that no host can prune or compact it. Nothing in this inventory does so, and it grows until the "
+        "disk or the quota is full; then every backup fails. Prune it by hand from a trusted machine and accept this "
+        "finding, or leave `append_only` out.",
+        Severity.WARNING,
+    ),
+    Entry(
+        "BS403",
+        "two repositories at one place",
+        "Two repositories that a host uses lie at the same place, or one inside the other. borg's checks, prunes and "
+        "compacts of one would change the other. Give each a folder of its own.",
+    ),
+    Entry(
+        "BS404",
+        "one key, two sets of rights",
+        "A host's key has one line in an account's key file, and what stands in it (`append_only`, `quota`) holds for "
+        "all repositories of the host there. These repositories ask for different ones, and sshd would never reach a "
+        "second line with the same key. Give both the same settings, or put one of them on another server.",
+    ),
+    Entry(
+        "BS405",
+        "key file of a shared repository",
+        "With `keyfile` encryption the key lies only on the host that initialised the repository; with `per: fleet` "
+        "all other hosts could not open it. Use `repokey` or `repokey-blake2`.",
+    ),
+    Entry(
+        "BS406",
+        "quotas exceed the capacity",
+        "The quotas of all repositories on a server add up to more than its declared capacity. Quotas then protect no "
+        "longer: one host can fill the disk, and backups of all hosts fail. Lower the quotas, raise the capacity, or "
+        "accept it if the sum is meant to be over-booked and the free space is watched.",
+        Severity.WARNING,
+    ),
+    Entry(
+        "BS407",
+        "readable by others",
+        "A repository on a machine that is not ours is written without encryption, so that whoever runs the machine "
+        "can read every file. Choose `repokey-blake2`; an existing repository cannot be converted, a new one is "
+        "needed.",
+        Severity.WARNING,
+    ),
+    Entry(
+        "BS410",
+        "job without paths",
+        "The job names no path, in none of its layers: it would run every night and save nothing. Add `paths`, or "
+        "turn the job `off`.",
+    ),
+    Entry(
+        "BS411",
+        "exception without a rule",
+        "`except` brings back what `exclude` leaves out, and this job excludes nothing. A pattern stands in the wrong "
+        "list, or the exclude that it belongs to has gone.",
+    ),
+    Entry(
+        "BS412",
+        "pattern that matches nothing",
+        "The pattern begins with `/`, and nothing below the paths of any job that it applies to can match it. What it "
+        "was meant to leave out is in the backup, or it is left over. Patterns are whole paths as they are on the "
+        "host; `**/NAME` matches at any depth.",
+        Severity.WARNING,
+    ),
+    Entry(
+        "BS413",
+        "path shadowed by an exclude",
+        "A path of the job is itself left out by one of the job's excludes. borg would make an archive without it and "
+        "report success. Take the exclude away (`remove: {exclude: [PATTERN]}` if it comes from a profile), or the "
+        "path.",
+    ),
+    Entry(
+        "BS414",
+        "repository inside its source",
+        "A local repository lies below a path that the same host backs up. Each backup would copy the repository into "
+        "a repository, and with its own it grows by itself each night. Exclude its folder, or move it.",
+    ),
+    Entry(
+        "BS415",
+        "server backs up its storage",
+        "A machine that holds repositories backs up the folder in which they lie. The backup would hold all other "
+        "backups, copied while they change, and cannot be relied on. Exclude the storage, or back up narrower paths; "
+        "for a second copy let the hosts write to a second repository.",
+    ),
+    Entry(
+        "BS416",
+        "mount point beside the matter",
+        "A path under `mounted` must be a mount point before anything runs. This one has nothing to do with the "
+        "paths: neither does it hold one of them nor lies it below one. It is misspelt, or left over; what was meant "
+        "to be checked is not.",
+        Severity.WARNING,
+    ),
+    Entry(
+        "BS417",
+        "the whole machine, all file systems",
+        "The path `/` without `one_file_system: true` also reads `/proc`, `/sys`, `/dev`, `/run` and whatever is "
+        "mounted at that time: network shares, a USB disk, the backup disk itself. Set `one_file_system: true` and "
+        "name the other file systems that belong to the backup as paths of their own.",
+        Severity.WARNING,
+    ),
+    Entry(
+        "BS418",
+        "two jobs, one path",
+        "Two jobs of a host back up the same path into the same repository. It is read twice and kept under two "
+        "retentions, of which the longer one wins. Take it away from one of them; for other times or places give one "
+        "job several entries under `to`.",
+    ),
+    Entry(
+        "BS419",
+        "deeper job goes to fewer places",
+        "The path of one job lies below a path of another, so the outer job leaves it to the inner one. The inner job "
+        "does not write to all repositories of the outer one: there, these files are missing. Add the repository to "
+        "the inner job's `to`, or accept it if it is meant.",
+        Severity.WARNING,
+    ),
+    Entry(
+        "BS420",
+        "path below another path",
+        "A path lies below another path of the same job. borg puts what is below it into each archive twice, and a "
+        "restore meets it twice. Delete the deeper one. (With `one_file_system: true` both may be right: the deeper "
+        "one can be another file system.)",
+        Severity.WARNING,
+    ),
+    Entry(
+        "BS421",
+        "two jobs continue the history",
+        "`history: true` marks the one job of a host whose series a migration continues. With two of them it is open "
+        "where the old archives belong. Leave it at one of them.",
+    ),
+    Entry(
+        "BS422",
+        "hook that cannot fail",
+        "The line of shell ends in a way that hides every failure (`|| true`). A dump that fails would then be backed "
+        "up half written, or as it was last week, and all signs stay green. Let the hook fail: the job then fails "
+        "too, and the alert tells.",
+        Severity.WARNING,
+    ),
+    Entry(
+        "BS430",
+        "host without a job",
+        "The host is declared and nothing of it is backed up: it has no job, or all jobs of its profiles are `off`. "
+        "Give it a profile or a job, or move its name to `retired`.",
+        Severity.WARNING,
+    ),
+    Entry(
+        "BS431",
+        "all copies at one site",
+        "The inventory declares sites, and all repositories of a job are at the site of the host itself. What happens "
+        "to the site (fire, theft, a flooded cellar) happens to the data and to all of its copies. Add a repository "
+        "at another site to the job's `to`.",
+        Severity.NOTE,
+    ),
+    Entry(
+        "BS432",
+        "only copy on the machine itself",
+        "The job's archives lie on the same machine as its data, and nowhere else. They help against a deleted file, "
+        "not against a broken or stolen machine, nor against whoever breaks into it. Add a repository on another "
+        "machine to `to`.",
+        Severity.WARNING,
+    ),
+    Entry(
+        "BS433",
+        "key without `from=`",
+        "The host has no `address`, so its key in the server's key file can be used from anywhere. With an address "
+        "the line says `from=`, and a stolen key is of use only on that machine. Add `address`, or `roaming: true` "
+        "for a machine that has none.",
+        Severity.NOTE,
+    ),
+    Entry(
+        "BS434",
+        "server known by name only",
+        "The server's address is a DNS name. systemd can limit a job's network to addresses only, so that limit is "
+        "left out of the units of all hosts that use it, and backups depend on the DNS. Write the IP address if it is "
+        "fixed.",
+        Severity.NOTE,
+    ),
+)
