@@ -286,7 +286,7 @@ class _Binder:
 
     def window(self, node: Node, where: str) -> Window:
         start, end = (int(part[:2]) * 60 + int(part[3:]) for part in str(_scalar_text(node).value).split("-"))
-        if start % DAY == end % DAY:
+        if start == end:
             self.report(
                 "BS302",
                 "the window begins and ends at the same minute",

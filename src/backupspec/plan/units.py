@@ -140,7 +140,7 @@ def _job(host: Host, job: FilesJob, target: Target) -> tuple[PlannedFile, ...]:
     programs = [f"{folder}/create"]
     if prunes(target):
         programs += [f"{folder}/prune", f"{SCRIPTS}/repositories/{repository.name}/compact"]
-    description = f"Back up {job.name} of {host.name} to {repository.name}"
+    description = f"Back up {job.name} of {host.name} to {repository.name}" + (job.description and f": {job.description}")
     service = Service(
         notice=notice(job.where),
         description=UnitText(description),

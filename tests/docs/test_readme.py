@@ -1,0 +1,62 @@
+"""Everything in the README that looks like a session is run, from top to bottom, in one empty folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parents[2] / "README.md"
+BLOCK = re.compile(r"(?:<!-- file: (?P<name>\S+) -->\n)?```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def sessions(text: str) -> list[tuple[str, str]]:
+    """Give (command, expected output) of a console block; `[exit N]` is part of the output."""
+    parts = re.split(r"^\$ (.*)\n", text, flags=re.MULTILINE)[1:]
+    return list(zip(parts[::2], parts[1::2], strict=True))
+
+
+def test_what_the_readme_shows_is_what_happens(tmp_path: Path) -> None:
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "200"}
+    ran = 0
+    for block in BLOCK.finditer(README.read_text(encoding="utf-8")):
+        if block["name"]:
+            path = tmp_path / block["name"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block["text"], encoding="utf-8")
+        if block["kind"] != "console":
+            continue
+        for command, expected in sessions(block["text"]):
+            run = subprocess.run(  # noqa: S602 - the README shows lines of shell
+                command,
+                shell=True,
+                cwd=tmp_path,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=120,
+            )
+            said = run.stdout + run.stderr + (f"[exit {run.returncode}]\n" if run.returncode else "")
+            assert said.strip() == expected.strip(), command
+            ran += 1
+    assert ran >= 6
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", README.read_text(encoding="utf-8")))
+def test_every_link_of_the_readme_leads_somewhere(link: str) -> None:
+    assert (README.parent / link).exists()
+
+
+def test_the_laptop_of_the_readme_is_the_one_that_init_writes() -> None:
+    shown = next(
+        block["text"]
+        for block in BLOCK.finditer(README.read_text(encoding="utf-8"))
+        if block["name"] == "laptop/inventory.yaml"
+    )
+    written = (README.parent / "inventories/laptop/inventory.yaml").read_text(encoding="utf-8")
+    assert shown == "".join(line for line in written.splitlines(keepends=True) if not line.startswith("#"))
