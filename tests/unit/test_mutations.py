@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from backupspec.check import check
 from backupspec.data import data_folder
 from backupspec.diagnostic import Diagnostics, has_errors
-from backupspec.read import read
+from backupspec.pipeline import compile_inventory
 from backupspec.show import as_github, as_json, as_sarif, as_text
 from backupspec.source import Sources
 
@@ -76,15 +74,11 @@ PIECES = (
 )
 
 
-def front(path: Path) -> tuple[Diagnostics, Sources]:
-    """Run what is judged here over an inventory: reading, parsing, the schema."""
-    reading, found = read(path)
-    if reading.document is not None:
-        found += check(reading.document)
-    return found, reading.sources
-
-
-JUDGED: Callable[[Path], tuple[Diagnostics, Sources]] = front
+def compiled(path: Path) -> tuple[Diagnostics, Sources]:
+    """Run the whole compiler over an inventory, from reading to rendering."""
+    run = compile_inventory(path)
+    assert has_errors(run.diagnostics) == (run.tree is None)
+    return run.diagnostics, run.sources
 
 
 def originals() -> list[dict[str, bytes]]:
@@ -136,7 +130,7 @@ def mutated(text: str, chance: random.Random) -> str:
 
 def judge(folder: Path) -> None:
     """Hold what every input must hold, and show the findings in every form."""
-    found, sources = JUDGED(folder)
+    found, sources = compiled(folder)
     lines = {source.name: source.text.count("\n") + 1 for source in sources}
     for each in found:
         for span in (each.span, *(related.span for related in each.related)):
@@ -190,7 +184,7 @@ def test_random_bytes_get_an_answer(seed: int, tmp_path: Path) -> None:
 def test_the_inventories_that_are_mutated_are_good(tmp_path: Path) -> None:
     for number, files in enumerate(originals()):
         write(tmp_path / str(number), files)
-        found, _ = JUDGED(tmp_path / str(number))
+        found, _ = compiled(tmp_path / str(number))
         assert not has_errors(found)
 
 
@@ -218,6 +212,6 @@ def test_the_inventories_that_are_mutated_are_good(tmp_path: Path) -> None:
 )
 def test_what_is_made_to_overload_gets_an_answer(text: str, tmp_path: Path) -> None:
     write(tmp_path, {"inventory.yaml": text.encode()})
-    found, _ = JUDGED(tmp_path)
+    found, _ = compiled(tmp_path)
     assert has_errors(found)
     judge(tmp_path)
