@@ -321,7 +321,9 @@ def _refuse(code: str, message: str, place: Path, hint: str) -> NoReturn:
 def _failed(error: OSError, output: Path) -> Diagnostic:
     number = error.errno or 0
     hint = _WAYS_OUT.get(number, "check the permissions, or choose another place for --output")
-    message = f"cannot write {output}: {error.strerror or error}; nothing was changed"
+    named = Path(str(error.filename or output))
+    at = "" if named.parent == output.parent.resolve() else f" at {named}"
+    message = f"cannot write {output}: {error.strerror or error}{at}; nothing was changed"
     return diagnose("BS508", message, Span(str(output), 1, 1, 1, 1), hint=hint)
 
 

@@ -8,7 +8,9 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -314,18 +316,56 @@ def test_a_mount_point_as_output_is_refused_with_a_way_out(tmp_path: Path) -> No
     assert siblings(tmp_path / "disk") == []
 
 
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """Give a folder that every user can reach; those of pytest are its user's own."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        yield Path(folder)
+
+
 @pytest.mark.root
-def test_a_folder_that_may_not_be_written_changes_nothing(tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
+def test_a_folder_that_may_not_be_written_changes_nothing(public: Path) -> None:
+    (public / "theirs").mkdir(mode=0o755)
+    (shown,) = by_nobody(public / "theirs/out")
+    assert shown.startswith("BS508 ")
+    assert "Permission denied" in shown
+    assert "nothing was changed" in shown
+    assert not list((public / "theirs").iterdir())
+
+
+@pytest.mark.root
+def test_a_folder_that_may_not_be_read_is_left_as_it_is(public: Path) -> None:
+    written(public / "out", tree("old"))
+    (public / "out/hosts").chmod(0o700)
+    (shown,) = by_nobody(public / "out")
+    assert shown == f"BS509 cannot read {public}/out/hosts: Permission denied"
+    assert (public / "out/README.md").read_text() == "old"
+
+
+@pytest.mark.root
+def test_an_old_tree_that_cannot_be_removed_is_told(public: Path) -> None:
+    written(public / "out", tree("old"))
+    os.chown(public / "out", 65534, 65534)
+    (shown,) = by_nobody(public / "out")
+    assert shown.startswith(f"BS513 {public}/out is new, but the old tree beside it could not be removed")
+    assert (public / "out/README.md").read_text() == "new"
+    (shown,) = by_nobody(public / "out")
+    assert shown.startswith(f"BS508 cannot write {public}/out: Permission denied at ")
+    written(public / "out", tree("newest"))
+    assert siblings(public / "out") == []
+
+
+def by_nobody(output: Path) -> list[str]:
+    """Write as a user without rights, in a process of its own, and give the findings."""
     program = (
-        "import os, sys; os.setgid(65534); os.setuid(65534); from pathlib import Path;"
-        "from tests.unit.test_write import refused; print(refused(Path(sys.argv[1]), 'BS508'))"
+        "import os, sys; from pathlib import Path; from tests.unit.test_write import VERSION, tree, write;"
+        "os.setgroups([]); os.setgid(65534); os.setuid(65534);"
+        "[print(found.code, found.message) for found in write(tree('new'), Path(sys.argv[1]), VERSION)[1]]"
     )
-    root = Path(__file__).parents[2]
-    ran = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path / "out")], check=False, capture_output=True, text=True, cwd=root
-    )
-    assert "Permission denied" in ran.stdout, ran.stderr
+    words = [sys.executable, "-c", program, str(output)]
+    ran = subprocess.run(words, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    return ran.stdout.splitlines()
 
 
 class mounted:  # noqa: N801 - read as a word in a with statement
