@@ -9,7 +9,7 @@ from backupspec.fleet import FilesJob, Host, Repository, Target
 from backupspec.plan.hardening import first_hop
 from backupspec.plan.places import CONFIG, OWN_SECRETS, SCRIPTS, STATE, notice, planned, script
 from backupspec.plan.types import PlannedFile
-from backupspec.plan.units import prunes
+from backupspec.plan.units import asks, prunes, retried
 from backupspec.words import ArchiveGlob, ArchiveName, BorgPattern, BorgUrl, Comment, ShellWord
 
 
@@ -55,7 +55,6 @@ class Create:
     environment: Environment
 
     job: ShellWord
-    reach: Reach | None
     paths: tuple[ShellWord, ...]
     optional_paths: tuple[ShellWord, ...]
     log: ShellWord
@@ -65,6 +64,19 @@ class Create:
     upload_limit: int | None
     patterns: ShellWord
     archive: ArchiveName
+    stamp: ShellWord | None
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The view of due.sh.j2; with a stamp, the job is due when that is older than `minutes`."""
+
+    title: Comment
+    notice: Comment
+    stamp: ShellWord | None
+    minutes: int
+    present_at: ShellWord | None
+    reach: Reach | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +158,13 @@ def of_job(host: Host, job: FilesJob, target: Target) -> tuple[PlannedFile, ...]
     # A repository that is not always there is asked for first, and its mount points are then beyond question.
     mounts = job.mounted if repository.present_sometimes else tuple(sorted({*job.mounted, *repository.mounted}))
     environment = _environment(host, repository, target.schedule.timezone, mounts)
+    again = retried(host, target)
+    stamp = None if again is None else ShellWord(f"{STATE}/done/{job.name}_{repository.name}")
     create = Create(
         title=Comment(f"Back up {job.name} of {host.name} to {repository.name}."),
         notice=notice(job.where),
         environment=environment,
         job=ShellWord(job.name),
-        reach=_reach(host, repository),
         paths=tuple(ShellWord(path) for path in job.paths),
         optional_paths=tuple(ShellWord(path) for path in job.optional_paths),
         log=ShellWord(f"{STATE}/log/{job.name}_{repository.name}"),
@@ -161,12 +174,23 @@ def of_job(host: Host, job: FilesJob, target: Target) -> tuple[PlannedFile, ...]
         upload_limit=None if target.upload_limit is None or repository.local else max(1, target.upload_limit // 1024),
         patterns=ShellWord(patterns),
         archive=ArchiveName(host.name, job.name),
+        stamp=stamp,
     )
     lines = Patterns(notice(job.where), _patterns(job))
     files = [
         script(host, f"{folder}/create", "borg/create", create, job.where),
         planned(host.name, patterns, "borg/job.patterns.j2", lines, job.where, job.span),
     ]
+    if asks(host, target):
+        due = Due(
+            title=Comment(f"Tell whether {job.name} of {host.name} may be backed up to {repository.name} now."),
+            notice=notice(job.where),
+            stamp=stamp,
+            minutes=again or 0,
+            present_at=environment.present_at,
+            reach=_reach(host, repository),
+        )
+        files.append(script(host, f"{folder}/due", "borg/due", due, job.where))
     if prunes(target):
         prune = Prune(
             title=Comment(

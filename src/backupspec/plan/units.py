@@ -102,6 +102,28 @@ def prunes(target: Target) -> bool:
     return not target.repository.append_only and not target.retention.forever
 
 
+def retried(host: Host, target: Target) -> int | None:
+    """Give the age in minutes from which a travelling machine's last success counts as old.
+
+    None where the schedule's own times hold.
+
+    Such a machine is rarely awake and in reach at its minute, so it is tried every half hour. A daily job is due
+    four hours early, so that it does not wander around the clock.
+    """
+    if not host.roaming or target.schedule.calendar is not None:
+        return None
+    return 20 * 60 if target.schedule.every is None else max(15, target.schedule.every - 15)
+
+
+def asks(host: Host, target: Target) -> bool:
+    """Tell whether a job asks before it starts: is it due, is the disk there, is the server in reach."""
+    return (
+        target.repository.present_sometimes
+        or (host.roaming and not target.repository.local)
+        or retried(host, target) is not None
+    )
+
+
 def credentials(repository: Repository) -> tuple[tuple[str, str], ...]:
     """Give (name, file) of each credential that a repository needs."""
     found = [] if repository.local else [("ssh_key", f"{CREDENTIALS}/ssh_key")]
@@ -140,7 +162,9 @@ def _job(host: Host, job: FilesJob, target: Target) -> tuple[PlannedFile, ...]:
     programs = [f"{folder}/create"]
     if prunes(target):
         programs += [f"{folder}/prune", f"{SCRIPTS}/repositories/{repository.name}/compact"]
-    description = f"Back up {job.name} of {host.name} to {repository.name}" + (job.description and f": {job.description}")
+    description = f"Back up {job.name} of {host.name} to {repository.name}" + (
+        job.description and f": {job.description}"
+    )
     service = Service(
         notice=notice(job.where),
         description=UnitText(description),
@@ -149,14 +173,21 @@ def _job(host: Host, job: FilesJob, target: Target) -> tuple[PlannedFile, ...]:
         on_ac_only=host.on_ac_only,
         priority=PRIORITIES[job.priority],
         credentials=tuple(UnitCredential(name, path) for name, path in credentials(repository)),
-        conditions=(Command(ExecProgram(f"{SCRIPTS}/quiet-hours")),) if host.quiet is not None else (),
+        conditions=(
+            *_quiet(host),
+            *((Command(ExecProgram(f"{folder}/due")),) if asks(host, target) else ()),
+        ),
         before=tuple(_hook(hook) for hook in job.before),
         programs=tuple(ExecProgram(program) for program in programs),
         after=tuple(_hook(hook) for hook in job.after),
         writable=_writable(repository),
         directives=directives(host, (*job.paths, *job.optional_paths), repository),
     )
-    lines = calendar_lines(target.schedule, host.quiet, f"{host.name} {job.name} {repository.name}")
+    seed = f"{host.name} {job.name} {repository.name}"
+    lines = calendar_lines(target.schedule, host.quiet, seed)
+    if retried(host, target) is not None:
+        minute = spread(seed, 30)
+        lines = (f"*-*-* *:{minute:02},{minute + 30:02}:00 {target.schedule.timezone}",)
     timer = Timer(notice(job.where), UnitText(description), tuple(UnitCalendar(line) for line in lines))
     return _pair(host, unit_name(job, repository), service, timer, job.where)
 
@@ -179,7 +210,7 @@ def _check(host: Host, repository: Repository) -> tuple[PlannedFile, ...]:
         on_ac_only=host.on_ac_only,
         priority=PRIORITIES["idle"],
         credentials=tuple(UnitCredential(name, path) for name, path in credentials(repository)),
-        conditions=(Command(ExecProgram(f"{SCRIPTS}/quiet-hours")),) if host.quiet is not None else (),
+        conditions=_quiet(host),
         before=(),
         programs=(ExecProgram(f"{SCRIPTS}/repositories/{repository.name}/check"),),
         after=(),
@@ -195,6 +226,10 @@ def _pair(host: Host, name: str, service: Service, timer: Timer, origin: str) ->
         planned(host.name, f"{UNITS}/{name}.service", "systemd/service.unit.j2", service, origin, host.span),
         planned(host.name, f"{UNITS}/{name}.timer", "systemd/timer.unit.j2", timer, origin, host.span),
     )
+
+
+def _quiet(host: Host) -> tuple[Command, ...]:
+    return () if host.quiet is None else (Command(ExecProgram(f"{SCRIPTS}/quiet-hours")),)
 
 
 def _hook(hook: Hook) -> Command:
