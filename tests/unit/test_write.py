@@ -9,7 +9,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from backupspec.write import Exchange, Outcome, compare, exchange, write
 
 VERSION = "0.1.0"
 PLACE = Span("inventory.yaml", 1, 1, 1, 1)
-KILLS = 30
+KILLS = 60
 
 
 def file(path: str, text: str = "", mode: int = 0o644) -> File:
@@ -473,15 +472,23 @@ def codes(found: Diagnostics) -> list[str]:
 
 # Killed ---------------------------------------------------------------------------------------------------------------
 
-_WRITER = """
-import itertools, sys
+# Forks a writer for each line, kills it after that many seconds, and says so: an interpreter is started only once.
+_KILLER = """
+import itertools, os, signal, sys, time
 from pathlib import Path
 from tests.unit.test_write import VERSION, cannot, exchange, tree, write
 way = {"exchange": exchange, "renames": cannot}[sys.argv[2]]
-print("ready", flush=True)
-for text in itertools.cycle(["old", "new"]):
-    outcome, found = write(tree(text, number=20), Path(sys.argv[1]), VERSION, exchange=way)
-    assert outcome is not None, found
+for line in sys.stdin:
+    child = os.fork()
+    if not child:
+        for text in itertools.cycle(["new", "old"]):
+            outcome, found = write(tree(text, number=20), Path(sys.argv[1]), VERSION, exchange=way)
+            if outcome is None:
+                print(found, file=sys.stderr, flush=True)
+                os._exit(1)
+    time.sleep(float(line))
+    os.kill(child, signal.SIGKILL)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
@@ -494,18 +501,21 @@ def test_killed_at_any_moment_there_is_the_old_tree_or_the_new_one(tmp_path: Pat
         allowed.append(on_disk(tmp_path / text))
     written(output, tree("old", number=20))
     left = 0
-    for _ in range(KILLS):
-        program = [sys.executable, "-c", _WRITER, str(output), way]
-        with subprocess.Popen(program, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as running:
-            assert running.stdout is not None
-            assert running.stdout.readline() == b"ready\n"
-            time.sleep(chance.random() * 0.06)
-            running.send_signal(signal.SIGKILL)
-        left += bool(siblings(output))
-        if way == "renames" and not output.exists():
-            assert on_disk(output.parent / ".out.backupspec-staging/old") in allowed
-        else:
-            assert on_disk(output) in allowed
+    words = [sys.executable, "-c", _KILLER, str(output), way]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) as killer:
+        assert killer.stdin is not None
+        assert killer.stdout is not None
+        for _ in range(KILLS):
+            killer.stdin.write(f"{chance.random() * 0.1}\n")
+            killer.stdin.flush()
+            assert killer.stdout.readline() == f"{-signal.SIGKILL}\n"
+            left += bool(siblings(output))
+            if way == "renames" and not output.exists():
+                assert on_disk(output.parent / ".out.backupspec-staging/old") in allowed
+            else:
+                assert on_disk(output) in allowed
+        killer.stdin.close()
     assert left > KILLS // 4, "the kills must hit writers at work"
     written(output, tree("last"))
     assert siblings(output) == []
