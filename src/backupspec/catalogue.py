@@ -13,7 +13,7 @@ from backupspec.codes.input import INPUT
 from backupspec.codes.migration import MIGRATION
 from backupspec.codes.names import NAMES
 from backupspec.codes.output import OUTPUT
-from backupspec.diagnostic import Diagnostic, Related, Severity, Span
+from backupspec.diagnostic import Diagnostic, Related, Span
 
 __all__ = ["CATALOGUE", "Entry", "diagnose", "explain"]
 

@@ -1,12 +1,20 @@
 """What an exclude pattern can match, decided on the pattern and the path alone.
 
-A pattern is shell style (borg's `sh:`): `*`, `?` and `[…]` stay within one component, `**/` stands for any number of
-them, and what matches a folder also matches all that is below it.
+A pattern is shell style as borg reads `sh:` (borg help patterns): `?`, `*` and `[…]` match no `/`, `**/` matches any
+number of folders, and what matches a folder also matches all that is below it.
 """
 
 from __future__ import annotations
 
 import fnmatch
+import re
+
+_TOKEN = re.compile(r"\*\*/|\*|\[!?\]?[^\]]*\]|.", re.DOTALL)
+_ANY_FOLDERS = "**/"
+_BELOW = "/**/*"
+
+_State = tuple[int, bool]
+"""A place in the tokens, and whether it is inside a folder's name that `**/` has begun to match."""
 
 
 def below(path: str, folder: str) -> bool:
@@ -16,40 +24,48 @@ def below(path: str, folder: str) -> bool:
 
 def covers(pattern: str, path: str) -> bool:
     """Tell whether the pattern matches the path or a folder above it."""
-    return _walk(_parts(pattern), _parts(path))[0]
+    tokens = _tokens(pattern)
+    return (len(tokens), False) in _follow(tokens, path.strip("/") + "/")
 
 
 def reaches(pattern: str, folder: str) -> bool:
     """Tell whether the pattern can match the folder, something above it, or something below it."""
-    done, alive = _walk(_parts(pattern), _parts(folder))
-    return done or alive
+    inside = folder.strip("/")
+    return bool(_follow(_tokens(pattern), f"{inside}/" if inside else ""))
 
 
-def _parts(path: str) -> tuple[str, ...]:
-    return tuple(part for part in path.split("/") if part)
+def _tokens(pattern: str) -> tuple[str, ...]:
+    return tuple(_TOKEN.findall(pattern.strip("/") + _BELOW))
 
 
-def _walk(pattern: tuple[str, ...], path: tuple[str, ...]) -> tuple[bool, bool]:
-    """Follow the path through the pattern: tell if the end was reached on the way, and if it can go on."""
-    end = len(pattern)
-    states = _rest(pattern, {0})
-    for part in path:
-        if end in states:
-            return True, False
-        following = {state for state in states if pattern[state] == "**"}
-        following |= {
-            state + 1 for state in states if pattern[state] != "**" and fnmatch.fnmatchcase(part, pattern[state])
-        }
-        states = _rest(pattern, following)
-    return end in states, bool(states)
+def _follow(tokens: tuple[str, ...], text: str) -> frozenset[_State]:
+    """Give the states in which the pattern can be after the text."""
+    states = _free(tokens, {(0, False)})
+    for character in text:
+        states = _free(tokens, {found for state in states for found in _step(tokens, state, character)})
+    return frozenset(states)
 
 
-def _rest(pattern: tuple[str, ...], states: set[int]) -> set[int]:
-    """Add the states that are reached without a component: `**` may stand for none, but for the last."""
+def _step(tokens: tuple[str, ...], state: _State, character: str) -> tuple[_State, ...]:
+    place, _ = state
+    if place == len(tokens):
+        return ()
+    token = tokens[place]
+    if token == _ANY_FOLDERS:
+        return ((place, character != "/"),)
+    if token == "*":  # noqa: S105 - a token of a pattern
+        return (state,) if character != "/" else ()
+    if len(token) > 1 or token == "?":  # noqa: S105 - the same
+        return ((place + 1, False),) if character != "/" and fnmatch.fnmatchcase(character, token) else ()
+    return ((place + 1, False),) if character == token else ()
+
+
+def _free(tokens: tuple[str, ...], states: set[_State]) -> set[_State]:
+    """Add the states that are reached without a character: `*` and `**/` may stand for nothing."""
     found = set(states)
-    for state in sorted(states):
-        here = state
-        while here < len(pattern) - 1 and pattern[here] == "**":
+    for place, inside in states:
+        here = place
+        while not inside and here < len(tokens) and tokens[here] in {"*", _ANY_FOLDERS}:
             here += 1
-            found.add(here)
+            found.add((here, False))
     return found

@@ -18,7 +18,7 @@ def calendars(fleet: Fleet) -> tuple[str, ...]:
     return tuple(sorted({text for text, _, _ in _written(fleet)}))
 
 
-def ask_systemd(expressions: Iterable[str]) -> dict[str, str]:
+def ask_systemd(expressions: Iterable[str], program: str = "systemd-analyze") -> dict[str, str]:
     """Give the texts that `systemd-analyze calendar` refuses, with its words; nothing where there is no systemd.
 
     I/O: starts one short process for each text.
@@ -27,7 +27,7 @@ def ask_systemd(expressions: Iterable[str]) -> dict[str, str]:
     for expression in expressions:
         try:
             answer = subprocess.run(
-                ["systemd-analyze", "calendar", "--", expression],
+                [program, "calendar", "--", expression],
                 capture_output=True,
                 check=False,
                 encoding="utf-8",

@@ -133,9 +133,9 @@ NAMES: tuple[Entry, ...] = (
     Entry(
         "BS219",
         "value that a target cannot hold",
-        "A value of the inventory has no way to be written in one of the languages that it must be compiled to (a unit file, a "
-        "line of sshd, a pattern of borg), so that the real tool would read something else. The message names the value and "
-        "the reason. Rename the file or write the pattern differently.",
+        "A value of the inventory has no way to be written in one of the languages that it must be compiled to (a "
+        "unit file, a line of sshd, a pattern of borg), so that the real tool would read something else. The "
+        "message names the value and the reason. Rename the file or write the pattern differently.",
     ),
     # --- BS3xx: schedules and retention ----------------------------------------------------------------------------
     Entry(

@@ -1,0 +1,86 @@
+"""Every mistake in `inventories/broken` is found, alone, and said in exactly the words that stand in the snapshots."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+
+from backupspec.catalogue import CATALOGUE, explain
+from backupspec.pipeline import compile_inventory
+from backupspec.show import as_text
+
+INVENTORIES = Path(__file__).parents[2] / "inventories"
+BROKEN = INVENTORIES / "broken"
+TODAY = "2026-11-22"
+
+# A finding that another one is about, and that stands beside it.
+COMPANIONS = {"BS491": {"BS219"}, "BS492": {"BS432"}}
+NOT_BY_AN_INVENTORY = {
+    "BS001": "the file is missing or not to be read: tests/unit/test_read.py",
+    "BS003": "17 MB are not kept in a repository: tests/unit/test_read.py",
+    "BS013": "nor are a million values: tests/unit/test_parse.py",
+    "BS100": "what a rule of the schema without a code of its own would get: there is none today",
+    "BS211": "the schema refuses every such location first (BS105)",
+}
+ELSEWHERE = ("BS50", "BS51", "BS59", "BS6", "BS9")  # output, rendering, migration and environment: the tests of each
+
+
+class TextFile(SingleFileSnapshotExtension):
+    """One file for each inventory: what a reviewer reads is what a user sees."""
+
+    _write_mode: ClassVar[WriteMode] = WriteMode.TEXT
+    file_extension: ClassVar[str] = "txt"
+
+
+def broken() -> list[str]:
+    return sorted(folder.name for folder in BROKEN.iterdir() if folder.is_dir())
+
+
+@pytest.mark.parametrize("code", broken())
+def test_a_mistake_is_said_in_these_words(
+    code: str, snapshot: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(INVENTORIES)
+    run = compile_inventory(Path("broken") / code, TODAY)
+    said = as_text(run.diagnostics, run.sources, "").plain
+    assert said == snapshot(extension_class=TextFile)
+
+
+@pytest.mark.parametrize("code", broken())
+def test_a_mistake_is_found_alone(code: str) -> None:
+    found = [each.code for each in compile_inventory(BROKEN / code, TODAY).diagnostics]
+    assert found.count(code) == 1
+    assert set(found) == {code} | COMPANIONS.get(code, set())
+
+
+@pytest.mark.parametrize("code", broken())
+def test_every_finding_has_a_place_and_can_be_accepted_by_its_path(code: str) -> None:
+    for found in compile_inventory(BROKEN / code, TODAY).diagnostics:
+        assert found.span.line >= 1
+        assert found.span.file
+        assert found.where or code < "BS2"
+
+
+def test_every_code_has_an_inventory_that_shows_it_or_a_reason() -> None:
+    wanted = {entry.code for entry in CATALOGUE if not entry.code.startswith(ELSEWHERE)}
+    assert wanted - set(broken()) == NOT_BY_AN_INVENTORY.keys()
+    assert set(broken()) <= wanted
+
+
+@pytest.mark.parametrize("code", broken())
+def test_a_broken_inventory_says_what_is_broken(code: str) -> None:
+    assert explain(code) is not None
+    texts = [path.read_bytes() for path in (BROKEN / code).iterdir() if path.suffix == ".yaml"]
+    assert any(text.removeprefix(b"\xef\xbb\xbf").startswith(b"# ") for text in texts)
+    assert sum(len(text.splitlines()) for text in texts) <= 30
+
+
+@pytest.mark.parametrize("name", ["laptop", "small", "infra4"])
+def test_a_good_inventory_has_no_errors(name: str) -> None:
+    run = compile_inventory(INVENTORIES / name, TODAY)
+    assert [each for each in run.diagnostics if each.severity.label == "error"] == []
+    assert run.tree is not None
