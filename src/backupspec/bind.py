@@ -251,6 +251,7 @@ class _Binder:
                     f"the window {schedule.window} lies in the hour that daylight saving skips in {timezone}",
                     window.span,
                     where,
+                    "let the window begin earlier or end later",
                 )
         if schedule.calendar is not None:
             self.calendar(schedule, _text(mapping, "calendar").span, where)
@@ -321,7 +322,7 @@ class _Binder:
         window = node.get("window")
         return Quiet(Window(0, 1) if window is None else self.window(window, where), self.timezone(node, where))
 
-    def report(self, code: str, message: str, span: Span, where: str, hint: str = "") -> None:
+    def report(self, code: str, message: str, span: Span, where: str, hint: str) -> None:
         self.found.append(diagnose(code, message, span, where=where, hint=hint))
 
 

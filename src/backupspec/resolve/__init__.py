@@ -64,10 +64,15 @@ def _names(tables: Tables, hosts: tuple[Host, ...]) -> None:
             other = present.get(old.value) or seen.get(old.value)
             if other is not None:
                 tables.clash(
-                    "BS202", f"`{old.value}` is a former name here and a machine of its own elsewhere", old, other
+                    f"`{old.value}` is a former name here and a machine of its own elsewhere",
+                    old,
+                    other,
+                    f"hosts.{host.machine.name.value}.formerly",
+                    "a former name belongs to one machine: take it away here, or rename the other one",
                 )
             seen[old.value] = old.span
     for retired in tables.inventory.retired:
         other = present.get(retired.value)
         if other is not None:
-            tables.clash("BS202", f"`{retired.value}` is retired and still declared", retired, other)
+            hint = "take it away from `retired`, or delete the machine"
+            tables.clash(f"`{retired.value}` is retired and still declared", retired, other, "retired", hint)

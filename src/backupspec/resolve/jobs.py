@@ -30,7 +30,7 @@ def jobs_of(tables: Tables, written: WrittenHost, layers: list[Layer]) -> tuple[
                         f"`{name.value}: off` turns off a job that no earlier layer has",
                         name.span,
                         f"hosts.{host}.files.{name.value}",
-                        did_you_mean(name.value, known),
+                        did_you_mean(name.value, known) or "delete this line",
                     )
             else:
                 known.setdefault(name.value, []).append((f"{layer.name}, job {name.value}", settings, name.span))

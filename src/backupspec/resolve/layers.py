@@ -106,7 +106,7 @@ def _remove(
                 f"`remove` names `{item.value}`, which no earlier layer gives",
                 item.span,
                 f"{where}.{_key(field)}",
-                did_you_mean(item.value, known),
+                did_you_mean(item.value, known) or "delete it from `remove`",
             )
         given[:] = left
 

@@ -29,7 +29,7 @@ def server_of(tables: Tables, written: WrittenServer) -> Server:
             "`account` is for `accounts: shared` only",
             written.account.span,
             where,
-            "each host has an account of its own here",
+            "delete it (each host has an account of its own here), or add `accounts: shared`",
         )
     return Server(
         name=name,
@@ -97,6 +97,7 @@ def _system(tables: Tables, machine: Machine, server: Server | None, where: str)
                 f"`{machine.name.value}` is {machine.os.value} here and {server.system.name} as a server",
                 machine.os.span,
                 where,
+                "say `os` in one of the two places; the other takes it over",
             )
         system = found or system
     borg = server.borg if server else Borg(system.borg, "/usr/bin/borg")

@@ -45,13 +45,14 @@ class Tables:
         )
         self.report("BS201", f"there is no {kind} `{name.value}`", name.span, where, hint)
 
-    def clash(self, code: str, message: str, name: Written[str], other: Span) -> None:
-        """Report a name that means two things, once."""
-        found = diagnose(code, message, name.span, where=name.value, related=(Related("also here", other),))
+    def clash(self, message: str, name: Written[str], other: Span, where: str, hint: str) -> None:
+        """Report a name that means two machines, once."""
+        related = (Related("also here", other),)
+        found = diagnose("BS202", message, name.span, where=where, hint=hint, related=related)
         if found not in self.found:
             self.found.append(found)
 
-    def report(self, code: str, message: str, span: Span, where: str, hint: str = "") -> None:
+    def report(self, code: str, message: str, span: Span, where: str, hint: str) -> None:
         """Add a finding, once: a profile's mistake is met by each of its hosts."""
         if not any(item.code == code and item.span == span and item.message == message for item in self.found):
             self.found.append(diagnose(code, message, span, where=where, hint=hint))
