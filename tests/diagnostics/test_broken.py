@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 from syrupy.assertion import SnapshotAssertion
@@ -32,8 +31,8 @@ ELSEWHERE = ("BS50", "BS51", "BS59", "BS6", "BS9")  # output, rendering, migrati
 class TextFile(SingleFileSnapshotExtension):
     """One file for each inventory: what a reviewer reads is what a user sees."""
 
-    _write_mode: ClassVar[WriteMode] = WriteMode.TEXT
-    file_extension: ClassVar[str] = "txt"
+    _write_mode = WriteMode.TEXT
+    file_extension = "txt"
 
 
 def broken() -> list[str]:
@@ -58,11 +57,12 @@ def test_a_mistake_is_found_alone(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", broken())
-def test_every_finding_has_a_place_and_can_be_accepted_by_its_path(code: str) -> None:
+def test_every_finding_has_a_place_a_path_and_a_way_out(code: str) -> None:
     for found in compile_inventory(BROKEN / code, TODAY).diagnostics:
         assert found.span.line >= 1
         assert found.span.file
         assert found.where or code < "BS2"
+        assert found.hint
 
 
 def test_every_code_has_an_inventory_that_shows_it_or_a_reason() -> None:

@@ -111,13 +111,20 @@ def keys_differ(fleet: Fleet) -> Iterator[Diagnostic]:
 def addresses_limit_keys(fleet: Fleet) -> Iterator[Diagnostic]:
     """Demand an address for `from=` of each host that logs in on a server, unless it roams."""
     for host in fleet.hosts:
-        if host.address is None and not host.roaming and any(repository.server for repository in host.repositories):
+        if host.roaming or not any(repository.server for repository in host.repositories):
+            continue
+        # Behind a jump host the server sees that one's address.
+        address = host.address if host.jump is None else host.jump.address
+        if address is None or not _literal(address):
+            why = (
+                "has no address" if address is None else f"comes from `{address}`, a name, which sshd does not look up"
+            )
             yield diagnose(
                 "BS433",
-                f"{host.name} has no address: its key can be used from anywhere",
+                f"{host.name} {why}: its key can be used from anywhere",
                 host.span,
                 where=host.where,
-                hint="add `address`, or `roaming: true` for a machine that has no fixed one",
+                hint="write the IP address, or `roaming: true` for a machine that has no fixed one",
             )
 
 

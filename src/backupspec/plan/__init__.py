@@ -32,7 +32,9 @@ def plan(fleet: Fleet) -> tuple[Plan, Diagnostics]:
         try:
             return make()
         except Unrepresentable as error:
-            found.append(diagnose("BS219", str(error), _place(host, error.value) or span, where=where))
+            hint = "give it another name, or write the pattern differently"
+            place = _place(host, error.value) or span
+            found.append(diagnose("BS219", str(error), place, where=where, hint=hint))
             return ()
 
     for name in rollout.machines(fleet):
