@@ -25,12 +25,23 @@ demo: setup
 test: setup
 	@$(PY) -m pytest -n auto --dist loadgroup $(ARGS)
 
-lint: setup
+# Each check is a target of its own, so that `make -k lint` shows what all of them have to say.
+LINT := lint-rules lint-format lint-types lint-shell lint-templates lint-docs
+.PHONY: $(LINT)
+lint: $(LINT)
+$(LINT): setup
+
+lint-rules:
 	$(PY) -m ruff check
+lint-format:
 	$(PY) -m ruff format --check
+lint-types:
 	$(PY) -m mypy
+lint-shell:
 	shellcheck $(SHELL_SCRIPTS)
+lint-templates:
 	$(PY) -m backupspec.lint_templates
+lint-docs:
 	$(PY) -m backupspec.reference --check
 
 docs: setup
