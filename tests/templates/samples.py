@@ -65,11 +65,10 @@ def _spoil(value: object, texts: cycle[str]) -> object:
         return tuple(_spoil(item, texts) for item in value)
     if remake := _remake(value):
         return next(made for made in (_try(remake, text) for text in texts) if made is not None)
-    if isinstance(value, Directive) or type(value).__module__.startswith("backupspec.words"):
-        return value  # a directive holds the compiler's own words, none of an inventory's
-    if isinstance(value, type) or not is_dataclass(value):
-        return value
-    return replace(value, **{field.name: _spoil(getattr(value, field.name), texts) for field in fields(value)})
+    ours = isinstance(value, Directive) or type(value).__module__.startswith("backupspec.words")
+    if is_dataclass(value) and not isinstance(value, type) and not ours:  # a directive holds the compiler's own words
+        return replace(value, **{field.name: _spoil(getattr(value, field.name), texts) for field in fields(value)})
+    return value
 
 
 def _remake(value: object) -> Callable[[str], object] | None:
