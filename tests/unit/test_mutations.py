@@ -138,7 +138,7 @@ def judge(folder: Path) -> None:
             assert span.line >= 1, each
             assert span.column >= 1, each
             assert (span.end_line, span.end_column) >= (span.line, span.column), each
-            assert span.line <= lines.get(span.file, 1), each
+            assert span.line <= lines.get(span.file, span.line), each
         assert each.message, each
         assert each.hint or each.related, each
         assert not any(word in each.message for word in ("Traceback", "object at 0x", "Error(")), each
