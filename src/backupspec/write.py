@@ -241,18 +241,18 @@ def _recovered(staging: Path, output: Path) -> None:
 def _staged(tree: Tree, folder: Path, mode: int) -> None:
     """Write all files of a tree, and have the file system confirm that they are on the disk."""
     folder.mkdir()
-    made = {folder}
+    made = {""}
     for file in tree.files:
         if not manifest.safe(file.path):
             message = f"a compiled path leaves the output folder: {file.path!r}"
             raise ValueError(message)
-        target = folder / file.path
-        for parent in reversed([path for path in target.parents if path.is_relative_to(folder)]):
+        parts = file.path.split("/")
+        for parent in ("/".join(parts[:depth]) for depth in range(1, len(parts))):
             if parent not in made:
-                parent.mkdir()
-                parent.chmod(0o755)
+                (folder / parent).mkdir()
+                (folder / parent).chmod(0o755)
                 made.add(parent)
-        _one(target, file)
+        _one(folder / file.path, file)
     folder.chmod(mode)
     _synced(folder)
 
