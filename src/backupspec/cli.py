@@ -27,6 +27,7 @@ from backupspec.data import data_folder
 from backupspec.diagnostic import Diagnostics, Severity, Span, has_errors
 from backupspec.pipeline import Compiled, compile_inventory
 from backupspec.suggest import did_you_mean
+from backupspec.summary import summary
 from backupspec.write import Outcome, compare, write
 
 FINDINGS, ENVIRONMENT, INTERRUPTED = 1, 3, 130
@@ -200,7 +201,7 @@ def _compile(
             raise typer.Exit(_code(found, strict=strict))
         _findings(run, tuple(each for each in found if each.code == "BS513"))
         outcome = written
-    _summary(outcome, output, check=check)
+    _lines(summary(outcome, output, check=check))
     if check and outcome.written:
         raise typer.Exit(FINDINGS)
 
@@ -215,8 +216,7 @@ def _diff(
     if not against.is_dir():
         raise typer.BadParameter(f"{against} is not a folder", param_hint="--against")
     _, outcome = _compared(path, against, [], strict=strict)
-    for style, line in diff.lines(outcome.changes):
-        _out().print(Text(line, style=_COLOURS[style]))
+    _lines(diff.lines(outcome.changes))
     if not outcome.written:
         _out().print(f"{against} is what the inventory says: nothing would change")
 
@@ -299,33 +299,6 @@ def _hosts(run: Compiled, hosts: list[str]) -> frozenset[str]:
     return frozenset(hosts)
 
 
-def _summary(outcome: Outcome, output: Path, *, check: bool) -> None:
-    tree, changes = outcome.tree, outcome.changes
-    if not outcome.written:
-        _out().print(f"{output} is up to date: {len(tree.hosts)} hosts, {len(tree.files)} files")
-        return
-    for host in tree.hosts:
-        files, told = changes.of(host), [meaning for meaning in changes.meanings if meaning.host == host]
-        number = sum(file.path.startswith(f"hosts/{host}/") for file in tree.files)
-        if files:
-            new = all(change.kind is diff.Kind.ADDED for change in files) and len(files) == number
-            _out().print(f"{host}: {number} files, {'new' if new else diff.counted(files)}")
-            for meaning in told if not new else ():
-                _out().print(Text(f"  {meaning.text}", style=_COLOURS[meaning.style]))
-    withheld = sorted({change.host for change in outcome.withheld.files if change.host})
-    same = sum(not changes.of(host) and host not in withheld for host in tree.hosts)
-    if same:
-        _out().print(f"{same} other host{'s' if same > 1 else ''}: nothing changed")
-    for host in sorted(set(outcome.vanished) - set(tree.hosts)):
-        _out().print(Text(f"{host}: its tree is removed", style=_COLOURS[diff.Style.LOSS]))
-    for host in withheld:
-        _out().print(f"{host}: left as it is, though {diff.counted(outcome.withheld.of(host))} (not named by --host)")
-    if check:
-        _out().print(f"{output} is not what the inventory says; nothing was written")
-    else:
-        _out().print(f"\nWrote {len(tree.files)} files to {output}. Next: read {output / 'README.md'}")
-
-
 def _findings(run: Compiled, found: Diagnostics) -> None:
     """Show findings on standard error, each file under the name by which whoever started this finds it."""
     if not found:
@@ -367,6 +340,12 @@ def _date(text: str | None) -> str | None:
 def _fail(message: str, code: int) -> Never:
     _err().print(message)
     raise typer.Exit(code)
+
+
+def _lines(lines: Iterable[tuple[diff.Style, str]]) -> None:
+    console = _out()
+    for style, line in lines:
+        console.print(Text(line, style=_COLOURS[style]))
 
 
 def _raw(text: str) -> None:

@@ -81,9 +81,12 @@ class Changes:
     files: tuple[FileChange, ...] = ()
     meanings: tuple[Meaning, ...] = ()
 
-    def of(self, host: str | None) -> tuple[FileChange, ...]:
-        """Give the changed files of one host, or the common ones for None."""
-        return tuple(change for change in self.files if change.host == host)
+    def by_host(self) -> dict[str | None, list[FileChange]]:
+        """Give the changed files of each host that has some, the common ones under None."""
+        found: dict[str | None, list[FileChange]] = {}
+        for change in self.files:
+            found.setdefault(change.host, []).append(change)
+        return found
 
 
 def diff(old: Tree, new: Tree) -> Changes:
@@ -117,14 +120,15 @@ def findings(vanished: tuple[str, ...], place: Span) -> Diagnostics:
 
 def lines(changes: Changes) -> Iterator[tuple[Style, str]]:
     """Give the changes as lines of text, host by host, common files last; meanings first, then unified diffs."""
-    hosts = {change.host for change in changes.files} | {meaning.host for meaning in changes.meanings}
-    for host in sorted(hosts, key=lambda host: (host is None, host or "")):
-        files = changes.of(host)
-        yield Style.HEADING, f"{host or 'all hosts'}: {counted(files)}"
-        for meaning in changes.meanings:
-            if meaning.host == host:
-                yield meaning.style, f"  {meaning.text}"
-        for change in files:
+    files = changes.by_host()
+    meanings: dict[str | None, list[Meaning]] = {}
+    for meaning in changes.meanings:
+        meanings.setdefault(meaning.host, []).append(meaning)
+    for host in sorted({*files, *meanings}, key=lambda host: (host is None, host or "")):
+        yield Style.HEADING, f"{host or 'all hosts'}: {counted(files.get(host, ()))}"
+        for meaning in meanings.get(host, ()):
+            yield meaning.style, f"  {meaning.text}"
+        for change in files.get(host, ()):
             yield from _unified(change)
 
 
