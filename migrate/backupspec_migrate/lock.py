@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Span
@@ -50,20 +52,32 @@ def complaint(lockfile: Path, found: Holder, *, stop_on_stale: bool, place: Span
     return diagnose("BS621", f"{lockfile} was left behind by {who}; it is replaced", place)
 
 
+def interrupt(_signal: int, _frame: FrameType | None) -> None:
+    """Take a signal for ^C: clean up and leave."""
+    raise KeyboardInterrupt
+
+
 @contextmanager
 def hold(lockfile: Path | None) -> Iterator[None]:
-    """Hold the lock while the block runs. A file left behind by a dead process is replaced; a living one is FileExistsError."""
-    if lockfile is None:
-        yield
-        return
-    found = holder(lockfile)
-    if found is not None and not found.alive:
-        lockfile.unlink(missing_ok=True)
-    fd = os.open(lockfile, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    """Hold the lock while the block runs, and let it go on SIGTERM too.
+
+    A file left behind by a dead process is replaced; a living one is FileExistsError.
+    """
+    before = signal.signal(signal.SIGTERM, interrupt)
     try:
-        os.write(fd, f"{os.getpid()}\n{_MARK}\n".encode())
-        os.close(fd)
-        yield
+        if lockfile is None:
+            yield
+            return
+        found = holder(lockfile)
+        if found is not None and not found.alive:
+            lockfile.unlink(missing_ok=True)
+        fd = os.open(lockfile, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        try:
+            os.write(fd, f"{os.getpid()}\n{_MARK}\n".encode())
+            os.close(fd)
+            yield
+        finally:
+            if (now := holder(lockfile)) is not None and now.pid == os.getpid():
+                lockfile.unlink()
     finally:
-        if (now := holder(lockfile)) is not None and now.pid == os.getpid():
-            lockfile.unlink()
+        signal.signal(signal.SIGTERM, before)

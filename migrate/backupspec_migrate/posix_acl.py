@@ -20,11 +20,15 @@ def from_attribute(value: bytes) -> Acl:
     return frozenset(entries)
 
 
-def from_borg(text: bytes) -> Acl:
-    """Read Borg's text: `user:NAME:rwx:1000` for named entries (the number counts), `mask::r-x` for the others."""
+def from_borg(text: bytes) -> Acl | None:
+    """Read Borg's text: `user:NAME:rwx:1000` for named entries (the number counts), `mask::r-x` for the others.
+
+    None for a list that says no more than the mode does: the kernel has no attribute for it.
+    """
     entries = []
-    for line in text.decode("utf-8", "surrogateescape").split("\n"):
-        if line:
-            fields = line.split("#")[0].strip().split(":")
-            entries.append((fields[0], int(fields[3]) if fields[1] else None, fields[2]))
-    return frozenset(entries)
+    for line in filter(None, text.decode("utf-8", "surrogateescape").split("\n")):
+        # libacl puts white space after permissions that the mask cuts down.
+        kind, name, permissions, *number = (field.strip() for field in line.split(":"))
+        entries.append((kind, int(number[0]) if name else None, permissions))
+    plain = all(number is None and kind != "mask" for kind, number, _ in entries)
+    return None if plain else frozenset(entries)

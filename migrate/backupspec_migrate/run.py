@@ -7,12 +7,12 @@ import os
 import resource
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import FrameType
 
 from borg.archive import Archive
 from borg.helpers import get_keys_dir
@@ -21,6 +21,7 @@ from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Span
 from backupspec_migrate.identity import read_comment
 from backupspec_migrate.layout import Layout
+from backupspec_migrate.lock import interrupt
 from backupspec_migrate.plan import Import, Plan, Target
 from backupspec_migrate.privilege import account_base, become, die_with_parent, owner_of
 from backupspec_migrate.progress import Event, Sink
@@ -106,7 +107,9 @@ def _child(
 ) -> None:
     receiving.close()
     die_with_parent()
-    signal.signal(signal.SIGTERM, _stop)
+    # A terminal's ^C reaches both processes: the parent ends this one, in one way for every reason.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, interrupt)
     os.umask(0o077)
     sys.setrecursionlimit(_DEEP)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -118,19 +121,13 @@ def _child(
     except OSError as error:
         sending.send(diagnose("BS631", f"{repository}: {error.strerror}", _place(repository)))
     except KeyboardInterrupt:
-        sending.send(
-            diagnose(
-                "BS624",
-                f"the work on {repository} was interrupted",
-                _place(repository),
-                hint="start the same command again",
-            )
-        )
+        pass  # the parent knows: it asked for it
+    except Exception as error:  # noqa: BLE001 - the last resort of a process: whatever it is becomes a finding, not a traceback
+        if os.environ.get("BACKUPSPEC_TRACEBACK"):
+            traceback.print_exc()
+        what = f"the work on {repository} failed in a way that it should not: {type(error).__name__}: {error}"
+        sending.send(diagnose("BS624", what, _place(repository), hint="BACKUPSPEC_TRACEBACK=1 shows where"))
     sending.close()
-
-
-def _stop(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _as_owner(repository: str) -> None:

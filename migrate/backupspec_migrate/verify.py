@@ -180,6 +180,7 @@ class _Check:
             yield f"type and mode {stat.filemode(item.mode)}, source {stat.filemode(state.st_mode)}"
         if (item.uid, item.gid) != (state.st_uid, state.st_gid):
             yield f"owner {item.uid}:{item.gid}, source {state.st_uid}:{state.st_gid}"
+            return
         names = (None, None) if root.numeric_ids else (_user(state.st_uid), _group(state.st_gid))
         if (item.user, item.group) != names:
             yield f"owner's name {item.user}:{item.group}, here {names[0]}:{names[1]}"

@@ -13,7 +13,7 @@ from typing import Any
 
 from borg.archive import Archive, cached_hash
 from borg.chunker import get_chunker
-from borg.helpers import msgpack, safe_ns
+from borg.helpers import StableDict, msgpack, safe_ns
 from borg.item import Item
 from borg.platform import acl_get, gid2group, uid2user
 
@@ -355,7 +355,7 @@ class _Snapshot:
             )
             item.update(acls)
         if attributes:
-            item.xattrs = attributes
+            item.xattrs = StableDict(attributes)
         return item
 
     def _add(self, fields: dict[str, Any]) -> None:

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from backupspec_migrate.layout import layout_of
+from backupspec_migrate.rsnapshot_conf import Configuration, read_configuration
+from tests.migrate.site import Site
+
+
+def write(folder: Path, *lines: str, head: bool = True) -> Path:
+    path = folder / "rsnapshot.conf"
+    (folder / "snapshots").mkdir(exist_ok=True)
+    first = ["config_version\t1.2", f"snapshot_root\t{folder}/snapshots/", "cmd_rsync\t/usr/bin/rsync", "retain\tdaily\t7"]
+    path.write_text("\n".join([*(first if head else ()), *lines]) + "\n")
+    return path
+
+
+def read(folder: Path, *lines: str) -> Configuration:
+    configuration, found = read_configuration(write(folder, *lines))
+    assert configuration is not None, found
+    return configuration
+
+
+def codes(folder: Path, *lines: str) -> list[str]:
+    _, found = read_configuration(write(folder, *lines))
+    return [one.code for one in found]
+
+
+def as_rsnapshot_runs_it(conf: Path) -> list[list[str]]:
+    """Give the rsync commands that real rsnapshot would run."""
+    done = subprocess.run(["rsnapshot", "-c", conf, "-t", "daily"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = re.sub(r" \\\n\s*", " ", done.stdout)
+    return [line.split() for line in text.split("\n") if line.startswith("/usr/bin/rsync")]
+
+
+CASES = {
+    "defaults": ["backup\t/etc/\tlocalhost/"],
+    "global excludes after the line": ["backup\t/etc/\tlocalhost/", "exclude\t*.bak", "include\tkeep.bak"],
+    "own exclude throws the global ones away": ["exclude\t*.bak", "backup\t/etc/\tlocalhost/\texclude=core"],
+    "own exclude keeps the arguments set above": ["rsync_long_args\t--delete", "backup\t/etc/\tlocalhost/\texclude=core"],
+    "own exclude ignores the arguments set below": ["backup\t/etc/\tlocalhost/\texclude=core", "rsync_long_args\t--delete"],
+    "own arguments replace": ["exclude\t*.bak", "backup\t/etc/\tlocalhost/\trsync_long_args=--relative --acls"],
+    "plus adds": ["exclude\t*.bak", "backup\t/etc/\tlocalhost/\t+rsync_long_args=--acls,+rsync_short_args=-HX"],
+    "own short arguments": ["rsync_short_args\t-aH", "backup\t/etc/\tlocalhost/\trsync_short_args=-rt"],
+    "one_fs": ["one_fs\t1", "backup\t/etc/\tlocalhost/", "backup\t/usr/share/doc/\tlocalhost/\tone_fs=0"],
+    "quotes": ["rsync_long_args\t--delete '--exclude=a b' \"--exclude=c\"", "backup\t/etc/\tlocalhost/"],
+    "continued lines": ["backup\t/etc/\tlocalhost/\t", "\texclude=core"],
+    "interval is retain": ["interval\tweekly\t4", "backup\t/etc/\tlocalhost/"],
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_rsync_is_told_what_rsnapshot_tells_it(tmp_path: Path, case: str) -> None:
+    configuration = read(tmp_path, *CASES[case])
+    mine = [
+        ["/usr/bin/rsync", point.transfer.short_args, *" ".join(point.transfer.long_args).split(), point.source, f"{configuration.root}/daily.0/{point.dest}"]
+        for point in configuration.points
+    ]
+    assert mine == as_rsnapshot_runs_it(tmp_path / "rsnapshot.conf")
+
+
+@pytest.mark.parametrize("dest", ["./x", "a/./b/", "a//b", "x.", "./"])
+def test_destinations_are_normalised_as_rsnapshot_does(tmp_path: Path, dest: str) -> None:
+    configuration = read(tmp_path, f"backup\t/etc/\t{dest}")
+    expected = as_rsnapshot_runs_it(tmp_path / "rsnapshot.conf")[0][-1]
+    assert f"{configuration.root}/daily.0/{configuration.points[0].dest}" == expected
+
+
+WRONG = {
+    "spaces instead of tabs": "backup /etc/ localhost/",
+    "unknown key": "retian\tdaily\t7",
+    "no number": "retain\tweekly",
+    "number zero": "retain\tweekly\t0",
+    "reserved word": "retain\tsync\t3",
+    "period in a name": "retain\tnew.daily\t3",
+    "relative root": "snapshot_root\tsnapshots",
+    "absolute destination": "backup\t/etc/\t/localhost/",
+    "destination above": "backup\t/etc/\t../x",
+    "source that is none": "backup\tetc\tlocalhost/",
+    "option that is none": "backup\t/etc/\tlocalhost/\tverbose=3",
+    "option without value": "backup\t/etc/\tlocalhost/\tone_fs",
+    "boolean that is none": "link_dest\tyes",
+    "short arguments that are two words": "rsync_short_args\t-a -H",
+    "windows line end": "retain\tweekly\t4\r",
+    "indented comment": "\t# no comment, a continuation of nothing",
+    "nested quotes": "rsync_long_args\t--a='b\"c'",
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_rsnapshot_refuses_is_refused(tmp_path: Path, case: str) -> None:
+    lines = (WRONG[case], "backup\t/etc/\tlocalhost/") if "indented" not in case else ("# comment", WRONG[case], "backup\t/etc/\tlocalhost/")
+    assert "BS601" in codes(tmp_path, *lines)
+    test = ["rsnapshot", "-c", tmp_path / "rsnapshot.conf", "-t", "daily"]
+    assert subprocess.run(test, capture_output=True, check=False).returncode != 0
+
+
+def test_snapshot_root_stands_above_the_backup_lines(tmp_path: Path) -> None:
+    path = write(tmp_path, "config_version\t1.2", "backup\t/etc/\tlocalhost/", f"snapshot_root\t{tmp_path}/snapshots", "retain\tdaily\t7", head=False)
+    _, found = read_configuration(path)
+    assert [(one.code, one.span.line) for one in found] == [("BS601", 2)]
+
+
+def test_a_comment_starts_in_the_first_column_only(tmp_path: Path) -> None:
+    configuration = read(tmp_path, "exclude\t#recycle", "#exclude\tno", "backup\t/etc/\tlocalhost/")
+    assert "--exclude=#recycle" in configuration.points[0].transfer.long_args
+    assert "--exclude=no" not in configuration.points[0].transfer.long_args
+
+
+def test_included_files_are_read_and_places_are_theirs(tmp_path: Path) -> None:
+    (tmp_path / "more.conf").write_text("backup\t/etc/\tlocalhost/\nbackup\t/usr/\n")
+    _, found = read_configuration(write(tmp_path, f"include_conf\t{tmp_path}/more.conf"))
+    assert [(one.span.file, one.span.line) for one in found] == [(f"{tmp_path}/more.conf", 2)]
+
+
+def test_a_command_in_backticks_is_not_run(tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    script = tmp_path / "script"
+    script.write_text(f"#!/bin/sh\ntouch {mark}\n")
+    script.chmod(0o755)
+    assert codes(tmp_path, f"include_conf\t`{script}`", "backup\t/etc/\tlocalhost/") == ["BS603"]
+    assert not mark.exists()
+
+
+def test_an_include_loop_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "rsnapshot.conf"
+    assert "BS604" in codes(tmp_path, f"include_conf\t{path}", "backup\t/etc/\tlocalhost/")
+
+
+def test_scripts_and_commands_are_said_and_never_run(tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    lines = ("backup\t/etc/\tlocalhost/", f"backup_script\t/usr/bin/touch {mark}\tlocalhost/db/", f"backup_exec\t/usr/bin/touch {mark}\trequired")
+    assert codes(tmp_path, *lines) == ["BS608", "BS608"]
+    assert not mark.exists()
+
+
+def hosts(folder: Path, *lines: str) -> dict[str, list[tuple[str, str]]]:
+    layout, _ = layout_of(read(folder, "cmd_ssh\t/usr/bin/ssh", *lines), {})
+    return {
+        f"{one.host}/{one.job or ''}": [(part.location, part.original) for part in one.parts] for one in layout.series
+    }
+
+
+RELATIVE = "rsync_long_args\t--delete --relative"
+FLAT = "rsync_long_args\t--delete"
+
+
+def test_hosts_are_found_in_the_backup_lines(tmp_path: Path) -> None:
+    assert hosts(tmp_path, RELATIVE, "backup\t/etc/\tlocalhost/", "backup\troot@web01:/etc/\thosts/web01/", "backup\troot@web02:/etc\t./hosts/web02") == {
+        "localhost/": [("localhost/etc", "etc")],
+        "web01/": [("hosts/web01/etc", "etc")],
+        "web02/": [("hosts/web02/etc", "etc")],
+    }
+
+
+def test_without_relative_the_path_is_the_source_and_what_lies_below_the_destination(tmp_path: Path) -> None:
+    lines = (FLAT, "backup\t/etc/\tweb01/etc/", "backup\t/srv/www/\tweb01/www/", "backup\troot@db:/var/lib/\tdb/data/")
+    assert hosts(tmp_path, *lines) == {
+        "web01/": [("web01/etc", "etc"), ("web01/www", "srv/www")],
+        "db/": [("db/data", "var/lib")],
+    }
+
+
+def test_two_machines_are_never_one_host(tmp_path: Path) -> None:
+    lines = (FLAT, "backup\t192.0.2.1:/srv/\thosts/one/", "backup\t192.0.2.2:/data/\thosts/two/")
+    assert set(hosts(tmp_path, *lines)) == {"one/", "two/"}
+    lines = (RELATIVE, "backup\ta:/srv/\tprod/web/", "backup\tb:/srv/\ttest/web/")
+    assert set(hosts(tmp_path, *lines)) == {"prod-web/", "test-web/"}
+
+
+def test_a_relative_source_is_cut_at_the_dot(tmp_path: Path) -> None:
+    assert hosts(tmp_path, RELATIVE, "backup\t/mnt/./srv/www/\tweb01/") == {"web01/": [("web01/srv/www", "mnt/srv/www")]}
+
+
+def test_the_output_of_a_script_is_a_series_of_its_own(tmp_path: Path) -> None:
+    lines = (RELATIVE, "backup\t/etc/\tlocalhost/", "backup_script\t/bin/true\tlocalhost/mysql dumps/")
+    assert hosts(tmp_path, *lines)["localhost/script-mysql-dumps"] == [("localhost/mysql dumps", "mysql dumps")]
+
+
+@pytest.mark.root
+def test_single_files_and_folders_without_slash_are_found_where_rsync_put_them(make_site: Callable[..., Site]) -> None:
+    site = make_site(
+        lines=[("web01/etc/motd", "web01/file/", ""), ("web01/etc/motd", "web01/renamed", ""), ("web01/www", "web01/www", "")],
+        long_args="--delete",
+    )
+    site.put("web01/etc/motd", "hello")
+    site.put("web01/www/www", "a file called like its folder")
+    site.configure()
+    site.night()
+    done = site.run("rsnapshot", "--dry-run")
+    assert "BS614" in done.stderr, "one file at two places of one host"
+    site.lines = site.lines[1:]
+    site.configure()
+    done = site.run("rsnapshot", "--dry-run", "--skip", "daily.9")
+    assert f"      /{site.original()}/www" in done.stdout
+
+
+@pytest.mark.root
+def test_a_host_without_a_line_is_imported_and_a_stray_file_is_said(make_site: Callable[..., Site]) -> None:
+    site = make_site(lines=[("web01/", "hosts/web01/", ""), ("old/", "hosts/old/", "")])
+    site.put("web01/etc/motd", "x")
+    site.put("old/etc/motd", "x")
+    site.night()
+    site.lines = site.lines[:1]
+    site.configure()
+    (site.snapshots / "daily.0/stray").write_text("x")
+    done = site.run("rsnapshot", "--dry-run")
+    assert done.returncode == 1
+    assert "hosts/old in daily.0 has no `backup` line" in done.stderr
+    assert "stray in daily.0 belongs to no host" in done.stderr
+    assert "old_files_" in done.stdout
+    assert site.run("rsnapshot", "--dry-run", "--skip", "stray").returncode == 0

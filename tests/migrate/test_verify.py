@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.migrate.site import OLD, Site
+from tests.migrate.test_import import filled, name_of
+
+pytestmark = [pytest.mark.root, pytest.mark.borg]
+
+
+def forged(site: Site, borg: Path, name: str, change: Callable[[Path], None], place: Path) -> None:
+    """Replace an archive by one with the same name, time and comment and one thing changed, as somebody with the key could."""
+    about = json.loads(site.borg(borg, "info", "--json", f"{site.repo()}::{name}"))["archives"][0]
+    out = place / "forged"
+    out.mkdir()
+    site.borg(borg, "extract", f"{site.repo()}::{name}", cwd=out)
+    changed = out / site.original()
+    times = changed.stat()
+    change(changed)
+    os.utime(changed, ns=(times.st_atime_ns, times.st_mtime_ns))
+    site.borg(borg, "delete", f"{site.repo()}::{name}")
+    options = ["--noctime", "--nobirthtime", "--comment", about["comment"], "--timestamp", name.split("_")[2].rstrip("Z")]
+    site.borg(borg, "create", *options, f"{site.repo()}::{name}", site.original(), cwd=out)
+
+
+def same_size(folder: Path) -> None:
+    path = folder / "www/index.html"
+    times = path.stat()
+    path.write_text("<h1>hellO</h1>")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def mode(folder: Path) -> None:
+    (folder / "www/index.html").chmod(0o666)
+
+
+def owner(folder: Path) -> None:
+    os.chown(folder / "www/index.html", 1, 0)
+
+
+def when(folder: Path) -> None:
+    os.utime(folder / "www/index.html", (OLD + 1, OLD + 1))
+
+
+def missing(folder: Path) -> None:
+    times = (folder / "www").stat()
+    (folder / "www/index.html").unlink()
+    os.utime(folder / "www", ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def extra(folder: Path) -> None:
+    times = (folder / "www").stat()
+    (folder / "www/more").write_text("more")
+    os.utime(folder / "www", ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def attribute(folder: Path) -> None:
+    os.setxattr(folder / "www/index.html", "user.colour", b"red")
+
+
+def acl(folder: Path) -> None:
+    subprocess.run(["setfacl", "-m", "u:daemon:rw", folder / "www/index.html"], check=True)
+    (folder / "www/index.html").chmod(0o644)
+
+
+CHANGES = {
+    same_size: "www/index.html in web01_files_2024-01-02T02:05:00Z differs: content",
+    mode: "differs: type and mode -rw-rw-rw-, source -rw-r--r--",
+    owner: "differs: owner 1:0, source 0:0",
+    when: "www/index.html in web01_files_2024-01-02T02:05:00Z differs: time",
+    missing: "www/index.html is in the source and not in",
+    extra: "www/more is in web01_files_2024-01-02T02:05:00Z and not in the source",
+    attribute: "differs: extended attributes ['user.colour'], source []",
+    acl: "differs: acl_access",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_one_changed_thing_in_one_archive_is_found_and_named(
+    make_site: Callable[..., Site], borg14: Path, place: Path, change: Callable[[Path], None]
+) -> None:
+    site = make_site()
+    first = filled(site, 2)[0]
+    site.migrate()
+    forged(site, borg14, name_of(first), lambda folder: None if change is None else change(folder), place)
+    done = site.run("verify")
+    assert done.returncode == 1
+    assert CHANGES[change] in done.stderr
+    assert done.stderr.count("error[") == 1, done.stderr
+
+
+def test_a_broken_chunk_is_found(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    site.put("web01/big", os.urandom(400_000))
+    site.night()
+    site.migrate()
+    segment = max((site.repo() / "data/0").iterdir(), key=lambda path: path.stat().st_size)
+    content = bytearray(segment.read_bytes())
+    content[200_000] ^= 1
+    segment.write_bytes(content)
+    done = site.run("verify")
+    assert done.returncode == 1
+    assert "BS652" in done.stderr or "BS631" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_archive_is_named(make_site: Callable[..., Site], borg14: Path) -> None:
+    site = make_site()
+    first = filled(site, 2)[0]
+    site.migrate()
+    site.borg(borg14, "delete", f"{site.repo()}::{name_of(first)}")
+    done = site.run("verify")
+    assert done.returncode == 1
+    assert f"{name_of(first)} is not in {site.repo()}" in done.stderr
+
+
+def test_a_source_that_changed_since_is_found(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    filled(site, 1)
+    site.migrate()
+    path = site.snapshots / "daily.0/web01" / site.original() / "www/index.html"
+    times = path.stat()
+    path.write_text("<h1>hellO</h1>")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    done = site.run("verify")
+    assert done.returncode == 1
+    assert "differs: content" in done.stderr
