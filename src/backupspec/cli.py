@@ -283,7 +283,10 @@ def _compared(path: Path, output: Path, hosts: list[str], *, strict: bool) -> tu
     if outcome:
         found = (*found, *run.accepted(diff.findings(outcome.vanished, run.hosts_place)))
     told = (*run.diagnostics, *found)
-    _findings(run, told)
+    _findings(run, tuple(each for each in told if each.severity is not Severity.NOTE))
+    notes = sum(each.severity is Severity.NOTE for each in told)
+    if notes:
+        _err().print(f"{notes} note{'s' if notes > 1 else ''}: `backupspec validate {path}` shows them\n")
     code = _code(told, strict=strict)
     if outcome is None or code:
         raise typer.Exit(code or FINDINGS)

@@ -145,6 +145,15 @@ def test_compile_writes_once_and_then_finds_nothing_to_do(program: Program, inve
     assert "up to date" in program("compile", inventory, "--output", output).out
 
 
+def test_notes_are_counted_and_left_to_validate(program: Program, tmp_path: Path) -> None:
+    run = program("compile", ROOT / "inventories/infra4", "--output", tmp_path / "out")
+    shown = program("validate", ROOT / "inventories/infra4").out
+    number = shown.count("note[")
+    assert number > 1
+    assert "note[" not in run.err
+    assert f"{number} notes: `backupspec validate" in run.err
+
+
 def test_check_writes_nothing_and_ends_with_one_when_the_output_would_change(
     program: Program, inventory: Path, tmp_path: Path
 ) -> None:
