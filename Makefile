@@ -4,13 +4,14 @@ PY := .venv/bin/python
 # Shell scripts are known by their first line. Templates and compiled scripts are checked by the tests.
 SHELL_SCRIPTS = $(shell git grep --untracked -IlE '^\#!(/usr)?/bin/(env )?(ba|da)?sh' -- ':!templates' ':!*.py' ':!*.md' ':!*/__snapshots__/*')
 
-.PHONY: help setup demo test lint docs wheel clean
+.PHONY: help setup demo test fleet lint docs wheel clean
 
 help:
 	@echo 'make demo    compile an inventory and run what comes out: back up, restore, migrate (about a minute)'
 	@echo 'make test    all tests; ARGS="-k words" passes arguments on to pytest'
 	@echo 'make setup   what both do first: Debian packages, .venv, both generations of borg'
 	@echo 'make lint    ruff, mypy, shellcheck, templates, generated documents'
+	@echo 'make fleet   only the tests that boot machines with a real systemd'
 	@echo 'make docs    write docs/reference/ anew, from the schema and the catalogue of codes'
 	@echo 'make wheel   build dist/*.tar.gz and dist/*.whl'
 	@echo 'make clean   remove what the tests and builds left, but not what make setup made'
@@ -24,6 +25,9 @@ demo: setup
 # Tests share nothing but what they declare with xdist_group.
 test: setup
 	@$(PY) -m pytest -n auto --dist loadgroup $(ARGS)
+
+fleet: setup
+	@$(PY) -m pytest -n auto --dist loadgroup tests/fleet $(ARGS)
 
 # Each check is a target of its own, so that `make -k lint` shows what all of them have to say.
 LINT := lint-rules lint-format lint-types lint-shell lint-templates lint-docs
