@@ -11,8 +11,17 @@ import sys
 from pathlib import Path
 
 _LAYERS = Path("/tmp")  # noqa: S108 - a mount point that every Linux has; the mount is private
-_MASKED = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "fstrim.timer")
+_MASKED = (
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "dpkg-db-backup.timer",
+    "e2scrub_all.timer",
+    "fstrim.timer",
+    "tmp.mount",
+)
 
+# /tmp as a folder of the root file system, as older Debians have it: a backup of / must then read it.
+_TMP_ON_DISK = {"SYSTEMD_NSPAWN_TMPFS_TMP": "0"}
 _CGROUPS = Path("/sys/fs/cgroup")
 _UNIFIED = _CGROUPS if (_CGROUPS / "cgroup.controllers").exists() else _CGROUPS / "unified"
 
@@ -44,6 +53,11 @@ def build(base: Path, name: str) -> Path:
     _mount("-t", "proc", "proc", "/proc")
     _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
     (root / "etc/hostname").write_text(f"{name}\n", encoding="utf-8")
+    (root / "etc/hosts").write_text(f"127.0.0.1 localhost\n127.0.1.1 {name}\n::1 localhost\n", encoding="utf-8")
+    (root / "etc/resolv.conf").unlink(missing_ok=True)  # nobody answers in here: asking would cost half a minute
+    (root / "etc/systemd/journald.conf.d").mkdir(exist_ok=True)
+    volatile = "[Journal]\nStorage=volatile\n"  # a journal on disk would change under a backup of everything
+    (root / "etc/systemd/journald.conf.d/volatile.conf").write_text(volatile, encoding="utf-8")
     (root / "etc/machine-id").write_text("", encoding="utf-8")
     for unit in _MASKED:
         (root / "etc/systemd/system" / unit).unlink(missing_ok=True)
@@ -73,10 +87,13 @@ def main() -> None:
             f"--directory={root}",
             "--register=no",
             "--keep-unit",
+            "--resolv-conf=off",
             "--console=pipe",
             f"--network-namespace-path={_LAYERS}/network",
         ]
-        machine = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=console, stderr=console, env=dict(os.environ))
+        machine = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=console, stderr=console, env={**os.environ, **_TMP_ON_DISK}
+        )
     sys.stdout.write(f"{pid_outside}\n")
     sys.stdout.flush()
     sys.stdin.read()

@@ -8,6 +8,7 @@ whoever opened it is killed.
 
 import contextlib
 import ipaddress
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,8 @@ from demo.lab.machine import Machine
 
 _INSIDE = Path(__file__).with_name("inside.py")
 _NAMESPACES = ("--mount", "--uts", "--ipc", "--net", "--pid", "--fork", "--kill-child", "--propagation=private")
+OWNER = "BACKUPSPEC_LAB_OWNER"
+"""In the environment of each process that keeps a machine alive: the process id of whoever opened its room."""
 PRISTINE_SSHD_CONFIG = "/usr/share/openssh/sshd_config"
 
 
@@ -34,8 +37,9 @@ def held(argv: Sequence[str], *, patience: float = 10) -> Iterator[int]:
 
     Its own session keeps a Ctrl-C at the terminal from ending it before its users end.
     """
+    env = {**CLEAN, OWNER: str(os.getpid())}
     process = subprocess.Popen(
-        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=CLEAN, start_new_session=True
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env, start_new_session=True
     )
     try:
         first = _stream(process.stdout).readline().strip()

@@ -1,10 +1,11 @@
 """What a run could leave on its machine: mounts, network links, processes, accounts, control groups, files."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+
+from demo.lab.room import OWNER
 
 # Where a run of the lab or of what it runs could write; the folders of other programs below /var change all the time.
 _WATCHED = (
@@ -49,9 +50,8 @@ class Traces:
         for folder in _WATCHED:
             if Path(folder).is_dir():
                 found |= {f"file: {path}" for path in Path(folder).iterdir()}
-        relatives = frozenset(_ancestors(os.getpid()))  # a lab of theirs is still in use
         for process in Path("/proc").glob("[0-9]*"):
-            found |= _orphan(process, relatives)
+            found |= _held(process)
         return cls(frozenset(found))
 
     def left(self) -> tuple[str, ...]:
@@ -63,19 +63,15 @@ def _lines(path: str) -> list[str]:
     return Path(path).read_text(encoding="utf-8").splitlines()
 
 
-def _orphan(process: Path, relatives: frozenset[int]) -> set[str]:
-    """Name a process that lives in other namespaces than we do and that no running program of ours answers for."""
+def _held(process: Path) -> set[str]:
+    """Name a process that keeps a machine alive though whoever opened its room is gone, or is us."""
     try:
-        if all((process / "ns" / kind).readlink() == Path("/proc/self/ns", kind).readlink() for kind in ("mnt", "net")):
-            return set()
-        if relatives.intersection(_ancestors(int(process.name))):
+        settings = dict(
+            line.partition("=")[::2] for line in (process / "environ").read_text("utf-8", "replace").split("\0")
+        )
+        owner = settings.get(OWNER)
+        if owner is None or (Path("/proc", owner).exists() and int(owner) != os.getpid()):
             return set()
         return {f"process: {process.name} {(process / 'comm').read_text(encoding='utf-8').strip()}"}
     except OSError:
         return set()
-
-
-def _ancestors(pid: int) -> Iterator[int]:
-    """Yield the parent of `pid`, its parent and so on, without process 1."""
-    while (pid := int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])) > 1:
-        yield pid

@@ -1,0 +1,60 @@
+"""`make demo` tells the truth and leaves nothing."""
+
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+import demo.__main__
+from demo.lab.command import CommandFailedError, Outcome
+from demo.lab.traces import Traces
+from demo.story import NotTrueError
+from demo.telling import Telling
+
+_STEPS = ["Compile", "Machines", "Roll out", "Initialise", "Migrate", "Back up", "Thin out", "Forbidden", "Restore"]
+
+
+@pytest.mark.root
+@pytest.mark.borg
+@pytest.mark.sshd
+@pytest.mark.systemd
+@pytest.mark.slow
+def test_the_demo_comes_true_and_leaves_nothing(checkout: Path) -> None:
+    before = Traces.now()
+    started = time.monotonic()
+    done = subprocess.run(
+        [checkout / "demo/run"], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert time.monotonic() - started < 240  # under two minutes where nothing else runs
+    assert re.findall(r"^\d\. ([A-Z][a-z ]+): ", done.stdout, re.MULTILINE) == _STEPS
+    assert len(re.findall(r"^  ✓ ", done.stdout, re.MULTILINE)) == len(_STEPS)
+    assert done.stderr == ""
+    assert before.left() == ()
+
+
+@pytest.mark.parametrize(
+    ("failure", "said", "code"),
+    [
+        (NotTrueError("the tree differs"), "✗ Compile: the tree differs\n", 1),
+        (
+            CommandFailedError("web01", ["ls", "/x y"], Outcome(2, "", "no such file\n")),
+            "✗ Compile: web01: `ls '/x y'` ended with 2\nno such file\n",
+            1,
+        ),
+        (KeyboardInterrupt(), "✗ Compile: interrupted; everything was taken down\n", 130),
+    ],
+)
+def test_a_step_that_fails_says_what_and_ends_the_demo_with_a_code(
+    failure: BaseException, said: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def tell(telling: Telling, folder: Path) -> None:
+        assert folder.is_dir()
+        telling.step("Compile", "an inventory")
+        raise failure
+
+    monkeypatch.setattr(demo.__main__, "tell", tell)
+    assert demo.__main__.main() == code
+    assert capsys.readouterr().out.endswith(said)
