@@ -69,8 +69,9 @@ Node = Scalar | Sequence | Mapping
 class Document:
     """The whole inventory: all included files merged into one mapping.
 
-    `folder` is the inventory's root folder; key files are named relative to it. `files` holds the text of the key files that `read` found
-    (name -> text, or None where the file is missing or unreadable), so that later stages need no I/O.
+    `folder` is the inventory's root folder; key files are named relative to it. `files` holds the text of the key
+    files that `read` found (name -> text, or None where the file is missing or unreadable), so that later stages
+    need no I/O.
     """
 
     root: Mapping

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from backupspec.accept import accepted, unused
 from backupspec.analyse import analyse
+from backupspec.analyse.systemd import ask_systemd, calendars, refused_calendars
 from backupspec.bind import bind
 from backupspec.check import check
 from backupspec.diagnostic import Diagnostics, Span, has_errors
@@ -66,7 +67,8 @@ def compile_inventory(path: Path, today: str | None = None) -> Compiled:
     run = _loaded(path)
     if run.fleet is None:
         return _with(run, _kept(run, today))
-    found = [*run.diagnostics, *analyse(run.fleet)]
+    refused = ask_systemd(calendars(run.fleet))
+    found = [*run.diagnostics, *analyse(run.fleet), *refused_calendars(run.fleet, refused)]
     if has_errors(tuple(found)):
         return _with(run, _kept(_with(run, tuple(found)), today))
     planned, more = plan(run.fleet)

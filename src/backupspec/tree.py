@@ -11,8 +11,9 @@ from backupspec.diagnostic import Span
 class File:
     """One output file. `path` is relative to the output folder, with `/`.
 
-    `owner` is `user:group` on the target machine (applied there by `apply`, never by `write`). `origin` is the logical path of the
-    inventory setting behind the file (`hosts.web01.files.www`), `span` its place: a complaint about a generated line leads there.
+    `owner` is `user:group` on the target machine (applied there by `apply`, never by `write`). `origin` is the
+    logical path of the inventory setting behind the file (`hosts.web01.files.www`), `span` its place: a complaint
+    about a generated line leads there.
     """
 
     path: str
@@ -27,9 +28,9 @@ class File:
 class Tree:
     """All output files, sorted by path, paths unique.
 
-    `hosts` are all machines of the fleet (retired ones too); a file of host H lives under `hosts/H/`, everything else is common.
-    `facts` is a JSON-able summary per host and job (`{"web01": {"www_central": {"retention": {...}, "schedule": "..."}}}`), from which
-    `diff` says what a change means ("retention gets shorter").
+    `hosts` are all machines of the fleet (retired ones too); a file of host H lives under `hosts/H/`, everything
+    else is common. `facts` is a JSON-able summary per host and job (`{"web01": {"www_central": {"retention":
+    {...}, "schedule": "..."}}}`), from which `diff` says what a change means ("retention gets shorter").
     """
 
     files: tuple[File, ...]

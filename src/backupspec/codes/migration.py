@@ -10,20 +10,21 @@ MIGRATION: tuple[Entry, ...] = (
     Entry(
         "BS601",
         "line of rsnapshot.conf not understood",
-        "rsnapshot itself would refuse this line, or it is a key that no version of rsnapshot 1.4 has. What lies in the "
-        "tree depends on these lines, so nothing is guessed. `rsnapshot configtest` says the same in its own words.",
+        "rsnapshot itself would refuse this line, or it is a key that no version of rsnapshot 1.4 has. What lies in "
+        "the tree depends on these lines, so nothing is guessed. `rsnapshot configtest` says the same in its own "
+        "words.",
     ),
     Entry(
         "BS602",
         "rsnapshot.conf is incomplete",
-        "Without a snapshot root, a ladder (`retain`) and something to back up there is no tree to speak of. If the lines "
-        "stand in another file, name that one, or `include_conf` it.",
+        "Without a snapshot root, a ladder (`retain`) and something to back up there is no tree to speak of. If the "
+        "lines stand in another file, name that one, or `include_conf` it.",
     ),
     Entry(
         "BS603",
         "include_conf would run a command",
-        "rsnapshot runs what stands in backticks and reads its output as configuration. A migration runs nothing of what "
-        "it reads. Run the command yourself, look at the output, and include it as a file.",
+        "rsnapshot runs what stands in backticks and reads its output as configuration. A migration runs nothing of "
+        "what it reads. Run the command yourself, look at the output, and include it as a file.",
     ),
     Entry(
         "BS604",
@@ -33,37 +34,38 @@ MIGRATION: tuple[Entry, ...] = (
     Entry(
         "BS605",
         "rsync option that makes the tree doubtful",
-        "`--inplace` overwrites files that older snapshots share, so the history may have been changed after the fact; "
-        "`--fake-super` hides owners and modes in extended attributes. The tree is imported as it is; nothing can bring "
-        "back what the option changed.",
+        "`--inplace` overwrites files that older snapshots share, so the history may have been changed after the "
+        "fact; `--fake-super` hides owners and modes in extended attributes. The tree is imported as it is; nothing "
+        "can bring back what the option changed.",
         Severity.WARNING,
     ),
     Entry(
         "BS606",
         "rsync left attributes out",
-        "Hard links, ACLs and extended attributes are copied only with -H, -A and -X. What was never in the tree cannot be "
-        "in the archives. The first regular backup of the host will have them.",
+        "Hard links, ACLs and extended attributes are copied only with -H, -A and -X. What was never in the tree "
+        "cannot be in the archives. The first regular backup of the host will have them.",
         Severity.NOTE,
     ),
     Entry(
         "BS607",
         "original path unknown",
-        "An rsync module and a logical volume do not tell where their files were on the machine. The archives carry the "
-        "path as the source names it, which may not be the path of the regular backups to come.",
+        "An rsync module and a logical volume do not tell where their files were on the machine. The archives carry "
+        "the path as the source names it, which may not be the path of the regular backups to come.",
         Severity.WARNING,
     ),
     Entry(
         "BS608",
         "script or command of rsnapshot",
-        "`backup_script` and `backup_exec` run programs. The migration never runs them, and makes no job of them. The "
-        "output of a script that is in the tree becomes a series of its own, HOST_script-NAME.",
+        "`backup_script` and `backup_exec` run programs. The migration never runs them, and makes no job of them. "
+        "The output of a script that is in the tree becomes a series of its own, HOST_script-NAME.",
         Severity.NOTE,
     ),
     # --- BS61x: the tree and the plan ------------------------------------------------------------------------------
     Entry(
         "BS610",
         "snapshot root cannot be read",
-        "The folder that rsnapshot fills is not there, or this account may not read it. Mount the disk, or run as root.",
+        "The folder that rsnapshot fills is not there, or this account may not read it. Mount the disk, or run as "
+        "root.",
     ),
     Entry(
         "BS611",
@@ -75,8 +77,8 @@ MIGRATION: tuple[Entry, ...] = (
     Entry(
         "BS612",
         "doubtful snapshot",
-        "An interrupted rsnapshot leaves snapshots that are incomplete or carry another one's time. Importing one would "
-        "give the history a backup that never was. Look at it, then say `--skip` or `--accept`.",
+        "An interrupted rsnapshot leaves snapshots that are incomplete or carry another one's time. Importing one "
+        "would give the history a backup that never was. Look at it, then say `--skip` or `--accept`.",
     ),
     Entry(
         "BS613",
@@ -87,14 +89,14 @@ MIGRATION: tuple[Entry, ...] = (
     Entry(
         "BS614",
         "two folders claim the same place",
-        "Two parts of the tree would become the same path of one host, or the same archive. They are two machines under "
-        "one name, or one folder was filled by two `backup` lines. Nothing is merged by guessing.",
+        "Two parts of the tree would become the same path of one host, or the same archive. They are two machines "
+        "under one name, or one folder was filled by two `backup` lines. Nothing is merged by guessing.",
     ),
     Entry(
         "BS615",
         "host without a backup line",
-        "A snapshot holds a folder that no `backup` line fills any more: a host that was given up, or a line that was "
-        "removed. It is imported as rsnapshot's default would have filled it, as a host of its own.",
+        "A snapshot holds a folder that no `backup` line fills any more: a host that was given up, or a line that "
+        "was removed. It is imported as rsnapshot's default would have filled it, as a host of its own.",
         Severity.WARNING,
     ),
     Entry(
@@ -106,20 +108,20 @@ MIGRATION: tuple[Entry, ...] = (
     Entry(
         "BS617",
         "no such host",
-        "The host that `--host` names is in no snapshot. Hosts are called after the last folder of their destination, or "
-        "as `--rename` says.",
+        "The host that `--host` names is in no snapshot. Hosts are called after the last folder of their "
+        "destination, or as `--rename` says.",
     ),
     Entry(
         "BS618",
         "repository template",
-        "`--repository` is a full path or an ssh:// URL; `{host}` in it is replaced by the host's name, and nothing else "
-        "is. Borg's own placeholders ({now}, {hostname}) would mean another repository on another day.",
+        "`--repository` is a full path or an ssh:// URL; `{host}` in it is replaced by the host's name, and nothing "
+        "else is. Borg's own placeholders ({now}, {hostname}) would mean another repository on another day.",
     ),
     Entry(
         "BS619",
         "host not in the inventory",
-        "With `--inventory` each host's repository and job come from there. A host that is not in it, or has no files job "
-        "that its history could continue, has no target.",
+        "With `--inventory` each host's repository and job come from there. A host that is not in it, or has no "
+        "files job that its history could continue, has no target.",
     ),
     # --- BS62x: while it runs --------------------------------------------------------------------------------------
     Entry(
@@ -131,8 +133,8 @@ MIGRATION: tuple[Entry, ...] = (
     Entry(
         "BS621",
         "stale lockfile",
-        "The process that wrote rsnapshot's lockfile is dead. If it was rsnapshot, its last snapshot may be incomplete; "
-        "that one is then doubtful (BS612).",
+        "The process that wrote rsnapshot's lockfile is dead. If it was rsnapshot, its last snapshot may be "
+        "incomplete; that one is then doubtful (BS612).",
         Severity.WARNING,
     ),
     Entry(
@@ -145,46 +147,46 @@ MIGRATION: tuple[Entry, ...] = (
     Entry(
         "BS623",
         "source changed meanwhile",
-        "Snapshots were rotated, added or removed while one was read, so it may be a mixture of two. It was not imported. "
-        "Stop rsnapshot and start again.",
+        "Snapshots were rotated, added or removed while one was read, so it may be a mixture of two. It was not "
+        "imported. Stop rsnapshot and start again.",
     ),
     Entry(
         "BS624",
         "run was interrupted",
-        "The process that writes into a repository ended before its work was done. Every archive with its final name is "
-        "complete; the next run adds the rest.",
+        "The process that writes into a repository ended before its work was done. Every archive with its final "
+        "name is complete; the next run adds the rest.",
     ),
     # --- BS63x: repositories ---------------------------------------------------------------------------------------
     Entry(
         "BS630",
         "no repository",
-        "A migration does not make repositories unless told to with `--encryption`: an unmounted disk must not become a "
-        "fresh, empty repository.",
+        "A migration does not make repositories unless told to with `--encryption`: an unmounted disk must not "
+        "become a fresh, empty repository.",
     ),
     Entry(
         "BS631",
         "repository cannot be used",
-        "Borg refuses: the passphrase is wrong, the repository is locked or full, or the server does not answer. The "
-        "message is Borg's own.",
+        "Borg refuses: the passphrase is wrong, the repository is locked or full, or the server does not answer. "
+        "The message is Borg's own.",
     ),
     Entry(
         "BS632",
         "unencrypted repository seen for the first time",
-        "Borg asks before it writes into an unencrypted repository that it never saw, since somebody may have put it in "
-        "the place of an encrypted one. `--encryption none` says that it is meant to be unencrypted.",
+        "Borg asks before it writes into an unencrypted repository that it never saw, since somebody may have put "
+        "it in the place of an encrypted one. `--encryption none` says that it is meant to be unencrypted.",
     ),
     Entry(
         "BS633",
         "archive name is taken",
-        "The repository has an archive with this name that does not come from this snapshot. It is left alone. If the "
-        "tree was moved since it was imported, it is known under its former path.",
+        "The repository has an archive with this name that does not come from this snapshot. It is left alone. If "
+        "the tree was moved since it was imported, it is known under its former path.",
     ),
     # --- BS64x: what could not be imported as it is ----------------------------------------------------------------
     Entry(
         "BS640",
         "source cannot be read",
-        "A file or folder could not be read, or changed while it was. No archive was made of the snapshot: one with files "
-        "missing would look like a complete one for ever. Repair the disk or the permissions and start again.",
+        "A file or folder could not be read, or changed while it was. No archive was made of the snapshot: one with "
+        "files missing would look like a complete one for ever. Repair the disk or the permissions and start again.",
     ),
     Entry(
         "BS641",
@@ -202,26 +204,27 @@ MIGRATION: tuple[Entry, ...] = (
     Entry(
         "BS651",
         "archive differs from the source",
-        "An entry is missing in the archive or in the source, or its type, mode, owner, time, size, links, attributes or "
-        "ACLs differ. Keep the old tree, delete this archive, import again, and find out what touched either.",
+        "An entry is missing in the archive or in the source, or its type, mode, owner, time, size, links, "
+        "attributes or ACLs differ. Keep the old tree, delete this archive, import again, and find out what touched "
+        "either.",
     ),
     Entry(
         "BS652",
         "content differs from the source",
-        "The bytes that the repository gives back for a file are not those in the source. One of the two disks is lying, "
-        "or somebody changed the archive. Keep the old tree and run `borg check --verify-data`.",
+        "The bytes that the repository gives back for a file are not those in the source. One of the two disks is "
+        "lying, or somebody changed the archive. Keep the old tree and run `borg check --verify-data`.",
     ),
     # --- BS66x: the machine that runs the migration ----------------------------------------------------------------
     Entry(
         "BS660",
         "Borg's Python package is missing",
-        "The migration writes through Borg's own package. Install it with the extra: `pipx install 'backupspec[migrate]'`, "
-        "or add `borgbackup>=1.4,<1.5` to the environment that backupspec runs in.",
+        "The migration writes through Borg's own package. Install it with the extra: `pipx install "
+        "'backupspec[migrate]'`, or add `borgbackup>=1.4,<1.5` to the environment that backupspec runs in.",
     ),
     Entry(
         "BS661",
         "file names need UTF-8",
-        "Python was started in a locale whose file names are not UTF-8, and Borg would store other bytes than the source "
-        "has. Set LC_ALL=C.UTF-8.",
+        "Python was started in a locale whose file names are not UTF-8, and Borg would store other bytes than the "
+        "source has. Set LC_ALL=C.UTF-8.",
     ),
 )
