@@ -293,8 +293,8 @@ class _Binder:
         return Window(start % DAY, end % DAY)
 
     def every(self, node: Node, where: str) -> int:
-        text = str(scalar_text(node).value)
-        length = seconds(text)
+        written = scalar_text(node).value
+        length = seconds(written)
         count, rest = divmod(length, 60)
         if rest or count == 0 or DAY % count:
             near = min(
@@ -305,7 +305,7 @@ class _Binder:
             said = (f"{hours}h" if hours else "") + (f"{left}m" if left else "")
             self.report(
                 "BS303",
-                f"`every: {text}` does not divide a day into equal parts",
+                f"`every: {written}` does not divide a day into equal parts",
                 node.span,
                 where,
                 f"write `{said}`, or use `calendar`",

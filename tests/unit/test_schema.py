@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-from backupspec.bind import seconds, size
 from backupspec.catalogue import explain
 from backupspec.check import check
 from backupspec.data import data_folder
 from backupspec.diagnostic import Severity
 from backupspec.document import plain
 from backupspec.fleet import SYSTEMS
+from backupspec.nodes import seconds, size
 from backupspec.parse import parse
 from backupspec.read import read_document
 from backupspec.resolve.layers import BUILT_IN, LISTS
