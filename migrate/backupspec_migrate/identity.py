@@ -11,7 +11,10 @@ _MARK = "backupspec-migrate:1?"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which snapshot of which folder of which tree an archive holds. `time` is in seconds; `dest` is relative to a snapshot."""
+    """Which snapshot of which folder of which tree an archive holds.
+
+    `time` is in seconds; `dest` is relative to a snapshot.
+    """
 
     source: str
     dest: str
@@ -24,7 +27,10 @@ def archive_name(host: str, job: str, time: int) -> str:
 
 
 def comment(identity: Identity, slot: str) -> str:
-    """Write the identity as an archive's comment; `slot` is only for people. It has no braces, which Borg would take for placeholders."""
+    """Write the identity as an archive's comment.
+
+    `slot` is only for people. It has no braces, which Borg would take for placeholders.
+    """
     fields = {"source": identity.source, "dest": identity.dest, "time": f"{_text(identity.time)}Z", "slot": slot}
     return _MARK + urlencode(fields, safe="/:", quote_via=quote, errors="surrogateescape")
 

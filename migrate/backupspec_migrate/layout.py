@@ -18,10 +18,12 @@ NAME = re.compile(r"(?!.*\.\.)[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One stretch of a snapshot: `location` (relative to the snapshot) holds what was at `original` (without the first slash) on the host.
+    """One stretch of a snapshot.
 
-    `settle`: rsync got a source without a slash at its end, so that it may lie at `location/basename` or, if it was a file, at
-    `location` itself; only the tree can tell.
+    `location` (relative to the snapshot) holds what was at `original` (without the first slash) on the host.
+
+    `settle`: rsync got a source without a slash at its end, so that it may lie at `location/basename` or, if it was a
+    file, at `location` itself; only the tree can tell.
     """
 
     location: str
@@ -33,7 +35,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """What becomes one series of archives. `folder` is relative to a snapshot; `job` is None for the job that the user names."""
+    """What becomes one series of archives.
+
+    `folder` is relative to a snapshot; `job` is None for the job that the user names.
+    """
 
     host: str
     job: str | None
@@ -44,7 +49,10 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A tree's shape. `retains` is the ladder, lowest rung first; empty when no rsnapshot.conf was given: each folder is a host then."""
+    """A tree's shape. `retains` is the ladder, lowest rung first.
+
+    Empty when no rsnapshot.conf was given: each folder is a host then.
+    """
 
     root: str
     retains: tuple[str, ...]
@@ -55,15 +63,18 @@ class Layout:
 
 
 def layout_of_root(root: str) -> Layout:
-    """Give the layout of a tree whose rsnapshot.conf is lost: rsnapshot's default, each folder in a snapshot is a host's `/`."""
+    """Give the layout of a tree whose rsnapshot.conf is lost.
+
+    Rsnapshot's default, each folder in a snapshot is a host's `/`.
+    """
     return Layout(root, (), (), None, stop_on_stale_lockfile=False, place=Span(root, 1, 1, 1, 1))
 
 
 def layout_of(configuration: Configuration, renames: dict[str, str]) -> tuple[Layout, Diagnostics]:
     """Find the hosts in the `backup` lines. `renames` gives folders (relative to a snapshot) another host name.
 
-    Two machines are never put into one host: where the lines leave it open, a host's folder is as deep as it takes to keep the machines
-    that rsync read from apart.
+    Two machines are never put into one host: where the lines leave it open, a host's folder is as deep as it takes to
+    keep the machines that rsync read from apart.
     """
     found: list[Diagnostic] = []
     folders = _folders(configuration.points)
@@ -157,7 +168,8 @@ def _part(point: BackupPoint) -> tuple[Part, list[Diagnostic]]:
     dest = "/".join(_components(point.dest))
     found = []
     if unknown:
-        message = f"where {point.source} was on its machine cannot be known; the archives carry {path.lstrip('/~')!r} as the path"
+        carried = path.lstrip("/~")
+        message = f"where {point.source} was on its machine cannot be known; the archives carry the path {carried!r}"
         found.append(diagnose("BS607", message, point.span))
         path = path.removeprefix("~")
     if point.transfer.relative:
@@ -183,7 +195,10 @@ def _names(folders: list[str], renames: dict[str, str]) -> dict[str, str]:
 
 
 def _script_series(script: BackupScript, names: dict[str, str], renames: dict[str, str]) -> Series:
-    """Give a script's output a series of its own: it is no file of the host, and the regular job of that name will not have it."""
+    """Give a script's output a series of its own.
+
+    It is no file of the host, and the regular job of that name will not have it.
+    """
     dest = _components(script.dest)
     owner = next(
         (

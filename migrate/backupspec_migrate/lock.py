@@ -18,7 +18,10 @@ _MARK = "backupspec migrate"
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who wrote a lockfile: `pid` (None: unreadable), whether that process lives, and whether it was a migration of ours."""
+    """Who wrote a lockfile.
+
+    `pid` (None: unreadable), whether that process lives, and whether it was a migration of ours.
+    """
 
     pid: int | None
     alive: bool
@@ -31,7 +34,10 @@ class Holder:
 
 
 def holder(lockfile: Path) -> Holder | None:
-    """Say who holds the lock; None when nobody does. rsnapshot reads the first line only, the second is our own mark."""
+    """Say who holds the lock.
+
+    None when nobody does. rsnapshot reads the first line only, the second is our own mark.
+    """
     try:
         lines = lockfile.read_text(encoding="utf-8", errors="replace").split("\n")
     except FileNotFoundError:
@@ -41,7 +47,10 @@ def holder(lockfile: Path) -> Holder | None:
 
 
 def complaint(lockfile: Path, found: Holder, *, stop_on_stale: bool, place: Span) -> Diagnostic:
-    """Say what a lockfile that is already there means: an error while its process lives, else a warning (as strict as rsnapshot is set)."""
+    """Say what a lockfile that is already there means.
+
+    An error while its process lives, else a warning (as strict as rsnapshot is set).
+    """
     if found.alive:
         message = f"rsnapshot is running, or another migration: {lockfile} is held by process {found.pid}"
         return diagnose("BS620", message, place, hint="wait until it is through, or stop it")

@@ -1,4 +1,7 @@
-"""What is known of each inode that was read: its chunks and its packed item, to be written again without a look at the file."""
+"""What is known of each inode that was read.
+
+Its chunks and its packed item, to be written again without a look at the file.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One inode as Borg packs it. `head` and `tail` are the packed item before and after the value of `path`; `chunks` are chunk ids.
+    """One inode as Borg packs it.
+
+    `head` and `tail` are the packed item before and after the value of `path`; `chunks` are chunk ids.
 
     `master`: it was written as the first of several names within one snapshot.
     """
@@ -21,8 +26,8 @@ class Known:
 class Memo:
     """Inodes by device and number: numbers repeat across file systems.
 
-    Only what the snapshot at hand and the one before it hold is kept, so that memory does not grow with the number of snapshots. An inode
-    that comes back later is read again, which costs time and nothing else.
+    Only what the snapshot at hand and the one before it hold is kept, so that memory does not grow with the number of
+    snapshots. An inode that comes back later is read again, which costs time and nothing else.
     """
 
     __slots__ = ("_earlier", "_now")

@@ -24,21 +24,27 @@ class Goal:
     repository: str
     job: str
     compression: str
-    encrypted: bool
+    unencrypted: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What the user asked for. `goals` (by host) come before `template` and `job`; `numeric_ids` None: as rsync was told."""
+    """What the user asked for.
+
+    `goals` (by host) come before `template` and `job`; a finding there is why a host has none.
+
+    `numeric_ids` None: as rsync was told.
+    """
 
     template: str | None
-    goals: Mapping[str, Goal]
+    goals: Mapping[str, Goal | Diagnostic]
     hosts: tuple[str, ...] = ()
     job: str = "files"
     accept: frozenset[str] = frozenset()
     skip: frozenset[str] = frozenset()
     numeric_ids: bool | None = None
     compression: str = DEFAULT_COMPRESSION
+    unencrypted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +60,14 @@ class Import:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One repository and its imports: series by series, the oldest first in each."""
+    """One repository and its imports.
+
+    Series by series, the oldest first in each. `unencrypted`: it is meant to be so.
+    """
 
     repository: str
     compression: str
+    unencrypted: bool
     imports: tuple[Import, ...]
 
 
@@ -70,14 +80,17 @@ class Plan:
 
 
 def make_plan(scanned: Scan, choices: Choices) -> tuple[Plan, Diagnostics]:
-    """Plan the import of every snapshot of every chosen host; what cannot go in is an error with the way out, never left out silently."""
+    """Plan the import of every snapshot of every chosen host.
+
+    What cannot go in is an error with the way out, never left out silently.
+    """
     found: list[Diagnostic] = [] if choices.template is None else _template_fits(choices.template)
     wanted, said = _wanted(scanned, choices)
     found += said
     refused, said = _doubtful(scanned, choices)
     found += said
     snapshots = {snapshot.slot: snapshot for snapshot in scanned.snapshots}
-    collected: dict[tuple[str, str], list[Import]] = {}
+    collected: dict[tuple[str, str, bool], list[Import]] = {}
     unfit: set[str] = set()
     for image in scanned.images:
         if image.host not in wanted or image.slot in refused or image.slot in choices.skip or image.host in unfit:
@@ -92,6 +105,10 @@ def make_plan(scanned: Scan, choices: Choices) -> tuple[Plan, Diagnostics]:
             )
             continue
         goal = choices.goals.get(image.host) or _goal(image.host, choices)
+        if isinstance(goal, Diagnostic):
+            unfit.add(image.host)
+            found.append(goal)
+            continue
         if goal is None:
             unfit.add(image.host)
             hint = "add it to the inventory with a files job, or leave it out with --host"
@@ -105,14 +122,15 @@ def make_plan(scanned: Scan, choices: Choices) -> tuple[Plan, Diagnostics]:
             )
             continue
         made = _import(image, snapshots[image.slot], goal, scanned, choices)
-        collected.setdefault((goal.repository, goal.compression), []).append(made)
+        collected.setdefault((goal.repository, goal.compression, goal.unencrypted), []).append(made)
     targets = tuple(
         Target(
             repository,
             compression,
+            unencrypted,
             tuple(sorted(imports, key=lambda one: (one.host, one.identity.dest, one.identity.time))),
         )
-        for (repository, compression), imports in sorted(collected.items())
+        for (repository, compression, unencrypted), imports in sorted(collected.items())
     )
     found += _collisions(targets, scanned)
     return Plan(scanned.root, targets), tuple(found)
@@ -169,7 +187,9 @@ def _doubtful(scanned: Scan, choices: Choices) -> tuple[set[str], list[Diagnosti
 def _goal(host: str, choices: Choices) -> Goal | None:
     if choices.template is None:
         return None
-    return Goal(choices.template.replace("{host}", host), choices.job, choices.compression, encrypted=False)
+    return Goal(
+        choices.template.replace("{host}", host), choices.job, choices.compression, unencrypted=choices.unencrypted
+    )
 
 
 def _import(image: Image, snapshot: Snapshot, goal: Goal, scanned: Scan, choices: Choices) -> Import:

@@ -1,4 +1,4 @@
-"""Becomes the account that owns a repository, and keeps of root only what it takes to read the source without a trace."""
+"""Becomes the account that owns a repository, and keeps of root only what reading the source without a trace takes."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def owner_of(repository: str) -> tuple[int, int]:
 
 
 def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies, so that nobody writes on behind the back of a killed migration."""
+    """Have the kernel kill this process when its parent dies: nobody writes on behind a killed migration's back."""
     _prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
 
 
 def become(uid: int, gid: int) -> None:
-    """Give up root for good and become `uid`, with CAP_DAC_READ_SEARCH and CAP_FOWNER (to read all, with O_NOATIME) for it and its children.
+    """Give up root for good and become `uid`, with CAP_DAC_READ_SEARCH and CAP_FOWNER for it and its children.
 
-    Raises OSError when we may not. Borg's folders are the account's own below `account_base`.
+    They are what it takes to read everything with O_NOATIME. Raises OSError when we may not.
     """
     try:
         account = pwd.getpwuid(uid)
@@ -63,7 +63,10 @@ def become(uid: int, gid: int) -> None:
 
 
 def account_base(uid: int) -> Path:
-    """Make (as root) the folder for Borg's caches of one account, and give it; it stays, so that a rerun is quick and nothing is stranded."""
+    """Make (as root) the folder for Borg's caches of one account, and give it.
+
+    It stays, so that a rerun is quick and nothing is stranded.
+    """
     base = Path(os.environ.get("BORG_BASE_DIR", "/var/lib/backupspec-migrate")) / "accounts" / str(uid)
     base.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
     base.mkdir(mode=0o700, exist_ok=True)

@@ -16,9 +16,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One step. `entries` and `inodes`, `bytes` (read from the source) count within `archive`; `number` of `total` archives of one repository."""
+    """One step. `entries` and `inodes`, `bytes` (read from the source) count within `archive`.
 
-    what: Literal["start", "advance", "done", "present", "failed"]
+    `number` of `total` archives of one repository.
+    """
+
+    what: Literal["start", "advance", "done", "present", "failed", "differs"]
     repository: str
     archive: str
     number: int
@@ -26,6 +29,9 @@ class Event:
     entries: int = 0
     inodes: int = 0
     bytes: int = 0
+
+
+_ENDS = frozenset({"done", "present", "failed", "differs"})
 
 
 class Sink(Protocol):
@@ -65,7 +71,7 @@ def _json_lines(event: Event) -> None:
 
 
 def _plain_line(event: Event) -> None:
-    if event.what in {"done", "present", "failed"}:
+    if event.what in _ENDS:
         sys.stderr.write(_sentence(event) + "\n")
 
 
@@ -74,7 +80,9 @@ def _sentence(event: Event) -> str:
     if event.what == "present":
         return f"{head}  already there"
     if event.what == "failed":
-        return f"{head}  NOT imported"
+        return f"{head}  NOT there"
+    if event.what == "differs":
+        return f"{head}  DIFFERS"
     return f"{head}  {event.entries:,} entries, {event.inodes:,} files read, {event.bytes / 1e6:,.1f} MB"
 
 
@@ -93,7 +101,7 @@ class _Live:
             self._bar.reset(self._task, total=event.total)
         if event.what == "start":
             self._started = time.monotonic()
-        if event.what in {"done", "present", "failed"}:
+        if event.what in _ENDS:
             self._console.print(_sentence(event), markup=False, highlight=False)
         rate = event.entries / max(time.monotonic() - self._started, 0.001)
         detail = f"{event.entries:,} entries, {rate:,.0f}/s, {event.bytes / 1e6:,.1f} MB read"

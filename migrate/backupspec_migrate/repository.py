@@ -1,4 +1,4 @@
-"""Opens Borg repositories through Borg's own package, local and over ssh, and says in our words what is wrong with them."""
+"""Opens Borg repositories through Borg's own package, and says in our words what is wrong with them."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from borg.repository import Repository
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Span
 
+BorgObject = Any
+"""A thing of Borg's package, which has no annotations."""
 Encryption = Literal["none", "repokey-blake2"]
 LOCK_WAIT = 10  # seconds
 
@@ -35,12 +37,15 @@ class RepositoryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An open repository. `cache` is None when it was opened for reading only. The types are Borg's, which has no annotations."""
+    """An open repository. `cache` is None when it was opened for reading only.
 
-    repository: Any
-    key: Any
-    manifest: Any
-    cache: Any
+    The types are Borg's, which has no annotations.
+    """
+
+    repository: BorgObject
+    key: BorgObject
+    manifest: BorgObject
+    cache: BorgObject
 
 
 def is_local(repository: str) -> bool:
@@ -49,11 +54,14 @@ def is_local(repository: str) -> bool:
 
 
 @contextmanager
-def open_repository(location: str, *, compression: str | None, encryption: Encryption | None) -> Iterator[Session]:
-    """Open a repository that exists, exclusively for writing when `compression` is given; RepositoryError when that cannot be.
+def open_repository(location: str, *, compression: str | None, unencrypted: bool) -> Iterator[Session]:
+    """Open a repository that exists, exclusively for writing when `compression` is given.
 
-    An unencrypted repository that this account never saw is opened only when `encryption` says that it is expected: somebody may have
-    put it in the place of an encrypted one. Whatever was not committed is rolled back when the block fails.
+    RepositoryError when that cannot be.
+
+    An unencrypted repository that this account never saw is opened only when `unencrypted` says that it is meant to be
+    so: somebody may have put it in the place of an encrypted one. Whatever was not committed is rolled back when the
+    block fails.
     """
     setup_logging(level="warning")
     writing = compression is not None
@@ -62,7 +70,7 @@ def open_repository(location: str, *, compression: str | None, encryption: Encry
             operations = (Manifest.Operation.WRITE, Manifest.Operation.READ) if writing else (Manifest.Operation.READ,)
             manifest, key = Manifest.load(repository, operations)
             security = SecurityManager(repository)
-            if not key.logically_encrypted and not security.known() and encryption != "none":
+            if not key.logically_encrypted and not security.known() and not unencrypted:
                 hint = "say --encryption none if that is what it should be"
                 raise RepositoryError(
                     diagnose(
@@ -99,7 +107,7 @@ def create_repository(location: str, encryption: Encryption) -> None:
             raise RepositoryError(_refusal(location, error)) from error
 
 
-def _connect(location: str, *, exclusive: bool, create: bool = False) -> Any:  # noqa: ANN401 - Borg's types are not annotated
+def _connect(location: str, *, exclusive: bool, create: bool = False) -> BorgObject:
     if is_local(location):
         return Repository(location, create=create, exclusive=exclusive, lock_wait=LOCK_WAIT, make_parent_dirs=create)
     arguments = argparse.Namespace(upload_ratelimit=0, upload_buffer=0, debug_topics=[], remote_path=None, rsh=None)

@@ -1,7 +1,7 @@
 """Reads rsnapshot.conf with its effective meaning, and runs nothing of what it says.
 
-The grammar and the way in which options override each other are those of rsnapshot 1.4 (`parse_config_file`, `parse_backup_opts` and
-`rsync_backup_point` in its source); `rsnapshot -t` is the oracle that the tests compare with.
+The grammar and the way in which options override each other are those of rsnapshot 1.4 (`parse_config_file`,
+`parse_backup_opts` and `rsync_backup_point` in its source); `rsnapshot -t` is the oracle that the tests compare with.
 """
 
 from __future__ import annotations
@@ -13,19 +13,60 @@ from pathlib import Path
 
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Span
+from backupspec_migrate.point_options import is_absolute, point_options
 from backupspec_migrate.rsync_args import Transfer, split_long_args, transfer
 
 DEFAULT_SHORT_ARGS = "-a"
 DEFAULT_LONG_ARGS = "--delete --numeric-ids --relative --delete-excluded"
 RESERVED = frozenset(
-    "archive check-config-version configtest diff delete du get-latest-snapshot help history list print-config restore "
-    "rollback sync upgrade-config-file version version-only".split()
+    {
+        "archive",
+        "check-config-version",
+        "configtest",
+        "diff",
+        "delete",
+        "du",
+        "get-latest-snapshot",
+        "help",
+        "history",
+        "list",
+        "print-config",
+        "restore",
+        "rollback",
+        "sync",
+        "upgrade-config-file",
+        "version",
+        "version-only",
+    }
 )
 IGNORED = frozenset(
-    "config_version cmd_rsync cmd_ssh cmd_cp cmd_rm cmd_logger cmd_du cmd_rsnapshot_diff cmd_preexec cmd_postexec "
-    "linux_lvm_cmd_lvcreate linux_lvm_cmd_lvremove linux_lvm_cmd_mount linux_lvm_cmd_umount linux_lvm_vgpath "
-    "linux_lvm_snapshotname linux_lvm_snapshotsize linux_lvm_mountpath no_create_root ssh_args du_args verbose loglevel "
-    "use_lazy_deletes rsync_numtries".split()
+    {
+        "config_version",
+        "cmd_rsync",
+        "cmd_ssh",
+        "cmd_cp",
+        "cmd_rm",
+        "cmd_logger",
+        "cmd_du",
+        "cmd_rsnapshot_diff",
+        "cmd_preexec",
+        "cmd_postexec",
+        "linux_lvm_cmd_lvcreate",
+        "linux_lvm_cmd_lvremove",
+        "linux_lvm_cmd_mount",
+        "linux_lvm_cmd_umount",
+        "linux_lvm_vgpath",
+        "linux_lvm_snapshotname",
+        "linux_lvm_snapshotsize",
+        "linux_lvm_mountpath",
+        "no_create_root",
+        "ssh_args",
+        "du_args",
+        "verbose",
+        "loglevel",
+        "use_lazy_deletes",
+        "rsync_numtries",
+    }
 )
 """Keys that rsnapshot knows and that say nothing about what lies in the tree."""
 
@@ -41,7 +82,10 @@ class Retain:
 
 @dataclass(frozen=True, slots=True)
 class BackupPoint:
-    """One `backup` line. `dest` is relative to a snapshot, as rsnapshot normalises it; `transfer` is what rsync is told in the end."""
+    """One `backup` line. `dest` is relative to a snapshot, as rsnapshot normalises it.
+
+    `transfer` is what rsync is told in the end.
+    """
 
     source: str
     dest: str
@@ -69,7 +113,10 @@ class Hook:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What an rsnapshot.conf and its includes say in the end. `retains` is the ladder, lowest rung first; paths are as rsnapshot uses them."""
+    """What an rsnapshot.conf and its includes say in the end.
+
+    `retains` is the ladder, lowest rung first; paths are as rsnapshot uses them.
+    """
 
     file: str
     root: str
@@ -114,8 +161,8 @@ class _State:
 def read_configuration(path: Path) -> tuple[Configuration | None, Diagnostics]:
     """Read rsnapshot.conf and what it includes; give None when it is not what rsnapshot would run with.
 
-    Commands in it are never run: `` include_conf `cmd` `` is an error (BS603), scripts and hooks are only noted. Whether programs that it
-    names exist is not asked, since the tree may have been moved to another machine.
+    Commands in it are never run: `` include_conf `cmd` `` is an error (BS603), scripts and hooks are only noted.
+    Whether programs that it names exist is not asked, since the tree may have been moved to another machine.
     """
     state = _State()
     _read_file(path, Span(str(path), 1, 1, 1, 1), state)
@@ -184,7 +231,7 @@ def _take_include(line: _Line, state: _State) -> None:
 
 def _take_root(line: _Line, state: _State) -> None:
     value = line.fields[1]
-    if not _absolute(value):
+    if not is_absolute(value):
         state.refuse(line, "snapshot_root must be a full local path")
         return
     state.values["snapshot_root"] = value if value == "/" else value.rstrip("/")
@@ -192,7 +239,7 @@ def _take_root(line: _Line, state: _State) -> None:
 
 def _take_retain(line: _Line, state: _State) -> None:
     name = line.fields[1]
-    count = line.fields[2] if len(line.fields) > 2 else ""  # noqa: PLR2004 - key, name, number
+    count = (*line.fields[2:], "")[0]
     if name in RESERVED or not re.fullmatch(r"\w+", name):
         state.refuse(line, "not a name for a backup level")
     elif not re.fullmatch(r"[0-9]+", count) or int(count) < 1:
@@ -210,11 +257,14 @@ def _take_backup(line: _Line, state: _State) -> None:
         state.refuse(line, "a path with ..")
         return
     if not (
-        _absolute(source) or re.match(r"rsync://|lvm://", source) or _SSH.match(source) or re.match(r"[^/]+::", source)
+        is_absolute(source)
+        or re.match(r"rsync://|lvm://", source)
+        or _SSH.match(source)
+        or re.match(r"[^/]+::", source)
     ):
         state.refuse(line, "not a source that rsnapshot knows")
         return
-    options = _point_options(options_text, state)
+    options = point_options(options_text, state.values.get("rsync_long_args", DEFAULT_LONG_ARGS))
     if options is None:
         state.refuse(line, f"options of this backup line are not understood: {options_text!r}")
         return
@@ -251,7 +301,7 @@ def _take_switch(line: _Line, state: _State) -> None:
 
 
 def _take_path(line: _Line, state: _State) -> None:
-    if not _absolute(line.fields[1]):
+    if not is_absolute(line.fields[1]):
         state.refuse(line, "must be a full path")
         return
     state.values[line.fields[0]] = line.fields[1]
@@ -273,7 +323,7 @@ def _take_pattern(line: _Line, state: _State) -> None:
 
 
 def _take_pattern_file(line: _Line, state: _State) -> None:
-    if not _absolute(line.fields[1]):
+    if not is_absolute(line.fields[1]):
         state.refuse(line, "must be a full path")
         return
     state.pattern_files.append(f"--{line.fields[0].removesuffix('_file')}-from={line.fields[1]}")
@@ -315,42 +365,6 @@ def _destination_fits(line: _Line, dest: str, state: _State) -> bool:
     else:
         return True
     return False
-
-
-def _point_options(text: str, state: _State) -> dict[str, str] | None:
-    """Give a point's own options, merged as rsnapshot does it: `rsync_long_args` in it replaces the global one, patterns included."""
-    options: dict[str, str] = {}
-    patterns: list[str] = []
-    files: list[str] = []
-    for pair in text.split(",") if text else ():
-        name, equals, value = pair.removeprefix("+").partition("=")
-        name, value, added = re.sub(r"\s+", "", name), value.strip(), pair.startswith("+")
-        if not equals or not _option_fits(name, value, added=added):
-            return None
-        if name in {"include", "exclude"}:
-            patterns.append(f"--{name}={value}")
-        elif name in {"include_file", "exclude_file"}:
-            files.append(f"--{name.removesuffix('_file')}-from={value}")
-        else:
-            options[f"extra_{name}" if added else name] = value
-    if patterns or files:
-        # The global value is taken as it stands at this line, before the global patterns are joined to it at the end of the file.
-        base = options.get("rsync_long_args", state.values.get("rsync_long_args", DEFAULT_LONG_ARGS))
-        options["rsync_long_args"] = " ".join([base, *patterns, *files])
-    return options
-
-
-def _option_fits(name: str, value: str, *, added: bool) -> bool:
-    if name == "one_fs":
-        return not added and value in {"0", "1"}
-    if name == "rsync_short_args":
-        return re.fullmatch(r"-\w+", value) is not None
-    if name in {"include", "exclude", "include_file", "exclude_file"}:
-        return not added and (not name.endswith("_file") or _absolute(value))
-    return (
-        name in {"rsync_long_args", "ssh_args"}
-        or re.fullmatch(r"linux_lvm_(vgpath|snapshotname|snapshotsize|mountpath)", name) is not None
-    )
 
 
 def _finish(path: Path, state: _State) -> Configuration | None:
@@ -402,7 +416,3 @@ def _transfer(point: BackupPoint, options: dict[str, str], state: _State) -> Tra
 
 def _normalised(dest: str) -> str:
     return re.sub(r"/+", "/", re.sub(r"^\./|/\./|\.$", "/", dest))
-
-
-def _absolute(path: str) -> bool:
-    return path.startswith("/") and not re.search(r"/\.\.|\.\./", path)

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """The options that decide how to read the tree. `short_args` and `long_args` are rsync's arguments as rsnapshot passes them."""
+    """The options that decide how to read the tree.
+
+    `short_args` and `long_args` are rsync's arguments as rsnapshot passes them.
+    """
 
     short_args: str
     long_args: tuple[str, ...]
@@ -66,7 +69,10 @@ def _last_word(short: str, long_args: tuple[str, ...], letter: str, positive: st
 
 
 def split_long_args(text: str) -> tuple[str, ...] | None:
-    """Split `rsync_long_args` at white space outside quotes, as rsnapshot does; None when quotes are nested or left open."""
+    """Split `rsync_long_args` at white space outside quotes, as rsnapshot does.
+
+    None when quotes are nested or left open.
+    """
     words, quote = [""], ""
     for character in text:
         if character in "'\"":

@@ -20,8 +20,8 @@ def make_sample_tree(
 ) -> Path:
     """Make `folder`/snapshots with one snapshot per day and give the path of its rsnapshot.conf.
 
-    `source` is backed up as it is, and only read; without one a small source is made and changed from day to day. The last snapshot holds
-    the source as it stands at the end. Owners are mapped by name. Raises SampleError.
+    `source` is backed up as it is, and only read; without one a small source is made and changed from day to day. The
+    last snapshot holds the source as it stands at the end. Owners are mapped by name. Raises SampleError.
     """
     program = shutil.which("rsnapshot")
     if program is None or shutil.which("rsync") is None:

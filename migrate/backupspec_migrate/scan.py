@@ -1,4 +1,7 @@
-"""Reads what is in an rsnapshot tree: snapshots with their times, what each holds of each host, and what is doubtful or no snapshot."""
+"""Reads what is in an rsnapshot tree.
+
+Snapshots with their times, what each holds of each host, and what is doubtful or no snapshot.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ from backupspec_migrate.view import View
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One interval folder. `time` (seconds since 1970) is its mtime, which rsnapshot sets when a backup is complete and rotation keeps."""
+    """One interval folder.
+
+    `time` (seconds since 1970) is its mtime, which rsnapshot sets when a backup is complete and rotation keeps.
+    """
 
     slot: str
     retain: str
@@ -28,9 +34,10 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """A folder or file of one snapshot (`location`, relative to the snapshot) and its path in the archive (`original`, no first slash).
+    """A folder or file of one snapshot and its path in the archive.
 
-    `own`: it is itself a thing of the host; False for a host's folder, which rsnapshot made.
+    `location` is relative to the snapshot, `original` has no first slash. `own`: it is itself a thing of the host;
+    False for a host's folder, which rsnapshot made.
     """
 
     location: str
@@ -60,7 +67,10 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """All that was found. `snapshots` are in the order of their times, the oldest first; `skipped` are (name, reason)."""
+    """All that was found. `snapshots` are in the order of their times, the oldest first.
+
+    `skipped` are (name, reason).
+    """
 
     root: str
     snapshots: tuple[Snapshot, ...]
@@ -70,7 +80,10 @@ class Scan:
 
 
 def scan(layout: Layout, view: View, *, interrupted: bool) -> tuple[Scan, Diagnostics]:
-    """Look at the tree; only folders above the hosts' own content are listed. `interrupted`: rsnapshot left a lockfile behind."""
+    """Look at the tree; only folders above the hosts' own content are listed.
+
+    `interrupted`: rsnapshot left a lockfile behind.
+    """
     snapshots, skipped = _snapshots(layout, view)
     doubts = _doubts(layout, snapshots, interrupted=interrupted)
     found: list[Diagnostic] = [
@@ -84,9 +97,18 @@ def scan(layout: Layout, view: View, *, interrupted: bool) -> tuple[Scan, Diagno
     return Scan(layout.root, snapshots, tuple(images), doubts, skipped), tuple(found)
 
 
-def snapshot_folders(layout: Layout, view: View) -> frozenset[tuple[str, tuple[int, int, int]]]:
-    """Give (slot, identity) of each snapshot folder as it is now, to notice a rotation behind our back."""
-    return frozenset((snapshot.slot, snapshot.identity) for snapshot in _snapshots(layout, view)[0])
+Folders = frozenset[tuple[str, tuple[int, int, int]]]
+"""Which snapshot folder stands under which name: (slot, identity)."""
+
+
+def folders_of(snapshots: tuple[Snapshot, ...]) -> Folders:
+    """Give the names and identities of snapshots."""
+    return frozenset((snapshot.slot, snapshot.identity) for snapshot in snapshots)
+
+
+def folders_now(layout: Layout, view: View) -> Folders:
+    """Look again which snapshots stand where, to notice a rotation behind our back."""
+    return folders_of(_snapshots(layout, view)[0])
 
 
 def _place(layout: Layout, name: str) -> Span:
@@ -110,26 +132,24 @@ def _snapshots(layout: Layout, view: View) -> tuple[tuple[Snapshot, ...], tuple[
     return tuple(sorted(snapshots, key=lambda one: (one.time, -one.number, one.retain))), tuple(skipped)
 
 
+_NO_SNAPSHOTS = (
+    (r"\.sync", "rsnapshot's staging area (sync_first), not yet a snapshot"),
+    (r"_delete\.[0-9]+|.*\.delete", "a snapshot that rsnapshot was removing"),
+    (r"tmp", "the working folder of backup scripts"),
+    (r"lost\+found", "the file system's own folder"),
+    (r"(?!\w+\.[0-9]+$).*", "not a name that rsnapshot gives"),
+)
+
+
 def _not_a_snapshot(name: str, mode: int, retains: tuple[str, ...]) -> str | None:
     """Say why a name in the snapshot root is no snapshot; None when it is one."""
-    if stat.S_ISLNK(mode):
-        return "a symbolic link"
     if not stat.S_ISDIR(mode):
-        return "not a folder"
-    if name == ".sync":
-        return "rsnapshot's staging area (sync_first), not yet a snapshot"
-    if re.fullmatch(r"_delete\.[0-9]+", name) or name.endswith(".delete"):
-        return "a snapshot that rsnapshot was removing"
-    if name == "tmp":
-        return "the working folder of backup scripts"
-    if name == "lost+found":
-        return "the file system's own folder"
-    match = re.fullmatch(r"(\w+)\.([0-9]+)", name)
-    if match is None:
-        return "not a name that rsnapshot gives"
-    if retains and match[1] not in retains:
-        return f"no `retain {match[1]}` in rsnapshot.conf"
-    return None
+        return "a symbolic link" if stat.S_ISLNK(mode) else "not a folder"
+    for pattern, why in _NO_SNAPSHOTS:
+        if re.fullmatch(pattern, name, re.DOTALL):
+            return why
+    retain = name.rpartition(".")[0]
+    return f"no `retain {retain}` in rsnapshot.conf" if retains and retain not in retains else None
 
 
 def _doubts(layout: Layout, snapshots: tuple[Snapshot, ...], *, interrupted: bool) -> tuple[Doubt, ...]:
@@ -177,7 +197,7 @@ def _images(layout: Layout, snapshot: Snapshot, view: View) -> tuple[list[Image]
         if owner is not None:
             extra.setdefault(owner.folder, []).append(_as_found(path, owner))
         elif is_folder:
-            message = f"{path} in {snapshot.slot} has no `backup` line; it is imported as a host of its own, paths as they are"
+            message = f"{path} in {snapshot.slot} has no `backup` line; it is imported as a host of its own"
             found.append(diagnose("BS615", message, _place(layout, f"{snapshot.slot}/{path}"), where=path))
             root = Root(path, "", numeric_ids=True, own=False)
             extra_series = Series(PurePosixPath(path).name, None, path, (), layout.place)
@@ -261,7 +281,10 @@ def _owner(path: str, series: tuple[Series, ...]) -> Series | None:
 
 
 def _as_found(path: str, owner: Series) -> Root:
-    """Take what no `backup` line covers any more for what it was under rsnapshot's `--relative`: the path below the host's folder."""
+    """Take what no `backup` line covers any more for what it was under rsnapshot's `--relative`.
+
+    The path below the host's folder.
+    """
     numeric = all(part.numeric_ids for part in owner.parts)
     return Root(path, path[len(owner.folder) :].lstrip("/"), numeric)
 

@@ -10,9 +10,8 @@ import os
 import pwd
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import cache, partial
 
 from borg.archive import Archive
 from borg.helpers import IntegrityError
@@ -24,9 +23,10 @@ from backupspec_migrate.identity import read_comment
 from backupspec_migrate.plan import Import, Target
 from backupspec_migrate.posix_acl import from_attribute, from_borg
 from backupspec_migrate.progress import Event
-from backupspec_migrate.repository import Session
+from backupspec_migrate.repository import BorgObject, Session
 from backupspec_migrate.scan import Root
 from backupspec_migrate.view import View
+from backupspec_migrate.worker import Send
 
 _MANY = 50  # differences named in one archive
 _LATEST = 2_147_310_847 * 10**9  # nanoseconds: the last second that Borg 1 can hold, in January 2038
@@ -41,37 +41,31 @@ class _Counts:
     bytes: int = 0
 
 
-def verify_target(target: Target, session: Session, view: View, send: Callable[[Event | Diagnostic], None]) -> None:
+def verify_target(target: Target, session: Session, view: View, send: Send) -> None:
     """Compare each archive of one repository with its snapshot; what differs is sent as a diagnostic.
 
-    The bytes of an inode are compared once for each list of chunks that stands for it: other archives with the same inode and the same
-    chunks give back the same bytes.
+    The bytes of an inode are compared once for each list of chunks that stands for it: other archives with the same
+    inode and the same chunks give back the same bytes.
     """
     compared: set[tuple[int, int, tuple[bytes, ...]]] = set()
     for number, one in enumerate(target.imports, start=1):
+        event = Event("start", target.repository, one.archive, number, len(target.imports))
         if one.archive not in session.manifest.archives:
             message = f"{one.archive} is not in {target.repository} ({one.slot}/{one.identity.dest})"
             send(diagnose("BS650", message, _place(one), where=one.archive))
-            send(Event("failed", target.repository, one.archive, number, len(target.imports)))
+            send(replace(event, what="failed"))
             continue
-        check = _Check(
-            one,
-            session,
-            view,
-            compared,
-            lambda counts, one=one, number=number: send(_event("advance", target, one, number, counts)),
-        )
+        send(event)
+        check = _Check(one, session, view, compared, partial(_report, send, event))
         found = check.run()
         for difference in found:
             send(difference)
-        send(_event("failed" if found else "done", target, one, number, check.counts))
+        _report(send, replace(event, what="differs" if found else "done"), check.counts)
 
 
-def _event(what: str, target: Target, one: Import, number: int, counts: _Counts) -> Event:
-    known = {"done": "done", "failed": "failed"}.get(what, "advance")
-    return Event(
-        known, target.repository, one.archive, number, len(target.imports), counts.entries, counts.inodes, counts.bytes
-    )  # type: ignore[arg-type]
+def _report(send: Send, event: Event, counts: _Counts) -> None:
+    what = "advance" if event.what == "start" else event.what
+    send(replace(event, what=what, entries=counts.entries, inodes=counts.inodes, bytes=counts.bytes))
 
 
 def _place(one: Import) -> Span:
@@ -124,18 +118,16 @@ class _Check:
         else:
             self.left_out += 1
 
-    def _about(self, archive: Any) -> None:  # noqa: ANN401 - Borg's types are not annotated
+    def _about(self, archive: BorgObject) -> None:
         if read_comment(archive.comment) != self.one.identity:
-            self._differs(
-                "BS651",
-                f"{self.one.archive} does not come from {self.one.identity.source}/{self.one.slot}: {archive.comment!r}",
-            )
+            source = f"{self.one.identity.source}/{self.one.slot}"
+            self._differs("BS651", f"{self.one.archive} does not come from {source}: {archive.comment!r}")
         if int(archive.ts.timestamp()) != self.one.identity.time:
             self._differs("BS651", f"{self.one.archive} has the time {archive.ts}")
 
     # --- from the archive to the source ------------------------------------------------------------------------------
 
-    def _item(self, item: Any, archive: Any) -> None:  # noqa: ANN401 - Borg's types are not annotated
+    def _item(self, item: BorgObject, archive: BorgObject) -> None:
         path = "" if item.path == "." else item.path
         self.counts.entries += 1
         if self.counts.entries % _SHOW_EVERY == 0:
@@ -175,7 +167,7 @@ class _Check:
         ]
         return max(fitting, key=lambda root: len(root.original), default=None)
 
-    def _attributes(self, item: Any, state: os.stat_result, root: Root) -> Iterator[str]:  # noqa: ANN401 - the same
+    def _attributes(self, item: BorgObject, state: os.stat_result, root: Root) -> Iterator[str]:
         if item.mode != state.st_mode:
             yield f"type and mode {stat.filemode(item.mode)}, source {stat.filemode(state.st_mode)}"
         if (item.uid, item.gid) != (state.st_uid, state.st_gid):
@@ -187,7 +179,7 @@ class _Check:
         if item.mtime != min(max(state.st_mtime_ns, 0), _LATEST):
             yield f"time {item.mtime} ns, source {state.st_mtime_ns} ns"
 
-    def _extended(self, item: Any, state: os.stat_result, name: str, parent: int) -> Iterator[str]:  # noqa: ANN401 - the same
+    def _extended(self, item: BorgObject, state: os.stat_result, name: str, parent: int) -> Iterator[str]:
         there = _attributes_of(f"/proc/self/fd/{parent}/{name}")
         stored = {os.fsdecode(key): value or b"" for key, value in item.get("xattrs", {}).items()}
         if stored != {key: value for key, value in there.items() if key not in _ACLS.values()}:
@@ -200,7 +192,9 @@ class _Check:
             if (None if text is None else from_borg(text)) != expected:
                 yield f"{field}"
 
-    def _rest(self, item: Any, state: os.stat_result, name: str, parent: int, archive: Any) -> Iterator[str]:  # noqa: ANN401, PLR0913 - the same
+    def _rest(
+        self, item: BorgObject, state: os.stat_result, name: str, parent: int, archive: BorgObject
+    ) -> Iterator[str]:
         kind = stat.S_IFMT(state.st_mode)
         if kind == stat.S_IFLNK:
             if item.get("source") != os.readlink(name, dir_fd=parent):
@@ -228,7 +222,7 @@ class _Check:
         else:
             yield "content"
 
-    def _same_bytes(self, chunks: list[Any], name: str, parent: int, archive: Any) -> bool:  # noqa: ANN401 - the same
+    def _same_bytes(self, chunks: list[BorgObject], name: str, parent: int, archive: BorgObject) -> bool:
         fd = self.view.file(name, parent)
         try:
             self.counts.inodes += 1
@@ -244,7 +238,10 @@ class _Check:
     # --- from the source to the archive ------------------------------------------------------------------------------
 
     def _source(self, root: Root) -> Iterator[tuple[str, tuple[int, int] | None]]:
-        """Walk one root; give each path that the archive must have, and (device, inode) where it can have several names."""
+        """Walk one root; give each path that must be in the archive.
+
+        (Device, inode) comes with it where the thing can have several names.
+        """
         location = "/".join(filter(None, (self.one.slot, root.location)))
         with self.view.parent(location) as (parent, name):
             yield from self._below(name, parent, root.original, own=root.own)
@@ -260,7 +257,7 @@ class _Check:
             yield path, None
         fd = self.view.folder(name, parent)
         try:
-            for entry in sorted(os.listdir(fd)):
+            for entry in sorted(os.listdir(fd)):  # noqa: PTH208 - a descriptor has no path
                 yield from self._below(entry, fd, f"{path}/{entry}".lstrip("/"), own=True)
         finally:
             os.close(fd)
@@ -275,7 +272,7 @@ class _Check:
             )
 
 
-@lru_cache(maxsize=None)
+@cache
 def _user(number: int) -> str | None:
     try:
         return pwd.getpwuid(number).pw_name
@@ -283,7 +280,7 @@ def _user(number: int) -> str | None:
         return None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _group(number: int) -> str | None:
     try:
         return grp.getgrgid(number).gr_name

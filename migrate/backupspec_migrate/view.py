@@ -1,4 +1,7 @@
-"""A read-only window onto the source: through it nothing can be written, and reading leaves no trace in access times."""
+"""A read-only window onto the source.
+
+Through it nothing can be written, and reading leaves no trace in access times.
+"""
 
 from __future__ import annotations
 
@@ -31,14 +34,18 @@ class _MountAttr(ctypes.Structure):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """An open folder and how to read below it. `sealed`: the kernel itself keeps it read-only and its access times still."""
+    """An open folder and how to read below it.
+
+    `sealed`: the kernel itself keeps it read-only and its access times still.
+    """
 
     fd: int
     sealed: bool
 
     @property
     def _noatime(self) -> int:
-        # Without a sealed mount O_NOATIME is asked for and its refusal is an error: a changed access time is a changed source.
+        # Without a sealed mount O_NOATIME is asked for and its refusal is an error: a changed access time is a
+        # changed source.
         return 0 if self.sealed else os.O_NOATIME
 
     def folder(self, name: str, parent: int) -> int:
@@ -51,7 +58,10 @@ class View:
 
     @contextmanager
     def parent(self, path: str) -> Iterator[tuple[int, str]]:
-        """Open the folder that holds `path` (relative to the view) and give it with the last name; no symbolic link is followed."""
+        """Open the folder that holds `path` (relative to the view) and give it with the last name.
+
+        No symbolic link is followed.
+        """
         *above, name = path.split("/")
         fd = os.dup(self.fd)
         try:
@@ -102,13 +112,16 @@ def _name(entry: os.DirEntry[str]) -> str:
 
 @contextmanager
 def open_view(root: str) -> Iterator[View]:
-    """Open `root` for reading only: as a private, read-only, noatime copy of its mount where the kernel and our rights allow that.
+    """Open `root` for reading only.
+
+    As a private, read-only, noatime copy of its mount where the kernel and our rights allow that.
 
     Elsewhere (not root, a container) each open asks for O_NOATIME, and only symbolic links may get a new access time.
     """
     mount = _sealed_mount(root)
     try:
-        # open_tree gives a path descriptor, and reading needs a real one; the first stays open, it keeps nested mounts in place.
+        # open_tree gives a path descriptor, and reading needs a real one; the first stays open, it keeps nested
+        # mounts in place.
         start = os.open(root, _TOP) if mount is None else os.open(".", _TOP, dir_fd=mount)
         try:
             yield View(start, mount is not None)
@@ -144,12 +157,12 @@ def listings_tell_inodes(root: str) -> bool:
     """
     real = os.path.realpath(root)
     best, kind = "", ""
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:  # noqa: PTH123 - a stream, not a file's text
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:  # noqa: PTH123 - a stream of the kernel, not a file's text
         for line in lines:
             left, _, right = line.partition(" - ")
             point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), left.split()[4])
             if point.startswith(real.rstrip("/") + "/"):
                 return False
-            if (point == "/" or real == point or real.startswith(point + "/")) and len(point) >= len(best):
+            if (point in {"/", real} or real.startswith(point + "/")) and len(point) >= len(best):
                 best, kind = point, right.split()[0]
     return kind in _STABLE_LISTINGS

@@ -1,32 +1,31 @@
-"""Writes snapshots into an open repository: each inode is read, cut and stored once, later snapshots only refer to it."""
+"""Writes snapshots into an open repository.
+
+Each inode is read, cut and stored once, later snapshots only refer to it.
+"""
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from borg.archive import Archive, cached_hash
 from borg.chunker import get_chunker
-from borg.helpers import StableDict, msgpack, safe_ns
-from borg.item import Item
-from borg.platform import acl_get, gid2group, uid2user
+from borg.helpers import msgpack, safe_ns
 
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Span
 from backupspec_migrate.identity import comment
+from backupspec_migrate.item import make_item, pack_around_path
 from backupspec_migrate.memo import Known, Memo
 from backupspec_migrate.plan import CHUNKER, Import
-from backupspec_migrate.repository import Session
+from backupspec_migrate.repository import BorgObject, Session
 from backupspec_migrate.view import View
 
 _ONE_CHUNK = 1 << CHUNKER[1]  # a file shorter than the chunker's minimum is one chunk
-_ACL = ("system.posix_acl_access", "system.posix_acl_default")
 _MANY = 100  # problems named in one snapshot
 _REPORT_EVERY = 0.1  # seconds
 
@@ -45,7 +44,10 @@ class StorageError(Exception):
 
 @dataclass(slots=True)
 class Tally:
-    """What one snapshot took: entries written, inodes and bytes read from the source, and what Borg cannot hold (paths)."""
+    """What one snapshot took.
+
+    Entries written, inodes and bytes read from the source, and what Borg cannot hold (paths).
+    """
 
     entries: int = 0
     inodes_read: int = 0
@@ -58,18 +60,18 @@ class Writer:
     """Writes the imports of one series, the oldest first; the memo goes from one to the next."""
 
     def __init__(self, session: Session, view: View, *, trusted: bool) -> None:
-        self._session, self._view, self._trusted = session, view, trusted
-        self._memo = Memo()
-        self._packer = msgpack.Packer()
-        self._chunker = get_chunker(*CHUNKER, seed=session.key.chunk_seed, sparse=False)
+        chunker = get_chunker(*CHUNKER, seed=session.key.chunk_seed, sparse=False)
+        self._tools = _Tools(session, view, Memo(), msgpack.Packer(), chunker, trusted)
 
     def write(self, one: Import, still_there: Callable[[], bool], report: Callable[[Tally], None]) -> Tally:
-        """Write one archive and commit it; IncompleteError when anything could not be read, or the tree changed meanwhile.
+        """Write one archive and commit it.
+
+        IncompleteError when anything could not be read, or the tree changed meanwhile.
 
         `still_there` is asked before the archive gets its name; `report` is told how far it is.
         """
-        self._memo.next_snapshot()
-        session = self._session
+        self._tools.memo.next_snapshot()
+        session = self._tools.session
         if not session.cache.txn_active:
             session.cache.begin_txn()
         archive = Archive(
@@ -83,9 +85,7 @@ class Writer:
             noctime=True,
             chunker_params=CHUNKER,
         )
-        work = _Snapshot(
-            one, archive, session, self._view, self._memo, self._packer, self._chunker, report, self._trusted
-        )
+        work = _Snapshot(one, archive, self._tools, report)
         work.run()
         if not still_there():
             message = "snapshots were rotated, added or removed while it was read"
@@ -106,23 +106,25 @@ class Writer:
         return work.tally
 
 
+@dataclass(frozen=True, slots=True)
+class _Tools:
+    """What all walks of one series share."""
+
+    session: Session
+    view: View
+    memo: Memo
+    packer: BorgObject
+    chunker: BorgObject
+    trusted: bool
+
+
 class _Snapshot:
     """The walk of one snapshot."""
 
-    def __init__(  # noqa: PLR0913 - what one walk works with, put together in one place
-        self,
-        one: Import,
-        archive: Any,  # noqa: ANN401 - Borg's types are not annotated
-        session: Session,
-        view: View,
-        memo: Memo,
-        packer: Any,  # noqa: ANN401 - the same
-        chunker: Any,  # noqa: ANN401 - the same
-        report: Callable[[Tally], None],
-        trusted: bool,  # noqa: FBT001 - the only caller is above
-    ) -> None:
-        self.one, self.view, self.memo, self.trusted = one, view, memo, trusted
-        self.archive, self.session, self.packer, self.chunker, self.report = archive, session, packer, chunker, report
+    def __init__(self, one: Import, archive: BorgObject, tools: _Tools, report: Callable[[Tally], None]) -> None:
+        self.one, self.archive, self.report = one, archive, report
+        self.session, self.view, self.memo, self.trusted = tools.session, tools.view, tools.memo, tools.trusted
+        self.packer, self.chunker = tools.packer, tools.chunker
         self.tally, self.problems = Tally(), []  # type: tuple[Tally, list[Diagnostic]]
         self.shared: dict[int, set[int]] = {}
         self.masters: dict[tuple[int, int], str] = {}
@@ -157,7 +159,10 @@ class _Snapshot:
     # --- first pass: which inodes have several names within this snapshot ---------------------------------------------
 
     def _count(self, name: str, parent: int, path: str, seen: dict[int, set[int]]) -> None:
-        """Walk below one name. rsnapshot links files across snapshots, so that a link count says nothing about one of them."""
+        """Walk below one name.
+
+        rsnapshot links files across snapshots, so that a link count says nothing about one of them.
+        """
         try:
             state = os.stat(name, dir_fd=parent, follow_symlinks=False)
             if not stat.S_ISDIR(state.st_mode):
@@ -208,7 +213,7 @@ class _Snapshot:
         try:
             state = os.fstat(fd)
             if own:
-                self._add(self._item(path or ".", state, fd).as_dict())
+                self._add(self._made(path or ".", state, fd).as_dict())
             known, now = self.memo.on(state.st_dev)
             shared = self.shared.get(state.st_dev, set())
             with os.scandir(fd) as listing:
@@ -251,14 +256,14 @@ class _Snapshot:
             return
         place = f"/proc/self/fd/{parent}/{name}"
         if stat.S_ISLNK(state.st_mode):
-            item = self._item(path, state, place)
+            item = self._made(path, state, place)
             item.source = os.readlink(name, dir_fd=parent)
             self._add(item.as_dict())
             return
         key = (state.st_dev, state.st_ino)
         linked = state.st_ino in self.shared.get(state.st_dev, ())
         if linked and key in self.masters:
-            item = self._item(path, state, place)
+            item = self._made(path, state, place)
             if not stat.S_ISREG(state.st_mode):
                 item.rdev = state.st_rdev
             item.source = self.masters[key]
@@ -269,7 +274,7 @@ class _Snapshot:
         if stat.S_ISREG(state.st_mode):
             self._file(name, parent, path, state, linked=linked)
             return
-        item = self._item(path, state, place)
+        item = self._made(path, state, place)
         if not stat.S_ISFIFO(state.st_mode):
             item.rdev = state.st_rdev
         item.hardlink_master = linked
@@ -288,7 +293,7 @@ class _Snapshot:
             if (opened.st_dev, opened.st_ino) != (state.st_dev, state.st_ino):
                 self._problem(path, "it was replaced while it was read")
                 return
-            item = self._item(path, opened, fd)
+            item = self._made(path, opened, fd)
             item.hardlink_master = linked
             if earlier is None:
                 item.chunks = self._content(fd, opened.st_size)
@@ -307,13 +312,16 @@ class _Snapshot:
             self._problem(path, "it changed while it was read")
             return
         self.archive.stats.nfiles += 1
-        head, packed_path, tail = self._packed(item.as_dict())
+        head, packed_path, tail = pack_around_path(self.packer, item.as_dict())
         now[state.st_ino] = Known(head, tail, tuple(chunk.id for chunk in item.chunks), linked)
         self._write(head + packed_path + tail)
 
-    def _content(self, fd: int, size: int) -> list[Any]:
-        """Store a file's bytes and give its chunk list. Only reading may fail the file; a failing repository ends the run."""
-        chunks: list[Any] = []
+    def _content(self, fd: int, size: int) -> list[BorgObject]:
+        """Store a file's bytes and give its chunk list.
+
+        Only reading may fail the file; a failing repository ends the run.
+        """
+        chunks: list[BorgObject] = []
         if size < _ONE_CHUNK:
             data = _read_all(fd, size)
             if data:
@@ -325,7 +333,7 @@ class _Snapshot:
             self._maybe_report()
         return chunks
 
-    def _store(self, chunk_id: bytes, data: Any) -> Any:  # noqa: ANN401 - bytes or a view of them; Borg's chunk list entry
+    def _store(self, chunk_id: bytes, data: BorgObject) -> BorgObject:
         try:
             entry = self.session.cache.add_chunk(chunk_id, data, self.archive.stats, wait=False)
             self.session.repository.async_response(wait=False)
@@ -333,46 +341,13 @@ class _Snapshot:
             raise StorageError(os.strerror(error.errno or 0)) from error
         return entry
 
-    def _item(self, path: str, state: os.stat_result, place: int | str) -> Any:  # noqa: ANN401 - Borg's type
-        """Make an item with the attributes that `borg create --noctime --nobirthtime` gives it; `place` is a descriptor or a path."""
-        mtime = safe_ns(state.st_mtime_ns)
-        if mtime != state.st_mtime_ns:
+    def _made(self, path: str, state: os.stat_result, place: int | str) -> BorgObject:
+        if safe_ns(state.st_mtime_ns) != state.st_mtime_ns:
             self.tally.clamped.append(path)
-        item = Item(path=path, mode=state.st_mode, uid=state.st_uid, gid=state.st_gid, mtime=mtime)
-        item.user = None if self.numeric else uid2user(state.st_uid)
-        item.group = None if self.numeric else gid2group(state.st_gid)
-        attributes = {}
-        acls: dict[str, bytes] = {}
-        # What names a symbolic link names the link itself.
-        follow = isinstance(place, int)
-        names = _attribute_names(place, follow=follow)
-        for name in names:
-            if name not in _ACL:
-                attributes[os.fsencode(name)] = os.getxattr(place, name, follow_symlinks=follow) or None
-        if len(names) != len(attributes):
-            acl_get(
-                f"/proc/self/fd/{place}" if follow else place, acls, state, self.numeric, fd=place if follow else None
-            )
-            item.update(acls)
-        if attributes:
-            item.xattrs = StableDict(attributes)
-        return item
+        return make_item(path, state, place, numeric=self.numeric)
 
-    def _add(self, fields: dict[str, Any]) -> None:
+    def _add(self, fields: dict[str, BorgObject]) -> None:
         self._write(self.packer.pack(fields))
-
-    def _packed(self, fields: dict[str, Any]) -> tuple[bytes, bytes, bytes]:
-        """Pack an item as Borg does, in three pieces: up to the value of `path`, that value, the rest."""
-        pieces = [self.packer.pack_map_header(len(fields)), b"", b""]
-        at = 0
-        for name, value in fields.items():
-            if name == "path":
-                pieces[0] += self.packer.pack(name)
-                pieces[1] = self.packer.pack(value)
-                at = 2
-            else:
-                pieces[at] += self.packer.pack(name) + self.packer.pack(value)
-        return pieces[0], pieces[1], pieces[2]
 
     def _write(self, packed: bytes) -> None:
         items = self.archive.items_buffer
@@ -395,15 +370,6 @@ class _Snapshot:
 
 def _name(entry: os.DirEntry[str]) -> str:
     return entry.name
-
-
-def _attribute_names(place: int | str, *, follow: bool) -> list[str]:
-    try:
-        return os.listxattr(place, follow_symlinks=follow)
-    except OSError as error:
-        if error.errno == errno.ENOTSUP:
-            return []
-        raise
 
 
 def _read_all(fd: int, size: int) -> bytes:

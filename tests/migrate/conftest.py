@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.migrate.site import Site
+from tests.migrate.site import Kind, Site
 
 
 @pytest.fixture
@@ -25,14 +25,10 @@ def place() -> Iterator[Path]:
 @pytest.fixture
 def make_site(place: Path) -> Callable[..., Site]:
     """Give a maker of sites."""
-
-    def make(**options: Any) -> Site:
-        return Site(place / "site", **options)
-
-    return make
+    return partial(Site, place / "site")
 
 
-@pytest.fixture(params=[False, True], ids=["cp-al", "link_dest"])
-def link_dest(request: pytest.FixtureRequest) -> bool:
+@pytest.fixture(params=["cp-al", "link_dest"])
+def kind(request: pytest.FixtureRequest) -> Kind:
     """Run a test on both kinds of tree that rsnapshot makes."""
-    return bool(request.param)
+    return Kind(request.param)

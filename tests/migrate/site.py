@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 FIRST = 1_704_161_100  # 2024-01-02T02:05:00Z
@@ -15,13 +16,23 @@ DAY = 86_400
 OLD = FIRST - 30 * DAY
 
 
+class Kind(StrEnum):
+    """How rsnapshot makes a new snapshot share files with the one before."""
+
+    CP_AL = "cp-al"
+    LINK_DEST = "link_dest"
+
+
 @dataclass
 class Site:
-    """`lines` are backup lines (source relative to `sources`, dest, options); each night is one real rsnapshot run with an aged folder."""
+    """`lines` are backup lines (source relative to `sources`, dest, options).
+
+    Each night is one real rsnapshot run with an aged folder.
+    """
 
     folder: Path
     lines: list[tuple[str, str, str]] = field(default_factory=lambda: [("web01/", "web01/", "")])
-    link_dest: bool = False
+    kind: Kind = Kind.CP_AL
     short_args: str = "-aHAX"
     long_args: str = "--delete --relative --delete-excluded"
     retain: tuple[tuple[str, int], ...] = (("daily", 30),)
@@ -73,11 +84,14 @@ class Site:
             *(f"retain\t{name}\t{count}" for name, count in self.retain),
             "verbose\t2",
             f"lockfile\t{self.lockfile}",
-            f"link_dest\t{int(self.link_dest)}",
+            f"link_dest\t{int(self.kind is Kind.LINK_DEST)}",
             f"rsync_short_args\t{self.short_args}",
             f"rsync_long_args\t{self.long_args}",
             *self.extra,
-            *(f"backup\t{self.sources}/{source}\t{dest}" + (f"\t{options}" if options else "") for source, dest, options in self.lines),
+            *(
+                f"backup\t{self.sources}/{source}\t{dest}" + (f"\t{options}" if options else "")
+                for source, dest, options in self.lines
+            ),
         ]
         self.conf.write_text("\n".join(rows) + "\n")
 
@@ -118,13 +132,19 @@ class Site:
             "LC_ALL": "C.UTF-8",
         }
 
-    def command(self, name: str, *arguments: str, source: Path | None = None, repository: str | None = None) -> list[str]:
+    def command(
+        self, name: str, *arguments: str, source: Path | None = None, repository: str | None = None
+    ) -> list[str]:
         where = ["--repository", repository or self.template]
         return [sys.executable, "-m", "backupspec", "migrate", name, str(source or self.conf), *where, *arguments]
 
-    def run(self, name: str, *arguments: str, source: Path | None = None, repository: str | None = None) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, name: str, *arguments: str, source: Path | None = None, repository: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
         command = self.command(name, *arguments, source=source, repository=repository)
-        return subprocess.run(command, env=self.environment(), capture_output=True, text=True, errors="backslashreplace", check=False)
+        return subprocess.run(
+            command, env=self.environment(), capture_output=True, text=True, errors="backslashreplace", check=False
+        )
 
     def migrate(self, *arguments: str, source: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Import, and expect success."""
@@ -184,7 +204,7 @@ def make_atimes_tell(root: Path) -> dict[str, tuple[int, ...]]:
     for path in paths:
         state = os.lstat(path)
         os.utime(path, ns=(1, state.st_mtime_ns), follow_symlinks=False)
-    states = {}
+    states: dict[str, tuple[int, ...]] = {}
     for path in paths:
         state = os.lstat(path)
         states[path] = (

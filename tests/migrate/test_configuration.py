@@ -15,7 +15,12 @@ from tests.migrate.site import Site
 def write(folder: Path, *lines: str, head: bool = True) -> Path:
     path = folder / "rsnapshot.conf"
     (folder / "snapshots").mkdir(exist_ok=True)
-    first = ["config_version\t1.2", f"snapshot_root\t{folder}/snapshots/", "cmd_rsync\t/usr/bin/rsync", "retain\tdaily\t7"]
+    first = [
+        "config_version\t1.2",
+        f"snapshot_root\t{folder}/snapshots/",
+        "cmd_rsync\t/usr/bin/rsync",
+        "retain\tdaily\t7",
+    ]
     path.write_text("\n".join([*(first if head else ()), *lines]) + "\n")
     return path
 
@@ -43,8 +48,14 @@ CASES = {
     "defaults": ["backup\t/etc/\tlocalhost/"],
     "global excludes after the line": ["backup\t/etc/\tlocalhost/", "exclude\t*.bak", "include\tkeep.bak"],
     "own exclude throws the global ones away": ["exclude\t*.bak", "backup\t/etc/\tlocalhost/\texclude=core"],
-    "own exclude keeps the arguments set above": ["rsync_long_args\t--delete", "backup\t/etc/\tlocalhost/\texclude=core"],
-    "own exclude ignores the arguments set below": ["backup\t/etc/\tlocalhost/\texclude=core", "rsync_long_args\t--delete"],
+    "own exclude keeps the arguments set above": [
+        "rsync_long_args\t--delete",
+        "backup\t/etc/\tlocalhost/\texclude=core",
+    ],
+    "own exclude ignores the arguments set below": [
+        "backup\t/etc/\tlocalhost/\texclude=core",
+        "rsync_long_args\t--delete",
+    ],
     "own arguments replace": ["exclude\t*.bak", "backup\t/etc/\tlocalhost/\trsync_long_args=--relative --acls"],
     "plus adds": ["exclude\t*.bak", "backup\t/etc/\tlocalhost/\t+rsync_long_args=--acls,+rsync_short_args=-HX"],
     "own short arguments": ["rsync_short_args\t-aH", "backup\t/etc/\tlocalhost/\trsync_short_args=-rt"],
@@ -59,7 +70,13 @@ CASES = {
 def test_rsync_is_told_what_rsnapshot_tells_it(tmp_path: Path, case: str) -> None:
     configuration = read(tmp_path, *CASES[case])
     mine = [
-        ["/usr/bin/rsync", point.transfer.short_args, *" ".join(point.transfer.long_args).split(), point.source, f"{configuration.root}/daily.0/{point.dest}"]
+        [
+            "/usr/bin/rsync",
+            point.transfer.short_args,
+            *" ".join(point.transfer.long_args).split(),
+            point.source,
+            f"{configuration.root}/daily.0/{point.dest}",
+        ]
         for point in configuration.points
     ]
     assert mine == as_rsnapshot_runs_it(tmp_path / "rsnapshot.conf")
@@ -95,14 +112,25 @@ WRONG = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_what_rsnapshot_refuses_is_refused(tmp_path: Path, case: str) -> None:
-    lines = (WRONG[case], "backup\t/etc/\tlocalhost/") if "indented" not in case else ("# comment", WRONG[case], "backup\t/etc/\tlocalhost/")
+    lines = (
+        (WRONG[case], "backup\t/etc/\tlocalhost/")
+        if "indented" not in case
+        else ("# comment", WRONG[case], "backup\t/etc/\tlocalhost/")
+    )
     assert "BS601" in codes(tmp_path, *lines)
-    test = ["rsnapshot", "-c", tmp_path / "rsnapshot.conf", "-t", "daily"]
+    test = ["rsnapshot", "-c", str(tmp_path / "rsnapshot.conf"), "-t", "daily"]
     assert subprocess.run(test, capture_output=True, check=False).returncode != 0
 
 
 def test_snapshot_root_stands_above_the_backup_lines(tmp_path: Path) -> None:
-    path = write(tmp_path, "config_version\t1.2", "backup\t/etc/\tlocalhost/", f"snapshot_root\t{tmp_path}/snapshots", "retain\tdaily\t7", head=False)
+    path = write(
+        tmp_path,
+        "config_version\t1.2",
+        "backup\t/etc/\tlocalhost/",
+        f"snapshot_root\t{tmp_path}/snapshots",
+        "retain\tdaily\t7",
+        head=False,
+    )
     _, found = read_configuration(path)
     assert [(one.code, one.span.line) for one in found] == [("BS601", 2)]
 
@@ -135,7 +163,11 @@ def test_an_include_loop_is_an_error(tmp_path: Path) -> None:
 
 def test_scripts_and_commands_are_said_and_never_run(tmp_path: Path) -> None:
     mark = tmp_path / "ran"
-    lines = ("backup\t/etc/\tlocalhost/", f"backup_script\t/usr/bin/touch {mark}\tlocalhost/db/", f"backup_exec\t/usr/bin/touch {mark}\trequired")
+    lines = (
+        "backup\t/etc/\tlocalhost/",
+        f"backup_script\t/usr/bin/touch {mark}\tlocalhost/db/",
+        f"backup_exec\t/usr/bin/touch {mark}\trequired",
+    )
     assert codes(tmp_path, *lines) == ["BS608", "BS608"]
     assert not mark.exists()
 
@@ -152,7 +184,13 @@ FLAT = "rsync_long_args\t--delete"
 
 
 def test_hosts_are_found_in_the_backup_lines(tmp_path: Path) -> None:
-    assert hosts(tmp_path, RELATIVE, "backup\t/etc/\tlocalhost/", "backup\troot@web01:/etc/\thosts/web01/", "backup\troot@web02:/etc\t./hosts/web02") == {
+    assert hosts(
+        tmp_path,
+        RELATIVE,
+        "backup\t/etc/\tlocalhost/",
+        "backup\troot@web01:/etc/\thosts/web01/",
+        "backup\troot@web02:/etc\t./hosts/web02",
+    ) == {
         "localhost/": [("localhost/etc", "etc")],
         "web01/": [("hosts/web01/etc", "etc")],
         "web02/": [("hosts/web02/etc", "etc")],
@@ -175,7 +213,9 @@ def test_two_machines_are_never_one_host(tmp_path: Path) -> None:
 
 
 def test_a_relative_source_is_cut_at_the_dot(tmp_path: Path) -> None:
-    assert hosts(tmp_path, RELATIVE, "backup\t/mnt/./srv/www/\tweb01/") == {"web01/": [("web01/srv/www", "mnt/srv/www")]}
+    assert hosts(tmp_path, RELATIVE, "backup\t/mnt/./srv/www/\tweb01/") == {
+        "web01/": [("web01/srv/www", "mnt/srv/www")]
+    }
 
 
 def test_the_output_of_a_script_is_a_series_of_its_own(tmp_path: Path) -> None:
@@ -186,7 +226,11 @@ def test_the_output_of_a_script_is_a_series_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.root
 def test_single_files_and_folders_without_slash_are_found_where_rsync_put_them(make_site: Callable[..., Site]) -> None:
     site = make_site(
-        lines=[("web01/etc/motd", "web01/file/", ""), ("web01/etc/motd", "web01/renamed", ""), ("web01/www", "web01/www", "")],
+        lines=[
+            ("web01/etc/motd", "web01/file/", ""),
+            ("web01/etc/motd", "web01/renamed", ""),
+            ("web01/www", "web01/www", ""),
+        ],
         long_args="--delete",
     )
     site.put("web01/etc/motd", "hello")

@@ -6,31 +6,33 @@ from pathlib import Path
 
 import pytest
 
-from tests.migrate.site import Site
+from tests.migrate.site import Kind, Site
 from tests.migrate.test_import import filled, name_of, strange
 
 pytestmark = [pytest.mark.root, pytest.mark.borg]
 
 
 @pytest.fixture(params=["1.2", "1.4"])
-def later_borg(request: pytest.FixtureRequest, borg12: Path, borg14: Path) -> tuple[Path, list[str]]:
-    """Give the borg of the regular backups to come, with the options that jobs are compiled with; 1.2 knows birth times under another name."""
-    return (borg12, ["--noctime", "--nobirthtime"]) if request.param == "1.2" else (borg14, ["--noctime", "--nobirthtime"])
+def later_borg(request: pytest.FixtureRequest, borg12: Path, borg14: Path) -> Path:
+    """Give the borg of the regular backups to come."""
+    return borg12 if request.param == "1.2" else borg14
 
 
-def regular(site: Site, borg: Path, options: list[str]) -> None:
-    site.borg(borg, "create", *options, "--compression", "auto,zstd,3", f"{site.repo()}::regular", f"/{site.original()}")
+def regular(site: Site, borg: Path, *options: str) -> None:
+    """Back up as a compiled job does."""
+    as_compiled = ["--noctime", "--nobirthtime", "--compression", "auto,zstd,3", *options]
+    site.borg(borg, "create", *as_compiled, f"{site.repo()}::regular", f"/{site.original()}")
 
 
 def test_the_first_regular_backup_differs_in_nothing_and_adds_no_content(
-    make_site: Callable[..., Site], link_dest: bool, later_borg: tuple[Path, list[str]], borg14: Path
+    make_site: Callable[..., Site], kind: Kind, later_borg: Path, borg14: Path
 ) -> None:
-    site = make_site(link_dest=link_dest)
+    site = make_site(kind=kind)
     strange(site)
     filled(site, 2)
     when = site.night()
     site.migrate()
-    regular(site, *later_borg)
+    regular(site, later_borg)
     last = name_of(when)
     assert site.borg(borg14, "diff", f"{site.repo()}::{last}", "regular") == ""
     migrated, after = site.items(borg14, last), site.items(borg14, "regular")
@@ -38,14 +40,16 @@ def test_the_first_regular_backup_differs_in_nothing_and_adds_no_content(
     assert len(migrated) > 20
 
 
-def test_a_rsync_with_numeric_ids_is_continued_by_a_job_with_numeric_ids(make_site: Callable[..., Site], borg14: Path) -> None:
+def test_a_rsync_with_numeric_ids_is_continued_by_a_job_with_numeric_ids(
+    make_site: Callable[..., Site], borg14: Path
+) -> None:
     site = make_site(long_args="--delete --numeric-ids --relative")
     os.chown(site.put("web01/etc/x", "x"), 1, 1)
     when = site.night()
     site.migrate()
     item = site.items(borg14, name_of(when))[f"{site.original()}/etc/x"]
     assert (item["uid"], item["user"], item["group"]) == (1, None, None)
-    regular(site, borg14, ["--noctime", "--nobirthtime", "--numeric-ids"])
+    regular(site, borg14, "--numeric-ids")
     assert site.items(borg14, name_of(when)) == site.items(borg14, "regular")
     assert site.borg(borg14, "diff", f"{site.repo()}::{name_of(when)}", "regular") == ""
 
@@ -54,13 +58,27 @@ def test_borg_prune_sees_one_series(make_site: Callable[..., Site], borg14: Path
     site = make_site()
     times = filled(site, 10)
     site.migrate()
-    listed = site.borg(borg14, "list", "--short", "--glob-archives", "web01_files_????-??-??T??:??:??Z", str(site.repo())).split()
+    listed = site.borg(
+        borg14, "list", "--short", "--glob-archives", "web01_files_????-??-??T??:??:??Z", str(site.repo())
+    ).split()
     assert listed == [name_of(when) for when in times]
-    site.borg(borg14, "prune", "--keep-daily", "4", "--keep-weekly", "1", "--glob-archives", "web01_files_????-??-??T??:??:??Z", str(site.repo()))
+    site.borg(
+        borg14,
+        "prune",
+        "--keep-daily",
+        "4",
+        "--keep-weekly",
+        "1",
+        "--glob-archives",
+        "web01_files_????-??-??T??:??:??Z",
+        str(site.repo()),
+    )
     assert site.archives(borg14) == [name_of(when) for when in [times[5], *times[6:]]]
 
 
-def test_a_migrated_repository_survives_deleting_its_first_archive(make_site: Callable[..., Site], borg14: Path) -> None:
+def test_a_migrated_repository_survives_deleting_its_first_archive(
+    make_site: Callable[..., Site], borg14: Path
+) -> None:
     """Chunks are shared by all archives: their counts must be right, or a prune would take what others need."""
     site = make_site()
     times = filled(site, 3)

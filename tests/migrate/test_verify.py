@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.root, pytest.mark.borg]
 
 
 def forged(site: Site, borg: Path, name: str, change: Callable[[Path], None], place: Path) -> None:
-    """Replace an archive by one with the same name, time and comment and one thing changed, as somebody with the key could."""
+    """Replace an archive by one with the same name, time and comment and one thing changed: who has the key can."""
     about = json.loads(site.borg(borg, "info", "--json", f"{site.repo()}::{name}"))["archives"][0]
     out = place / "forged"
     out.mkdir()
@@ -25,7 +25,14 @@ def forged(site: Site, borg: Path, name: str, change: Callable[[Path], None], pl
     change(changed)
     os.utime(changed, ns=(times.st_atime_ns, times.st_mtime_ns))
     site.borg(borg, "delete", f"{site.repo()}::{name}")
-    options = ["--noctime", "--nobirthtime", "--comment", about["comment"], "--timestamp", name.split("_")[2].rstrip("Z")]
+    options = [
+        "--noctime",
+        "--nobirthtime",
+        "--comment",
+        about["comment"],
+        "--timestamp",
+        name.split("_")[2].rstrip("Z"),
+    ]
     site.borg(borg, "create", *options, f"{site.repo()}::{name}", site.original(), cwd=out)
 
 
@@ -69,7 +76,7 @@ def acl(folder: Path) -> None:
     (folder / "www/index.html").chmod(0o644)
 
 
-CHANGES = {
+CHANGES: dict[Callable[[Path], None], str] = {
     same_size: "www/index.html in web01_files_2024-01-02T02:05:00Z differs: content",
     mode: "differs: type and mode -rw-rw-rw-, source -rw-r--r--",
     owner: "differs: owner 1:0, source 0:0",
@@ -88,7 +95,7 @@ def test_one_changed_thing_in_one_archive_is_found_and_named(
     site = make_site()
     first = filled(site, 2)[0]
     site.migrate()
-    forged(site, borg14, name_of(first), lambda folder: None if change is None else change(folder), place)
+    forged(site, borg14, name_of(first), change, place)
     done = site.run("verify")
     assert done.returncode == 1
     assert CHANGES[change] in done.stderr
