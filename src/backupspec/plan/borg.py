@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
 from backupspec.fleet import FilesJob, Host, Repository, Target
 from backupspec.plan.hardening import first_hop
-from backupspec.plan.places import CONFIG, OWN_SECRETS, SCRIPTS, STATE, notice, planned, script
+from backupspec.plan.places import CONFIG, OWN_SECRETS, RESTORE, SCRIPTS, STATE, notice, planned, script
 from backupspec.plan.types import PlannedFile
 from backupspec.plan.units import asks, prunes, retried
 from backupspec.words import ArchiveGlob, ArchiveName, BorgPattern, BorgUrl, Comment, ShellWord
@@ -26,6 +27,7 @@ class Environment:
     """What every script around borg needs."""
 
     borg: ShellWord
+    base: ShellWord
     timezone: ShellWord
     location: BorgUrl
     credential: ShellWord | None
@@ -229,7 +231,7 @@ def of_repository(host: Host, repository: Repository) -> tuple[PlannedFile, ...]
     restore = Restore(
         title=Comment(f"Bring files back from {name}."),
         notice=note,
-        environment=environment,
+        environment=dataclasses.replace(environment, base=ShellWord(RESTORE)),
         serve=ShellWord(serve) if repository.local else None,
         served=BorgUrl(f"ssh://local{repository.path}") if repository.local else None,
         jobs=tuple(JobGlob(ShellWord(job), ArchiveGlob(host.name, job)) for job in targets),
@@ -273,6 +275,7 @@ def _environment(host: Host, repository: Repository, timezone: str, mounts: tupl
     remote_borg = None if repository.remote is None else repository.remote.borg
     return Environment(
         borg=ShellWord(host.borg.path),
+        base=ShellWord(STATE),
         timezone=ShellWord(timezone),
         location=location(repository),
         credential=None if repository.credential is None else ShellWord(repository.credential),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-from backupspec.fleet import Host, Jump, Remote, Repository
+from backupspec.fleet import FilesJob, Host, Jump, Remote, Repository
 from backupspec.words import Comment, ConfigToken, UnitText
 
 
@@ -32,6 +32,7 @@ _HIDING = (
     ("ProtectProc", "invisible", ("/proc",)),
     ("ProcSubset", "pid", ("/proc",)),
 )
+_OWN_FILE_SYSTEMS = {"/dev", "/proc", "/sys"}
 _PLAIN = (
     ("PrivateMounts", "true"),
     ("ProtectClock", "true"),
@@ -54,11 +55,14 @@ _PLAIN = (
 )
 
 
-def directives(host: Host, sources: tuple[str, ...], repository: Repository) -> tuple[Directive, ...]:
-    """Give the directives for a unit that reads `sources` and writes to `repository`, in the order of the file."""
+def directives(host: Host, job: FilesJob | None, repository: Repository) -> tuple[Directive, ...]:
+    """Give the directives for a unit that reads what `job` reads and writes to `repository`.
+
+    In the order of the file.
+    """
     found = []
     for name, value, hidden in _HIDING:
-        touched = next((path for path in hidden if any(_related(path, source) for source in sources)), None)
+        touched = next((path for path in hidden if job is not None and _reads(job, path)), None)
         if touched is None:
             found.append(_directive(name, value))
         else:
@@ -94,10 +98,17 @@ def first_hop(host: Host, remote: Remote) -> Jump | Remote:
     return remote if host.jump is None else host.jump
 
 
-def _related(path: str, source: str) -> bool:
-    """Tell whether one of the two lies in the other."""
-    first, second = path.rstrip("/") + "/", source.rstrip("/") + "/"
-    return first.startswith(second) or second.startswith(first)
+def _reads(job: FilesJob, path: str) -> bool:
+    """Tell whether a job sees what lies at `path`.
+
+    It does not if it comes from above and stays within its file system, while `path` is always one of its own.
+    """
+    here = path + "/"
+    sources = tuple(source.rstrip("/") + "/" for source in (*job.paths, *job.optional_paths))
+    if any(source.startswith(here) for source in sources):
+        return True
+    stays = job.one_file_system and path in _OWN_FILE_SYSTEMS
+    return not stays and any(here.startswith(source) for source in sources)
 
 
 def _directive(name: str, value: str, reason: str = "") -> Directive:

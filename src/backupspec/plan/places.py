@@ -12,6 +12,7 @@ SCRIPTS = "/usr/local/lib/backupspec"
 CONFIG = "/etc/backupspec"
 CREDENTIALS = "/etc/backupspec/credentials"
 STATE = "/var/lib/backupspec"
+RESTORE = "/var/lib/backupspec-restore"
 KEYS = "/etc/ssh/backupspec"
 
 OWN_SECRETS = (
@@ -20,7 +21,7 @@ OWN_SECRETS = (
     "/etc/credstore.encrypted",
     "/run/credentials",
     STATE,
-    "/var/lib/backupspec-restore",
+    RESTORE,
 )
 """What no job may back up: its own keys, passphrases, caches.
 

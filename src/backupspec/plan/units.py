@@ -181,7 +181,7 @@ def _job(host: Host, job: FilesJob, target: Target) -> tuple[PlannedFile, ...]:
         programs=tuple(ExecProgram(program) for program in programs),
         after=tuple(_hook(hook) for hook in job.after),
         writable=_writable(repository),
-        directives=directives(host, (*job.paths, *job.optional_paths), repository),
+        directives=directives(host, job, repository),
     )
     seed = f"{host.name} {job.name} {repository.name}"
     lines = calendar_lines(target.schedule, host.quiet, seed)
@@ -215,7 +215,7 @@ def _check(host: Host, repository: Repository) -> tuple[PlannedFile, ...]:
         programs=(ExecProgram(f"{SCRIPTS}/repositories/{repository.name}/check"),),
         after=(),
         writable=_writable(repository),
-        directives=directives(host, (), repository),
+        directives=directives(host, None, repository),
     )
     timer = Timer(notice(repository.where), UnitText(description), tuple(UnitCalendar(line) for line in lines))
     return _pair(host, check_name(repository), service, timer, repository.where)
