@@ -20,7 +20,7 @@ def _described(folder: Path) -> dict[str, tuple[int, bytes]]:
     return {path: ((folder / path).stat().st_mode, data) for path, data in files_of(folder).items()}
 
 
-def _shuffled(node: yaml.Node, chance: random.Random) -> None:
+def _shuffled(node: yaml.Node | None, chance: random.Random) -> None:
     """Bring the keys of every mapping below `node` into another order."""
     if isinstance(node, yaml.MappingNode):
         chance.shuffle(node.value)

@@ -76,6 +76,6 @@ def record(machine: Machine, program: str) -> None:
 
 def recorded(machine: Machine) -> list[list[str]]:
     """Give the words of every call since the last question."""
-    calls = [call.split("\0")[:-1] for call in machine.read("/run/recorded").split("\0\n") if call]
+    calls = [call.split("\0") for call in machine.read("/run/recorded").split("\0\n") if call]
     machine.sh(": >/run/recorded")
-    return [[*call] for call in calls]
+    return calls

@@ -1,0 +1,205 @@
+"""The compiled scripts: judged by shellcheck and every shell, then run with a borg that writes down its words."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import zoneinfo
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from backupspec.fleet import Fleet
+from demo.lab.machine import Machine
+from demo.lab.room import Room
+from tests.golden.trees import INVENTORIES, Compiled
+from tests.oracles.machines import SCRIPTS, Run, fleet, images, record, recorded, runs
+
+SHELLS = (["dash", "-n"], ["bash", "-n"], ["bash", "--posix", "-n"], ["busybox", "sh", "-n"])
+FAKE_DATE = '#!/bin/sh\nexec /bin/date -d "@$NOW" "$@"\n'
+
+
+def _scripts(tree: Path) -> list[Path]:
+    """Give every script of a compiled tree, one of those that are the same."""
+    found = {path.read_bytes(): path for path in tree.rglob("*") if path.is_file()}
+    return sorted(path for data, path in found.items() if data.startswith(b"#!/bin/sh\n"))
+
+
+@pytest.mark.parametrize("name", INVENTORIES)
+def test_shellcheck_finds_nothing(name: str, compiled: Compiled) -> None:
+    scripts = _scripts(compiled(name))
+    assert scripts
+    said = subprocess.run(["shellcheck", "--format=gcc", *scripts], capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stdout + said.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", INVENTORIES)
+def test_every_shell_can_read_every_script(name: str, compiled: Compiled) -> None:
+    for script in _scripts(compiled(name)):
+        assert script.stat().st_mode & 0o7777 == 0o755
+        for shell in SHELLS:
+            if shutil.which(shell[0]):
+                said = subprocess.run([*shell, script], capture_output=True, text=True, check=False)
+                assert (said.returncode, said.stderr) == (0, ""), script
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[Machine]:
+    """Start a machine with room for all that jobs read."""
+    with Room() as room:
+        machine = room.machine("any", [], fresh=["/srv", "/media", "/mnt", "/usr/local"])
+        machine.write("/run/credentials-of-a-job/ssh_key", "none")
+        yield machine
+
+
+def _script(machine: Machine, path: str, *, env: dict[str, str] | None = None) -> tuple[int, str]:
+    """Run a script as a unit would; give its code and output."""
+    settings = {"CREDENTIALS_DIRECTORY": "/run/credentials-of-a-job", "HOME": "/var/lib/backupspec", **(env or {})}
+    ran = machine.run([path], env=settings, check=False)
+    return ran.code, ran.output
+
+
+def _prepare(machine: Machine, compiled: Compiled, name: str, host: str) -> None:
+    """Put a host's tree in place of the last one's, and make what its jobs want to read."""
+    machine.sh(f"rm -rf /{SCRIPTS} /etc/backupspec/jobs")
+    machine.copy_in(compiled(name) / "hosts" / host / "root", "/")
+    found = fleet(name).host(host)
+    assert found is not None
+    for job in found.jobs:
+        machine.run(["mkdir", "-p", "--", *job.paths])
+    record(machine, found.borg.path)
+
+
+def _each_host(of: Fleet) -> list[str]:
+    return [host.name for host in of.hosts]
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("name", INVENTORIES)
+def test_borg_gets_exactly_the_paths_and_settings_of_the_inventory(
+    name: str, compiled: Compiled, machine: Machine
+) -> None:
+    for host in _each_host(fleet(name)):
+        _prepare(machine, compiled, name, host)
+        for run in runs(fleet(name)):
+            repository = run.target.repository
+            if run.host.name != host or run.job.mounted or repository.mounted or repository.present_sometimes:
+                continue
+            code, output = _script(machine, f"/{SCRIPTS}/jobs/{run.name}/create")
+            assert code == 0, output
+            creates = [call for call in recorded(machine) if "create" in call]
+            assert len(creates) == 1
+            _is_create(creates[0], run)
+            if not repository.append_only and not run.target.retention.forever:
+                code, output = _script(machine, f"/{SCRIPTS}/jobs/{run.name}/prune")
+                assert code == 0, output
+                _are_prunes([call for call in recorded(machine) if "prune" in call], run)
+
+
+def _is_create(words: list[str], run: Run) -> None:
+    assert words[:2] == [run.host.borg.path, "create"]
+    archive = words.index(f"::{run.host.name}_{run.job.name}_{{utcnow:%Y-%m-%dT%H:%M:%SZ}}")
+    there = [path for path in words[archive + 1 :] if path not in run.job.optional_paths]
+    assert there == list(run.job.paths)
+    options = words[2:archive]
+    assert options[options.index("--compression") + 1] == run.job.compression
+    assert ("--one-file-system" in options) == run.job.one_file_system
+    assert ("--exclude-caches" in options) == run.job.honour_markers
+    assert options[options.index("--patterns-from") + 1] == f"/etc/backupspec/jobs/{run.name}.patterns"
+    limited = run.target.upload_limit is not None and not run.target.repository.local
+    assert ("--upload-ratelimit" in options) == limited
+    if limited:
+        assert int(options[options.index("--upload-ratelimit") + 1]) == (run.target.upload_limit or 0) // 1024
+
+
+def _are_prunes(calls: list[list[str]], run: Run) -> None:
+    globs = [call[call.index("--glob-archives") + 1] for call in calls]
+    assert globs == [f"{series}_{run.job.name}_????-??-??T??:??:??Z" for series in run.job.series]
+    for call in calls:
+        kept = {word.removeprefix("--keep-"): call[at + 1] for at, word in enumerate(call) if word.startswith("--keep")}
+        retention = run.target.retention
+        expected = {name: str(number) for name, number in retention.buckets()}
+        assert kept == expected | ({"within": retention.within} if retention.within else {})
+
+
+@pytest.mark.root
+def test_nothing_is_read_where_a_disk_is_not_mounted(compiled: Compiled, machine: Machine) -> None:
+    """The source of `shares` must be a mount point: a bind mount of a folder of the same device is not one for borg."""
+    _prepare(machine, compiled, "small", "office")
+    script = f"/{SCRIPTS}/jobs/shares_central/create"
+    assert _script(machine, script)[0] == 75
+    assert recorded(machine) == []
+    machine.run(["mount", "-t", "tmpfs", "tmpfs", "/srv/shares"])
+    assert _script(machine, script)[0] == 0
+    assert [call[1] for call in recorded(machine)] == ["create"]
+    machine.run(["umount", "/srv/shares"])
+
+
+def _moments(zone: zoneinfo.ZoneInfo) -> list[datetime]:
+    """Give every quarter of an hour, and a minute before it, of a winter's day and of one on which clocks change."""
+    found = []
+    for year, month, day in ((2026, 1, 15), (2026, 3, 8), (2026, 11, 1)):
+        start = datetime(year, month, day, tzinfo=zone).astimezone(UTC)
+        quarters = [start + timedelta(minutes=15 * count) for count in range(4 * 24)]
+        found += [moment - timedelta(minutes=early) for moment in quarters for early in (0, 1)]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "host"),
+    [("infra4", "files01"), ("everything", "store"), ("everything", "plain"), ("everything", "laptop")],
+)
+def test_nothing_starts_in_quiet_hours(name: str, host: str, compiled: Compiled, tmp_path: Path) -> None:
+    """Through the two days on which clocks change, by a date(1) that believes what it is told."""
+    found = fleet(name).host(host)
+    assert found is not None
+    assert found.quiet is not None
+    script = compiled(name) / "hosts" / host / "root" / SCRIPTS / "quiet-hours"
+    date = tmp_path / "date"
+    date.write_text(FAKE_DATE, encoding="utf-8")
+    date.chmod(0o755)
+    zone = zoneinfo.ZoneInfo(found.quiet.timezone)
+    quiet = set(found.quiet.window.minutes())
+    moments = _moments(zone)
+    loop = f'for NOW; do export NOW; if sh {script}; then echo go; else echo "stay $?"; fi; done'
+    stamps = [str(int(moment.timestamp())) for moment in moments]
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    ran = subprocess.run(["sh", "-c", loop, "sh", *stamps], capture_output=True, text=True, check=True, env=env)
+    local = [moment.astimezone(zone) for moment in moments]
+    expected = ["stay 1" if moment.hour * 60 + moment.minute in quiet else "go" for moment in local]
+    assert ran.stdout.splitlines() == expected
+    assert ran.stderr == ""
+
+
+@pytest.mark.root
+def test_everybody_hears_of_a_failure(compiled: Compiled, machine: Machine) -> None:
+    """The log, each mail address, each command with its own words and the unit's name last."""
+    _prepare(machine, compiled, "everything", "plain")
+    mail = "#!/bin/sh\nprintf '%s\\n' \"$*\" >>/run/mail\ncat >>/run/mail\n"
+    machine.write("/usr/sbin/sendmail", mail, mode=0o755)
+    for program in ("/usr/bin/logger", "/usr/local/bin/page"):
+        record(machine, program)
+    machine.write("/usr/bin/systemctl", '#!/bin/sh\necho "asked for: $*"\n', mode=0o755)
+    unit = "backupspec-srv_central.service"
+    ran = machine.run([f"/{SCRIPTS}/alert", unit], check=False)
+    assert ran.code == 0, ran.output
+    calls = {call[0].rsplit("/", 1)[1]: call[1:] for call in recorded(machine)}
+    assert calls["page"] == ["--team", 'it\'s 100% "ops" & $USER', unit]
+    assert unit in calls["logger"][-1]
+    sent = machine.read("/run/mail")
+    assert sent.startswith("-t\nTo: ops+backup@example.org\nSubject: ")
+    head, _, body = sent.partition("\n\n")
+    assert unit in head
+    assert "plain" in head
+    assert body.startswith("asked for: status ")
+    assert unit in body
+
+
+def test_every_kind_of_script_was_looked_at(compiled: Compiled) -> None:
+    """Nothing that a tree holds is called a script in another place than those looked at above."""
+    for name in INVENTORIES:
+        for image in images(compiled(name)):
+            executable = {path for path in image.rglob("*") if path.is_file() and path.stat().st_mode & 0o111}
+            assert {path for path in executable if not path.read_bytes().startswith(b"#!/bin/sh\n")} == set()
