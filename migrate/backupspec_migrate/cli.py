@@ -25,6 +25,7 @@ from backupspec_migrate.progress import show_progress
 FINDINGS, ENVIRONMENT = 1, 3
 
 app = typer.Typer(
+    add_completion=False,
     help="Move an rsnapshot history into Borg, and prove that nothing was lost.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

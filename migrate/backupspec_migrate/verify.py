@@ -86,6 +86,7 @@ class _Check:
         self.one, self.session, self.view, self.compared, self.report = one, session, view, compared, report
         self.counts, self.found, self.left_out = _Counts(), [], 0  # type: tuple[_Counts, list[Diagnostic], int]
         self.seen: set[str] = set()
+        self.opened: tuple[str, int] | None = None
         self.names_of: dict[tuple[int, int], set[str]] = {}
         self.links: dict[str, set[str]] = {}
 
@@ -99,6 +100,8 @@ class _Check:
         except (IntegrityError, Repository.ObjectNotFound) as error:
             self._differs("BS652", f"{self.one.archive} cannot be read as a whole: {error.get_message()}")
             return self.found
+        finally:
+            self.close()
         for root in self.one.roots:
             for path, is_link in self._source(root):
                 if path not in self.seen:
@@ -142,22 +145,37 @@ class _Check:
             return
         below = path[len(root.original) :].strip("/")
         location = "/".join(filter(None, (self.one.slot, root.location, below)))
+        folder, _, name = location.rpartition("/")
         try:
-            state = self.view.stat(location)
-            if state is None:
-                self._differs("BS651", f"/{path} is in {self.one.archive} and not in the source")
-                return
-            with self.view.parent(location) as (parent, name):
-                differences = [
-                    *self._attributes(item, state, root),
-                    *self._extended(item, state, name, parent),
-                    *self._rest(item, state, name, parent, archive),
-                ]
+            parent = self._open(folder)
+            state = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            differences = [
+                *self._attributes(item, state, root),
+                *self._extended(item, state, name, parent),
+                *self._rest(item, state, name, parent, archive),
+            ]
+        except (FileNotFoundError, NotADirectoryError):
+            self._differs("BS651", f"/{path} is in {self.one.archive} and not in the source")
+            return
         except OSError as error:
             self._differs("BS651", f"/{path} cannot be read: {error.strerror}")
             return
         for what in differences:
             self._differs("BS652" if what == "content" else "BS651", f"/{path} in {self.one.archive} differs: {what}")
+
+    def _open(self, folder: str) -> int:
+        """Open a folder of the source, once for all items in a row that lie in it; no symbolic link is followed."""
+        if self.opened is None or self.opened[0] != folder:
+            self.close()
+            with self.view.parent(f"{folder}/.") as (fd, _):
+                self.opened = (folder, os.dup(fd))
+        return self.opened[1]
+
+    def close(self) -> None:
+        """Close the folder that is open."""
+        if self.opened is not None:
+            os.close(self.opened[1])
+        self.opened = None
 
     def _root_of(self, path: str) -> Root | None:
         fitting = [

@@ -122,7 +122,7 @@ def open_view(root: str) -> Iterator[View]:
     try:
         # open_tree gives a path descriptor, and reading needs a real one; the first stays open, it keeps nested
         # mounts in place.
-        start = os.open(root, _TOP) if mount is None else os.open(".", _TOP, dir_fd=mount)
+        start = os.open(root, _TOP | os.O_NOATIME) if mount is None else os.open(".", _TOP, dir_fd=mount)
         try:
             yield View(start, mount is not None)
         finally:

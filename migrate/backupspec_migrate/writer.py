@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 from borg.archive import Archive, cached_hash
 from borg.chunker import get_chunker
@@ -23,6 +24,7 @@ from backupspec_migrate.item import make_item, pack_around_path
 from backupspec_migrate.memo import Known, Memo
 from backupspec_migrate.plan import CHUNKER, Import
 from backupspec_migrate.repository import BorgObject, Session
+from backupspec_migrate.scan import Root
 from backupspec_migrate.view import View
 
 _ONE_CHUNK = 1 << CHUNKER[1]  # a file shorter than the chunker's minimum is one chunk
@@ -135,14 +137,17 @@ class _Snapshot:
         """Count links within the snapshot, then write all roots."""
         seen: dict[int, set[int]] = {}
         for root in self.one.roots:
-            with self.view.parent(self._inside(root.location)) as (parent, name):
-                self._count(name, parent, root.original, seen)
-        if self.problems:
-            return
-        for root in self.one.roots:
+            self._at(root, partial(self._count, root.original, seen))
+        for root in () if self.problems else self.one.roots:
             self.numeric = root.numeric_ids
+            self._at(root, partial(self._any, root.original, own=root.own))
+
+    def _at(self, root: Root, visit: Callable[[str, int], None]) -> None:
+        try:
             with self.view.parent(self._inside(root.location)) as (parent, name):
-                self._any(name, parent, root.original, own=root.own)
+                visit(name, parent)
+        except OSError as error:
+            self._problem(root.original, error)
 
     def _inside(self, location: str) -> str:
         return f"{self.one.slot}/{location}".rstrip("/")
@@ -158,7 +163,7 @@ class _Snapshot:
 
     # --- first pass: which inodes have several names within this snapshot ---------------------------------------------
 
-    def _count(self, name: str, parent: int, path: str, seen: dict[int, set[int]]) -> None:
+    def _count(self, path: str, seen: dict[int, set[int]], name: str, parent: int) -> None:
         """Walk below one name.
 
         rsnapshot links files across snapshots, so that a link count says nothing about one of them.
@@ -178,7 +183,7 @@ class _Snapshot:
             with os.scandir(fd) as entries:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
-                        self._count(entry.name, fd, f"{path}/{entry.name}".lstrip("/"), seen)
+                        self._count(f"{path}/{entry.name}".lstrip("/"), seen, entry.name, fd)
                     elif not self.trusted:
                         self._count_one(entry.stat(follow_symlinks=False), seen)
                     elif (number := entry.inode()) in here:
@@ -198,7 +203,7 @@ class _Snapshot:
 
     # --- second pass: write ------------------------------------------------------------------------------------------
 
-    def _any(self, name: str, parent: int, path: str, *, own: bool = True) -> None:
+    def _any(self, path: str, name: str, parent: int, *, own: bool = True) -> None:
         try:
             state = os.stat(name, dir_fd=parent, follow_symlinks=False)
             if stat.S_ISDIR(state.st_mode):
@@ -233,7 +238,7 @@ class _Snapshot:
                     now[number] = inode
                     self._again(inode, below)
                 else:
-                    self._any(entry.name, fd, below)
+                    self._any(below, entry.name, fd)
         finally:
             os.close(fd)
 

@@ -127,6 +127,7 @@ class Site:
             **os.environ,
             "BORG_BASE_DIR": str(self.folder / "base"),
             "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes",
+            "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes",
             "BORG_PASSPHRASE": "correct horse",
             "TZ": "UTC",
             "LC_ALL": "C.UTF-8",

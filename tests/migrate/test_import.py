@@ -521,3 +521,33 @@ def test_inode_numbers_of_two_file_systems_are_told_apart(make_site: Callable[..
     done = subprocess.run(command, env=site.environment(), capture_output=True, text=True, check=False)
     assert done.stdout.split()[0] == "1", "the two file systems should have used the same inode number"
     assert done.returncode == 0, done.stderr
+
+
+def test_a_repository_behind_borg_serve_is_written_and_verified_too(
+    make_site: Callable[..., Site], borg14: Path
+) -> None:
+    site = make_site()
+    times = filled(site, 2)
+    site.borg(borg14, "init", "-e", "repokey-blake2", str(site.repo()))
+    far = site.folder / "ssh"
+    far.write_text(f'#!/bin/sh\nshift\nshift\nexec {borg14} "$@"\n')
+    far.chmod(0o755)
+    environment = {**site.environment(), "BORG_RSH": str(far)}
+    for name in ("rsnapshot", "verify"):
+        command = site.command(name, repository=f"ssh://backup.example{site.folder}/repos/{{host}}")
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    assert site.archives(borg14) == [name_of(when) for when in times]
+
+
+def test_without_the_right_to_seal_the_source_files_and_folders_keep_their_times(
+    make_site: Callable[..., Site],
+) -> None:
+    site = make_site()
+    filled(site, 2)
+    before = make_atimes_tell(site.snapshots)
+    for name in ("rsnapshot", "verify"):
+        command = ["setpriv", "--bounding-set=-sys_admin", *site.command(name, "--encryption", "none")]
+        done = subprocess.run(command, env=site.environment(), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    assert inventory(site.snapshots) == before
