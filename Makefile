@@ -4,7 +4,7 @@ PY := .venv/bin/python
 # Shell scripts are known by their first line. Templates and compiled scripts are checked by the tests.
 SHELL_SCRIPTS = $(shell git grep --untracked -IlE '^\#!(/usr)?/bin/(env )?(ba|da)?sh' -- ':!templates' ':!*.py' ':!*.md' ':!*/__snapshots__/*')
 
-.PHONY: help setup demo test fleet lint docs wheel clean
+.PHONY: help setup demo test fleet lint bench docs wheel clean
 
 help:
 	@echo 'make demo    compile an inventory and run what comes out: back up, restore, migrate (about a minute)'
@@ -12,6 +12,7 @@ help:
 	@echo 'make setup   what both do first: Debian packages, .venv, both generations of borg'
 	@echo 'make lint    ruff, mypy, shellcheck, templates, generated documents'
 	@echo 'make fleet   only the tests that boot machines with a real systemd'
+	@echo 'make bench   timings, as ratios against the limit in the same run'
 	@echo 'make docs    write docs/reference/ anew, from the schema and the catalogue of codes'
 	@echo 'make wheel   build dist/*.tar.gz and dist/*.whl'
 	@echo 'make clean   remove what the tests and builds left, but not what make setup made'
@@ -50,6 +51,9 @@ lint-docs:
 
 docs: setup
 	$(PY) -m backupspec.reference
+
+bench: setup
+	$(PY) bench/compile_fleet.py
 
 wheel: setup
 	$(PY) -m build --no-isolation --outdir dist
