@@ -262,13 +262,39 @@ def ansible(fleet: Fleet) -> tuple[PlannedFile, ...]:
 
 
 def _play(name: str, hosts: str) -> dict[str, object]:
+    """Give one play. The tree travels as one archive: file by file, each would take a round trip or two."""
     staging = "{{ backupspec_staging }}"
+    archive = "{{ backupspec_archive.path }}"
+    tree = "{{ playbook_dir }}/../hosts/{{ inventory_hostname }}"
+    here = {"delegate_to": "localhost", "become": False, "changed_when": False}
     return {
         "name": name,
         "hosts": hosts,
         "become": True,
         "gather_facts": False,
         "tasks": [
+            {
+                "name": "Find a place for an archive, on this side",
+                "ansible.builtin.tempfile": {"prefix": "backupspec-", "suffix": ".tar"},
+                "register": "backupspec_archive",
+                **here,
+            },
+            {
+                "name": "Pack the machine's tree",
+                "ansible.builtin.command": {
+                    "argv": [
+                        "tar",
+                        "--create",
+                        f"--file={archive}",
+                        "--owner=root:0",
+                        "--group=root:0",
+                        "-C",
+                        tree,
+                        ".",
+                    ]
+                },
+                **here,
+            },
             {
                 "name": "Clear what an earlier rollout left",
                 "ansible.builtin.file": {"path": staging, "state": "absent"},
@@ -280,13 +306,14 @@ def _play(name: str, hosts: str) -> dict[str, object]:
                 "changed_when": False,
             },
             {
-                "name": "Copy the host's tree",
-                "ansible.builtin.copy": {
-                    "src": "{{ playbook_dir }}/../hosts/{{ inventory_hostname }}/",
-                    "dest": f"{staging}/",
-                    "mode": "preserve",
-                },
+                "name": "Unpack the tree there",
+                "ansible.builtin.unarchive": {"src": archive, "dest": staging},
                 "changed_when": False,
+            },
+            {
+                "name": "Remove the archive",
+                "ansible.builtin.file": {"path": archive, "state": "absent"},
+                **here,
             },
             {
                 "name": "Put it in place",
