@@ -281,18 +281,7 @@ def _play(name: str, hosts: str) -> dict[str, object]:
             },
             {
                 "name": "Pack the machine's tree",
-                "ansible.builtin.command": {
-                    "argv": [
-                        "tar",
-                        "--create",
-                        f"--file={archive}",
-                        "--owner=root:0",
-                        "--group=root:0",
-                        "-C",
-                        tree,
-                        ".",
-                    ]
-                },
+                "ansible.builtin.command": {"argv": ["tar", "-c", "-f", archive, "-C", tree, "."]},
                 **here,
             },
             {
@@ -307,7 +296,7 @@ def _play(name: str, hosts: str) -> dict[str, object]:
             },
             {
                 "name": "Unpack the tree there",
-                "ansible.builtin.unarchive": {"src": archive, "dest": staging},
+                "ansible.builtin.unarchive": {"src": archive, "dest": staging, "owner": "root", "group": "root"},
                 "changed_when": False,
             },
             {
