@@ -33,7 +33,13 @@ def _goal(host: Host, repository: str | None, is_here: Callable[[str], bool]) ->
     if isinstance(target, Diagnostic):
         return target
     unencrypted = target.repository.encryption == "none"
-    return Goal(_location(target.repository, is_here), job.name, job.compression, unencrypted=unencrypted)
+    return Goal(
+        _location(target.repository, is_here),
+        job.name,
+        job.compression,
+        unencrypted=unencrypted,
+        numeric_ids=job.numeric_ids,
+    )
 
 
 def _job(host: Host) -> FilesJob | Diagnostic:

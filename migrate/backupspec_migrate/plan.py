@@ -25,6 +25,7 @@ class Goal:
     job: str
     compression: str
     unencrypted: bool
+    numeric_ids: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +197,8 @@ def _import(image: Image, snapshot: Snapshot, goal: Goal, scanned: Scan, choices
     roots = image.roots
     if choices.numeric_ids is not None:
         roots = tuple(replace(root, numeric_ids=choices.numeric_ids) for root in roots)
+    elif goal.numeric_ids:
+        roots = tuple(replace(root, numeric_ids=True) for root in roots)
     job = goal.job if image.job is None else image.job
     identity = Identity(scanned.root, image.folder, snapshot.time)
     return Import(archive_name(image.host, job, snapshot.time), image.host, identity, image.slot, roots)

@@ -178,6 +178,7 @@ class _Binder:
             compression=optional(node, "compression", scalar_text),
             one_file_system=optional(node, "one_file_system", flag),
             honour_markers=optional(node, "honour_markers", flag),
+            numeric_ids=optional(node, "numeric_ids", flag),
             upload_limit=optional(node, "upload_limit", sized),
             priority=optional(node, "priority", scalar_text),
             quiet=optional(

@@ -228,6 +228,7 @@ class FilesJob:
     compression: str
     one_file_system: bool
     honour_markers: bool
+    numeric_ids: bool
     priority: Literal["low", "normal", "idle"]
     before: tuple[Hook, ...]
     after: tuple[Hook, ...]

@@ -58,6 +58,7 @@ class Settings:
     compression: Written[str] | None = None
     one_file_system: Written[bool] | None = None
     honour_markers: Written[bool] | None = None
+    numeric_ids: Written[bool] | None = None
     upload_limit: Written[int] | None = None
     priority: Written[str] | None = None
     quiet: Written[Quiet] | None = None

@@ -31,6 +31,7 @@ class Environment:
     timezone: ShellWord
     location: BorgUrl
     credential: ShellWord | None
+    readable: bool
     remote: bool
     remote_borg: ShellWord | None
     modern_codes: bool
@@ -63,6 +64,7 @@ class Create:
     compression: ShellWord
     one_file_system: bool
     honour_markers: bool
+    numeric_ids: bool
     upload_limit: int | None
     patterns: ShellWord
     archive: ArchiveName
@@ -173,6 +175,7 @@ def of_job(host: Host, job: FilesJob, target: Target) -> tuple[PlannedFile, ...]
         compression=ShellWord(job.compression),
         one_file_system=job.one_file_system,
         honour_markers=job.honour_markers,
+        numeric_ids=job.numeric_ids,
         upload_limit=None if target.upload_limit is None or repository.local else max(1, target.upload_limit // 1024),
         patterns=ShellWord(patterns),
         archive=ArchiveName(host.name, job.name),
@@ -279,6 +282,7 @@ def _environment(host: Host, repository: Repository, timezone: str, mounts: tupl
         timezone=ShellWord(timezone),
         location=location(repository),
         credential=None if repository.credential is None else ShellWord(repository.credential),
+        readable=repository.encryption.removesuffix("-blake2") in {"none", "authenticated"},
         remote=not repository.local,
         remote_borg=None if remote_borg is None else ShellWord(remote_borg),
         modern_codes=host.borg.version != "1.2",

@@ -79,6 +79,7 @@ def _job(
         compression=str(value(merged, "compression")),
         one_file_system=bool(value(merged, "one_file_system")),
         honour_markers=bool(value(merged, "honour_markers")),
+        numeric_ids=bool(value(merged, "numeric_ids")),
         priority=cast(Literal["low", "normal", "idle"], value(merged, "priority")),
         before=cast(tuple[Hook, ...], merged.values("before")),
         after=cast(tuple[Hook, ...], merged.values("after")),

@@ -17,6 +17,7 @@ BUILT_IN: Mapping[str, object] = {
     "compression": "auto,zstd,3",
     "one_file_system": False,
     "honour_markers": True,
+    "numeric_ids": False,
     "priority": "low",
     "schedule": Schedule(timezone="UTC", window=Window(60, 300)),
     "retention": Retention(daily=7, weekly=4, monthly=6),

@@ -21,7 +21,8 @@ def repository_of(tables: Tables, written: WrittenRepository, host: WrittenHost)
     if server is not None:
         path = f"{server.storage}/_fleet/{name}" if written.per_fleet else f"{server.storage}/{folder}/{name}"
         account = server.shared_account or accounts.account(f"fleet-{name}" if written.per_fleet else folder)
-        remote = Remote(account, server.address, server.port, server.host_key, server.borg.path)
+        # The key's line names the borg there; what the client asks for is only parsed, and borg splits it like a shell.
+        remote = Remote(account, server.address, server.port, server.host_key, None)
     elif written.path is not None:
         path = written.path.value.replace("{host}", folder)
     elif written.url is not None:
