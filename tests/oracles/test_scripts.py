@@ -177,6 +177,29 @@ def test_nothing_starts_in_quiet_hours(name: str, host: str, compiled: Compiled,
 
 
 @pytest.mark.root
+def test_a_machine_that_travels_tries_again_until_it_has_succeeded(compiled: Compiled, machine: Machine) -> None:
+    """Not due: out of reach, or done less than a day ago; a backup that failed leaves it due."""
+    _prepare(machine, compiled, "everything", "laptop")
+    folder = f"/{SCRIPTS}/jobs/home_usb"
+    machine.sh("rm -rf /media/usb /var/lib/backupspec/done; mkdir -p /media/usb")
+    machine.run(["mount", "-t", "tmpfs", "tmpfs", "/media/usb"])
+    machine.sh("mountpoint -q /home || mount --bind /dev/shm /home")
+    assert _script(machine, f"{folder}/due")[0] == 1
+    machine.run(["mkdir", "/media/usb/borg"])
+    assert _script(machine, f"{folder}/due") == (0, "")
+    machine.write("/usr/bin/borg", "#!/bin/sh\nexit 2\n", mode=0o755)
+    assert _script(machine, f"{folder}/create")[0] == 2
+    assert _script(machine, f"{folder}/due")[0] == 0
+    record(machine, "/usr/bin/borg")
+    code, output = _script(machine, f"{folder}/create")
+    assert code == 0, output
+    assert _script(machine, f"{folder}/due")[0] == 1
+    machine.sh("touch -d '-25 hours' /var/lib/backupspec/done/home_usb")
+    assert _script(machine, f"{folder}/due")[0] == 0
+    machine.sh("umount /media/usb /home")
+
+
+@pytest.mark.root
 def test_everybody_hears_of_a_failure(compiled: Compiled, machine: Machine) -> None:
     """The log, each mail address, each command with its own words and the unit's name last."""
     _prepare(machine, compiled, "everything", "plain")

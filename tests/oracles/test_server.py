@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from backupspec.fleet import Host, Repository, Server
+from demo.lab import borgs
 from demo.lab.command import Outcome
-from demo.lab.machine import Machine
+from demo.lab.machine import CREDENTIALS, Machine
 from demo.lab.room import Room
-from demo.lab.site import Site
+from demo.lab.site import Site, job_script, repository_script
 from tests.golden.trees import INVENTORIES
 from tests.oracles.machines import fleet, literal, record, recorded
 
@@ -206,3 +207,33 @@ def test_accounts_and_folders_are_there_and_closed_to_others(place: Place) -> No
             server.run(["setpriv", f"--reuid={account.uid}", "--clear-groups", "test", "-w", folder])
     keys = server.run(["find", "/etc/ssh/backupspec", "-mindepth", "1", "-printf", "%m %u %f\\n"]).stdout
     assert sorted(keys.splitlines()) == sorted({f"644 root {line.account}" for line in place.lines})
+
+
+@pytest.mark.borg
+@pytest.mark.slow
+def test_a_repository_at_an_odd_place_is_made_written_and_read(tmp_path: Path) -> None:
+    """Spaces, quotes, `%`, `$` and foreign letters in the storage's path, and in that of the server's borg."""
+    site = _with_new_keys("everything", tmp_path)
+    with Room() as room:
+        server = room.machine("store", ["2001:db8::10"], fresh=["/backup"])
+        host = room.machine("twelve", ["2001:db8::12"], fresh=["/home", "/root"])
+        borgs.give(server, "1.4")
+        server.write("/opt/borg 1.4's/borg", '#!/bin/sh\nexec /usr/bin/borg "$@"\n', mode=0o755)
+        borgs.give(host, "1.2")
+        server.sh("mkdir -p /backup; mount -t tmpfs tmpfs /backup")
+        server.write("/etc/ssh/sshd_config.d/00-port.conf", "Port 2022\n")
+        site.learn_host_key(server)
+        site.compile()
+        site.apply(server)
+        server.start_sshd()
+        host.write(f"{CREDENTIALS}/ssh_key", (tmp_path / "private/twelve").read_bytes(), mode=0o600)
+        host.write(f"{CREDENTIALS}/everybody", "the same for all\n", mode=0o600)
+        host.write("/etc/backupspec/here", "yes")
+        site.apply(host)
+        repository_script(host, "common", "init")
+        job_script(host, "system", "common", "create")
+        job_script(host, "system", "common", "prune")
+        repository_script(host, "common", "restore", "system", "/root/back", "/etc/backupspec/here")
+        assert host.read("/root/back/etc/backupspec/here") == "yes"
+        kept = server.run(["ls", '/backup/Größe 100% $HOME\'s "best"/_fleet/common']).stdout
+        assert "config" in kept.split()
