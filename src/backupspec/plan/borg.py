@@ -283,7 +283,6 @@ def _environment(host: Host, repository: Repository, timezone: str, mounts: tupl
         location=location(repository),
         credential=None if repository.credential is None else ShellWord(repository.credential),
         readable=repository.encryption.removesuffix("-blake2") in {"none", "authenticated"},
-        readable=repository.encryption.removesuffix("-blake2") in {"none", "authenticated"},
         remote=not repository.local,
         remote_borg=None if remote_borg is None else ShellWord(remote_borg),
         modern_codes=host.borg.version != "1.2",
