@@ -110,6 +110,7 @@ def _is_create(words: list[str], run: Run) -> None:
     assert options[options.index("--compression") + 1] == run.job.compression
     assert ("--one-file-system" in options) == run.job.one_file_system
     assert ("--exclude-caches" in options) == run.job.honour_markers
+    assert ("--numeric-ids" in options) == run.job.numeric_ids
     assert options[options.index("--patterns-from") + 1] == f"/etc/backupspec/jobs/{run.name}.patterns"
     limited = run.target.upload_limit is not None and not run.target.repository.local
     assert ("--upload-ratelimit" in options) == limited
