@@ -86,7 +86,7 @@ def test_each_compiled_file_is_as_it_was_reviewed(name: str, tree: Path, snapsho
             old = kept.read_text(encoding="utf-8") if kept.is_file() else ""
             changed += difflib.unified_diff(old.splitlines(), new.splitlines(), f"golden/{path}", path, lineterm="")
     if changed:
-        pytest.fail("\n".join(changed), pytrace=False)
+        pytest.fail("\n".join([*changed, "as it should be? then --snapshot-update accepts it"]), pytrace=False)
 
 
 def test_no_golden_file_outlives_what_it_was_compiled_from(
