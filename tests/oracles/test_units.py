@@ -117,10 +117,7 @@ def test_a_job_that_only_reads_files_is_hardly_exposed(compiled: Compiled) -> No
     for name in INVENTORIES:
         for image in images(compiled(name)):
             for unit, kind in _kinds(name, image).items():
-                path = image / UNITS / unit.replace("@.", "@x.")
-                if "@" in unit:
-                    continue
-                argv = ["systemd-analyze", "security", "--offline=yes", "--no-pager", str(path)]
+                argv = ["systemd-analyze", "security", "--offline=yes", "--no-pager", str(image / UNITS / unit)]
                 ran = subprocess.run(argv, capture_output=True, text=True, check=True, env={"LC_ALL": "C.UTF-8"})
                 match = re.search(r"exposure level for \S+: ([0-9.]+)", ran.stdout)
                 assert match, ran.stdout
