@@ -105,11 +105,11 @@ def _migrate(stage: _Stage) -> None:
     stage.server.sh(f"find {OLD}/snapshots >/dev/null")  # the first look at a folder sets its access time
     source = f"find {OLD}/snapshots -printf '%p %i %n %m %U %G %s %T@ %A@ %C@ %l\\n' | sort"
     before = stage.server.sh(source).stdout
-    for word in ("rsnapshot", "verify"):
+    for word, lines in (("rsnapshot", 2), ("verify", 1)):
         stage.telling.command(
             _SERVER, f"backupspec migrate {word} {OLD}/rsnapshot.conf --repository {stage.repository}"
         )
-        stage.telling.quote(migrate(stage.server, stage.host, word, stage.repository, _JOB).output, lines=2)
+        stage.telling.quote(migrate(stage.server, stage.host, word, stage.repository, _JOB).output, lines=lines)
     after = stage.server.sh(source).stdout
     expect(
         after == before,

@@ -27,7 +27,7 @@ _UNIFIED = _CGROUPS if (_CGROUPS / "cgroup.controllers").exists() else _CGROUPS 
 
 
 def _mount(*words: str | Path) -> None:
-    subprocess.run(["mount", *map(str, words)], check=True)
+    subprocess.run(["mount", "--no-mtab", *map(str, words)], check=True)  # else it writes to the outside's /run
 
 
 def own_group(name: str) -> None:

@@ -20,7 +20,7 @@ _TMPFS = {"/run": "mode=755", "/tmp": "mode=1777", "/dev/shm": "mode=1777"}  # n
 
 
 def _mount(*words: str | Path) -> None:
-    subprocess.run(["mount", *map(str, words)], check=True)
+    subprocess.run(["mount", "--no-mtab", *map(str, words)], check=True)  # else it writes to the outside's /run
 
 
 def _empty(upper: Path, path: Path) -> None:
@@ -70,7 +70,7 @@ def build(fresh: list[Path], see: list[Path]) -> None:
     for seen, handle in visible.items():
         target = root / seen.relative_to("/")
         target.mkdir(parents=True, exist_ok=True)
-        argv = ["mount", "--no-canonicalize", "--bind", "-o", "ro", f"/proc/self/fd/{handle}", str(target)]
+        argv = ["mount", "--no-mtab", "--no-canonicalize", "--bind", "-o", "ro", f"/proc/self/fd/{handle}", str(target)]
         subprocess.run(argv, check=True, pass_fds=[handle])
         os.close(handle)
     old = root / "run/old-root"
