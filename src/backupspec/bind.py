@@ -355,7 +355,7 @@ def _hook(node: Mapping) -> Written[Hook]:
     argv = (
         tuple(scalar_text(item).value for item in run)
         if isinstance(run, Sequence)
-        else ("/bin/sh", "-c", text(node, "run").value)
+        else ("/bin/sh", "-ec", text(node, "run").value)
     )
     timeout = optional(node, "timeout", lambda value: seconds(scalar_text(value).value))
     return Written(

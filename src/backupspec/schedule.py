@@ -91,17 +91,10 @@ def zone(name: str) -> zoneinfo.ZoneInfo | None:
 
     None when there is none.
     """
-    parts = name.split("/")
-    if not all(part and part.replace("_", "").replace("-", "").replace("+", "").isalnum() for part in parts):
+    if name not in zone_names():
         return None
-    resource = importlib.resources.files("tzdata").joinpath("zoneinfo", *parts)
-    if not resource.is_file():
-        return None
-    try:
-        with resource.open("rb") as stream:
-            return zoneinfo.ZoneInfo.from_file(stream, key=name)
-    except ValueError:
-        return None
+    with importlib.resources.files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as stream:
+        return zoneinfo.ZoneInfo.from_file(stream, key=name)
 
 
 @functools.cache
@@ -153,6 +146,15 @@ def quiet_minutes(quiet: Quiet | None, timezone: str) -> frozenset[int]:
         return frozenset()
     shifts = _shifts(quiet.timezone, timezone)
     return frozenset((minute + shift) % DAY for minute in quiet.window.minutes() for shift in shifts)
+
+
+def always_quiet_minutes(quiet: Quiet | None, timezone: str) -> frozenset[int]:
+    """Give the minutes by the clock of `timezone` that are quiet on every day of a year."""
+    if quiet is None:
+        return frozenset()
+    window = frozenset(quiet.window.minutes())
+    shifts = _shifts(quiet.timezone, timezone)
+    return frozenset(minute for minute in range(DAY) if all((minute - shift) % DAY in window for shift in shifts))
 
 
 @functools.cache

@@ -27,7 +27,9 @@ class Environment:
     """What every script around borg needs."""
 
     borg: ShellWord
+    host_id: ShellWord
     base: ShellWord
+    lock_wait: int
     timezone: ShellWord
     location: BorgUrl
     credential: ShellWord | None
@@ -118,10 +120,10 @@ class Init:
 
 @dataclass(frozen=True, slots=True)
 class JobGlob:
-    """A job's name, and what finds its newest archive."""
+    """A job's name, and what finds its newest archive: its present series, then the former ones."""
 
     name: ShellWord
-    glob: ArchiveGlob
+    globs: tuple[ArchiveGlob, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,14 @@ class Patterns:
 
     notice: Comment
     patterns: tuple[BorgPattern, ...]
+
+
+LOCK_WAIT = 600
+SHARED_LOCK_WAIT = 7200
+"""Seconds that borg waits for others. Where hosts share a repository.
+
+Another one's check may hold the lock for an hour.
+"""
 
 
 def of_job(host: Host, job: FilesJob, target: Target) -> tuple[PlannedFile, ...]:
@@ -216,10 +226,9 @@ def of_repository(host: Host, repository: Repository) -> tuple[PlannedFile, ...]
     """Plan what a host has for one repository: init, list, restore, check, and compact if it prunes there."""
     folder = f"{SCRIPTS}/repositories/{repository.name}"
     note = notice(repository.where)
-    targets = {
-        job.name: target for job in host.jobs for target in job.targets if target.repository.name == repository.name
-    }
-    timezone = next(iter(targets.values())).schedule.timezone
+    jobs = [job for job in host.jobs if any(target.repository.name == repository.name for target in job.targets)]
+    targets = [target for job in jobs for target in job.targets if target.repository.name == repository.name]
+    timezone = targets[0].schedule.timezone
     environment = _environment(host, repository, timezone, ())
     name = f"{repository.name} of {host.name}"
     init = Init(
@@ -237,10 +246,12 @@ def of_repository(host: Host, repository: Repository) -> tuple[PlannedFile, ...]
         environment=dataclasses.replace(environment, base=ShellWord(RESTORE)),
         serve=ShellWord(serve) if repository.local else None,
         served=BorgUrl(f"ssh://local{repository.path}") if repository.local else None,
-        jobs=tuple(JobGlob(ShellWord(job), ArchiveGlob(host.name, job)) for job in targets),
+        jobs=tuple(
+            JobGlob(ShellWord(job.name), tuple(ArchiveGlob(series, job.name) for series in job.series)) for job in jobs
+        ),
     )
     simple = [("list", f"List the archives in {name}."), ("check", f"Check {name}.")]
-    if any(prunes(target) for target in targets.values()):
+    if any(prunes(target) for target in targets):
         simple.append(("compact", f"Free the space of pruned archives in {name}."))
     files = [
         script(host, f"{folder}/init", "borg/init", init, repository.where),
@@ -278,7 +289,9 @@ def _environment(host: Host, repository: Repository, timezone: str, mounts: tupl
     remote_borg = None if repository.remote is None else repository.remote.borg
     return Environment(
         borg=ShellWord(host.borg.path),
+        host_id=ShellWord(f"{host.name}@backupspec"),
         base=ShellWord(STATE),
+        lock_wait=SHARED_LOCK_WAIT if repository.per_fleet else LOCK_WAIT,
         timezone=ShellWord(timezone),
         location=location(repository),
         credential=None if repository.credential is None else ShellWord(repository.credential),

@@ -18,7 +18,7 @@ from backupspec.words import Comment, ConfigToken, UnitText
 class Directive:
     """One line of the unit, with the reason where one is worth telling; without a value only the reason is written."""
 
-    name: ConfigToken
+    name: ConfigToken | None
     value: UnitText | None
     reason: Comment | None = None
 
@@ -47,7 +47,6 @@ _PLAIN = (
     ("RemoveIPC", "true"),
     ("KeyringMode", "private"),
     ("UMask", "0077"),
-    ("DevicePolicy", "closed"),
     ("SystemCallArchitectures", "native"),
     ("SystemCallFilter", "@system-service"),
     ("SystemCallFilter", "~@privileged @resources"),
@@ -63,12 +62,23 @@ def directives(host: Host, job: FilesJob | None, repository: Repository) -> tupl
     found = []
     for name, value, hidden in _HIDING:
         touched = next((path for path in hidden if job is not None and _reads(job, path)), None)
-        if touched is None:
-            found.append(_directive(name, value))
-        else:
+        kept = next((path for path in hidden if repository.local and _within(repository.path, path)), None)
+        if touched is not None:
             found.append(_left_out(name, f"it would show {touched}, which this job reads, as something else"))
+        elif kept is not None:
+            found.append(_left_out(name, f"the repository lies in {kept}"))
+        else:
+            found.append(_directive(name, value))
     found += [_directive(name, value) for name, value in _PLAIN]
-    return (*found, *_network(host, repository))
+    if job is not None and (job.before or job.after):
+        # These three hold for the whole unit, also for commands that run as root outside of its sandbox.
+        found.append(
+            Directive(
+                None, None, Comment("No PrivateNetwork=, IPAddressDeny=, DevicePolicy=: they would bind the hooks too.")
+            )
+        )
+        return (*found, _directive("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6"))
+    return (*found, _directive("DevicePolicy", "closed"), *_network(host, repository))
 
 
 def _network(host: Host, repository: Repository) -> tuple[Directive, ...]:
@@ -103,12 +113,15 @@ def _reads(job: FilesJob, path: str) -> bool:
 
     It does not if it comes from above and stays within its file system, while `path` is always one of its own.
     """
-    here = path + "/"
-    sources = tuple(source.rstrip("/") + "/" for source in (*job.paths, *job.optional_paths))
-    if any(source.startswith(here) for source in sources):
+    sources = (*job.paths, *job.optional_paths)
+    if any(_within(source, path) for source in sources):
         return True
     stays = job.one_file_system and path in _OWN_FILE_SYSTEMS
-    return not stays and any(here.startswith(source) for source in sources)
+    return not stays and any(_within(path, source) for source in sources)
+
+
+def _within(path: str, folder: str) -> bool:
+    return f"{path.rstrip('/')}/".startswith(f"{folder.rstrip('/')}/")
 
 
 def _directive(name: str, value: str, reason: str = "") -> Directive:
@@ -116,4 +129,4 @@ def _directive(name: str, value: str, reason: str = "") -> Directive:
 
 
 def _left_out(name: str, reason: str) -> Directive:
-    return Directive(ConfigToken(name), None, Comment(f"{name}= is left out: {reason}."))
+    return Directive(None, None, Comment(f"{name}= is left out: {reason}."))

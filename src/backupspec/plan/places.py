@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from backupspec import own_folders
 from backupspec.diagnostic import Span
 from backupspec.fleet import Host
 from backupspec.plan.types import PlannedFile
@@ -9,24 +10,12 @@ from backupspec.words import Comment
 
 UNITS = "/etc/systemd/system"
 SCRIPTS = "/usr/local/lib/backupspec"
-CONFIG = "/etc/backupspec"
-CREDENTIALS = "/etc/backupspec/credentials"
-STATE = "/var/lib/backupspec"
-RESTORE = "/var/lib/backupspec-restore"
+CONFIG = own_folders.CONFIG
+CREDENTIALS = own_folders.CREDENTIALS
+STATE = own_folders.STATE
+RESTORE = own_folders.RESTORE
 KEYS = "/etc/ssh/backupspec"
-
-OWN_SECRETS = (
-    CREDENTIALS,
-    "/etc/credstore",
-    "/etc/credstore.encrypted",
-    "/run/credentials",
-    STATE,
-    RESTORE,
-)
-"""What no job may back up: its own keys, passphrases, caches.
-
-A copy of them in the repository that they open is worth nothing and leaks.
-"""
+OWN_SECRETS = own_folders.OWN_SECRETS
 
 
 def notice(origin: str) -> Comment:

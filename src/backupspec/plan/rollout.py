@@ -9,9 +9,11 @@ import yaml
 
 from backupspec.fleet import Fleet
 from backupspec.plan.places import notice
-from backupspec.plan.ssh import accounts_of, uses
+from backupspec.plan.ssh import by_account, key_of, uses
 from backupspec.plan.types import PlannedFile
 from backupspec.words import Comment, MarkdownCode, MarkdownText, ShellWord
+
+SSH_PORT = 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,9 @@ class Apply:
     verified: tuple[ShellWord, ...]
     timers: tuple[ShellWord, ...]
     accounts: tuple[ShellWord, ...]
+    mails: bool
     key_file: ShellWord | None
+    known_key: ShellWord
     generated: tuple[ShellWord, ...]
     provided: tuple[ShellWord, ...]
 
@@ -114,6 +118,9 @@ def apply(fleet: Fleet, name: str, files: tuple[PlannedFile, ...]) -> tuple[Plan
     if store is not None:
         tools[store.borg.path] = "borgbackup"
         tools["/usr/sbin/sshd"] = "openssh-server"
+        tools["usermod"] = "passwd"
+    if units:
+        tools["systemd-analyze"] = "systemd"
     spans = [item.span for item in fleet.retired if item.name == name]
     span = host.span if host is not None else (store.span if store is not None else spans[0])
     where = f"hosts.{name}" if host is not None else (f"servers.{name}" if store is not None else "retired")
@@ -122,6 +129,7 @@ def apply(fleet: Fleet, name: str, files: tuple[PlannedFile, ...]) -> tuple[Plan
         if files
         else f"Take backupspec off {name}, which was retired; its archives and secrets stay."
     )
+    known = None if host is None else key_of(host)
     key_file = (host.key_file or f"keys/{name}.pub") if host is not None and remote else None
     view = Apply(
         title=Comment(title),
@@ -134,8 +142,10 @@ def apply(fleet: Fleet, name: str, files: tuple[PlannedFile, ...]) -> tuple[Plan
         units=units,
         verified=tuple(ShellWord(unit) for unit in names if "@" not in unit),
         timers=timers,
-        accounts=() if store is None else tuple(ShellWord(account) for account in accounts_of(uses(fleet, store))),
+        accounts=() if store is None else tuple(ShellWord(account) for account in by_account(uses(fleet, store))),
+        mails=bool(repositories) and any(alert.mail for alert in fleet.alerts),
         key_file=None if key_file is None else ShellWord(key_file),
+        known_key=ShellWord("" if known is None else known.base64),
         generated=_credentials(fleet, name, generated=True),
         provided=_credentials(fleet, name, generated=False),
     )
@@ -236,10 +246,14 @@ def ansible(fleet: Fleet) -> tuple[PlannedFile, ...]:
         server.name: server.address for server in fleet.servers
     }
 
+    ports = {server.name: server.port for server in fleet.servers if server.port != SSH_PORT}
+
+    def variables(name: str) -> dict[str, object]:
+        said = {"ansible_host": addresses.get(name), "ansible_port": ports.get(name)}
+        return {key: value for key, value in said.items() if value is not None}
+
     def group(names: set[str]) -> dict[str, object]:
-        return {
-            "hosts": {name: {"ansible_host": addresses[name]} if addresses.get(name) else {} for name in sorted(names)}
-        }
+        return {"hosts": {name: variables(name) for name in sorted(names)}}
 
     inventory = {
         "all": {

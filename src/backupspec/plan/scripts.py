@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backupspec.fleet import Alert, Host
+from backupspec.fleet import Alert, Host, Repository
 from backupspec.plan import borg
-from backupspec.plan.places import SCRIPTS, notice, script
+from backupspec.plan.places import SCRIPTS, STATE, notice, script
 from backupspec.plan.types import PlannedFile
 from backupspec.plan.units import credentials, unit_name
 from backupspec.schedule import Quiet
@@ -15,10 +15,10 @@ from backupspec.words import Comment, ShellWord
 
 @dataclass(frozen=True, slots=True)
 class RunRepository:
-    """What backupspec-run knows of a repository; `folder` is a local one's, `credentials` are unit properties."""
+    """What backupspec-run knows of a repository; `folder` is a local one's, `properties` are a unit's."""
 
     name: ShellWord
-    credentials: tuple[ShellWord, ...]
+    properties: tuple[ShellWord, ...]
     folder: ShellWord | None
     mounts: tuple[ShellWord, ...]
 
@@ -94,7 +94,7 @@ def _run(host: Host) -> Run:
     repositories = tuple(
         RunRepository(
             name=ShellWord(repository.name),
-            credentials=tuple(ShellWord(f"LoadCredential={name}:{file}") for name, file in credentials(repository)),
+            properties=_properties(repository),
             folder=ShellWord(repository.path) if repository.local else None,
             mounts=tuple(ShellWord(path) for path in repository.mounted),
         )
@@ -111,6 +111,15 @@ def _run(host: Host) -> Run:
     )
     names = ShellWord(" ".join(repository.name for repository in host.repositories))
     return Run(Comment(f"Work with the backups of {host.name} by hand."), notice(host.where), names, repositories, jobs)
+
+
+def _properties(repository: Repository) -> tuple[ShellWord, ...]:
+    """Give the unit properties, as systemd-run takes them, with which something can work with a repository."""
+    found = [f"LoadCredential={name}:{file}" for name, file in credentials(repository)]
+    if repository.local:
+        quoted = repository.path.replace("\\", "\\\\").replace('"', '\\"')
+        found += [f'ReadWritePaths="-{quoted}"', f"ReadWritePaths=-{STATE}"]
+    return tuple(ShellWord(property_) for property_ in found)
 
 
 def _alert(host: Host, alerts: tuple[Alert, ...]) -> AlertView:

@@ -22,7 +22,8 @@ from backupspec.words import (
     TmpfilesField,
 )
 
-JUMP = "backupspec-jump"
+JUMP = "jump-of-backupspec"
+"""No alias of a repository, which all begin otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,22 +195,11 @@ def server(fleet: Fleet, machine: Server) -> tuple[PlannedFile, ...]:
             machine.span,
         )
     ]
-    for account in accounts_of(here):
-        lines = tuple(
-            line
-            for host in fleet.hosts
-            if (
-                line := _line(
-                    machine,
-                    host,
-                    tuple(
-                        use.repository
-                        for use in here
-                        if use.host.name == host.name and use.repository.account == account
-                    ),
-                )
-            )
-        )
+    for account, of in by_account(here).items():
+        hosts: dict[str, list[Use]] = {}
+        for use in of:
+            hosts.setdefault(use.host.name, []).append(use)
+        lines = tuple(line for each in hosts.values() if (line := _line(machine, each)))
         view = AuthorizedKeys(notice(machine.where), lines)
         files.append(
             planned(
@@ -231,12 +221,11 @@ def machine(fleet: Fleet, name: str) -> tuple[PlannedFile, ...]:
     folders: dict[str, Folder] = {}
     if store is not None:
         folders[store.storage] = _folder(store.storage, "0711", "root")
-        for account in accounts_of(here):
-            of = sorted({use.host.name for use in here if use.repository.account == account})
-            text = f"backups of {of[0]}" if len(of) == 1 else "backups of several hosts"
-            lines.append(
-                AccountLine(ConfigToken(account), SysusersField(text), SysusersField(_home(store, account, here)))
-            )
+        for account, of in by_account(here).items():
+            hosts = {use.host.name for use in of}
+            text = f"backups of {of[0].host.name}" if len(hosts) == 1 else "backups of several hosts"
+            home = store.storage if store.shared_account is not None else of[0].repository.path.rsplit("/", 1)[0]
+            lines.append(AccountLine(ConfigToken(account), SysusersField(text), SysusersField(home)))
         for use in here:
             account = use.repository.account or ""
             path = use.repository.path if use.repository.per_fleet else use.repository.path.rsplit("/", 1)[0]
@@ -252,9 +241,12 @@ def machine(fleet: Fleet, name: str) -> tuple[PlannedFile, ...]:
     )
 
 
-def accounts_of(here: tuple[Use, ...]) -> tuple[str, ...]:
-    """Give the names of all accounts in use, sorted."""
-    return tuple(sorted({use.repository.account for use in here if use.repository.account is not None}))
+def by_account(here: tuple[Use, ...]) -> dict[str, tuple[Use, ...]]:
+    """Give the uses of each account, accounts sorted by name, uses by host and repository."""
+    found: dict[str, list[Use]] = {}
+    for use in here:
+        found.setdefault(use.repository.account or "", []).append(use)
+    return {account: tuple(found[account]) for account in sorted(found)}
 
 
 def key_of(host: Host) -> PublicKey | None:
@@ -262,20 +254,20 @@ def key_of(host: Host) -> PublicKey | None:
     return None if host.key is None else PublicKey.parse(host.key, f"{accounts.CLIENT}@{host.name}")
 
 
-def _line(store: Server, host: Host, repositories: tuple[Repository, ...]) -> KeyLine | None:
-    """Give a host's one line in an account.
+def _line(store: Server, of: list[Use]) -> KeyLine | None:
+    """Give a host's one line in an account, for all that it uses there; none while its key is missing.
 
     Sshd takes the first line of a key, so all its repositories there stand on it.
     """
+    host, first = of[0].host, of[0].repository
     key = key_of(host)
-    if not repositories or key is None:
+    if key is None:
         return None
-    first = repositories[0]
     words = [store.borg.path, "serve", "--umask=077"]
     if first.append_only:
         words.append("--append-only")
-    for repository in repositories:
-        words += ["--restrict-to-repository", repository.path]
+    for use in of:
+        words += ["--restrict-to-repository", use.repository.path]
     if first.quota is not None:
         words += ["--storage-quota", str(first.quota)]
     command = KeyOption.command(ShellWord(word) for word in words)
@@ -283,26 +275,21 @@ def _line(store: Server, host: Host, repositories: tuple[Repository, ...]) -> Ke
 
 
 def _source(host: Host) -> KeyOption | None:
-    """Give `from=` for a host that always comes from one literal address."""
-    address = host.jump.address if host.jump is not None else host.address
-    if address is None or host.roaming:
+    """Give `from=` for a host that always comes from one literal address.
+
+    From where a jump host connects is not said.
+    """
+    if host.address is None or host.roaming or host.jump is not None:
         return None
     try:
-        ipaddress.ip_address(address)
+        ipaddress.ip_address(host.address)
     except ValueError:
         return None
-    return KeyOption.sources((address,))
+    return KeyOption.sources((host.address,))
 
 
 def _host_key(key: HostKey) -> PublicKey:
     return PublicKey(key.algorithm, key.blob)
-
-
-def _home(store: Server, account: str, here: tuple[Use, ...]) -> str:
-    """Give an account's home: the folder above its repositories, or the whole storage for a shared one."""
-    if store.shared_account is not None:
-        return store.storage
-    return next(use.repository.path.rsplit("/", 1)[0] for use in here if use.repository.account == account)
 
 
 def _folder(path: str, mode: str, owner: str) -> Folder:

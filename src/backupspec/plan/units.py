@@ -179,7 +179,7 @@ def _job(host: Host, job: FilesJob, target: Target) -> tuple[PlannedFile, ...]:
         ),
         before=tuple(_hook(hook) for hook in job.before),
         programs=tuple(ExecProgram(program) for program in programs),
-        after=tuple(_hook(hook) for hook in job.after),
+        after=tuple(_after(hook) for hook in job.after),
         writable=_writable(repository),
         directives=directives(host, job, repository),
     )
@@ -226,6 +226,17 @@ def _pair(host: Host, name: str, service: Service, timer: Timer, origin: str) ->
         planned(host.name, f"{UNITS}/{name}.service", "systemd/service.unit.j2", service, origin, host.span),
         planned(host.name, f"{UNITS}/{name}.timer", "systemd/timer.unit.j2", timer, origin, host.span),
     )
+
+
+def _after(hook: Hook) -> Command:
+    """Keep a hook for afterwards from running where the job itself was held back by a condition (systemd.exec(5).
+
+    $SERVICE_RESULT).
+    """
+    command = _hook(hook)
+    guard = '[ "$SERVICE_RESULT" = exec-condition ] || exec "$@"'
+    words = (ExecWord("-c"), ExecWord(guard), ExecWord("hook"), ExecWord(command.program.text), *command.arguments)
+    return Command(ExecProgram("/bin/sh"), words, root=command.root)
 
 
 def _quiet(host: Host) -> tuple[Command, ...]:
