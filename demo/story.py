@@ -212,10 +212,11 @@ def _restore(stage: _Stage) -> None:
 
 
 def _backed_up(host: Machine, path: str) -> dict[PurePosixPath, str]:
-    """Return what is below `path` but the secrets that no job backs up."""
-    secret = PurePosixPath("backupspec/credentials")
+    """Return what is below `path` but the secrets that the compiled patterns leave out with all below them."""
+    patterns = host.read(f"/etc/backupspec/jobs/system_{_REPOSITORY}.patterns").splitlines()
+    secrets = {PurePosixPath(line.removeprefix("! pp:")) for line in patterns if line.startswith("! pp:")}
     below = host.files_below(path)
-    return {name: what for name, what in below.items() if name != secret and secret not in name.parents}
+    return {name: what for name, what in below.items() if secrets.isdisjoint([path / name, *(path / name).parents])}
 
 
 def _script(job: str, word: str) -> str:
