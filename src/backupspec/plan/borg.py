@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Literal
 
 from backupspec.fleet import FilesJob, Host, Repository, Target
 from backupspec.plan.hardening import first_hop
-from backupspec.plan.places import CONFIG, OWN_SECRETS, RESTORE, SCRIPTS, STATE, notice, planned, script
+from backupspec.plan.patterns import Patterns, patterns_of
+from backupspec.plan.places import CONFIG, RESTORE, SCRIPTS, STATE, notice, planned, script
+from backupspec.plan.times import age, check_age, travels
 from backupspec.plan.types import PlannedFile
-from backupspec.plan.units import asks, prunes, retried
-from backupspec.words import ArchiveGlob, ArchiveName, BorgPattern, BorgUrl, Comment, ShellWord
+from backupspec.plan.units import prunes
+from backupspec.words import ArchiveGlob, ArchiveName, BorgUrl, Comment, ShellWord
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +39,26 @@ class Environment:
     remote_borg: ShellWord | None
     modern_codes: bool
     lock: ShellWord
-    present_at: ShellWord | None
     mounts: tuple[ShellWord, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Simple:
-    """The view of a script that needs no more than its environment: compact, check, list."""
+    """The view of a script that needs no more than its environment: compact, list, borg."""
 
     title: Comment
     notice: Comment
     environment: Environment
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The view of check.sh.j2."""
+
+    title: Comment
+    notice: Comment
+    environment: Environment
+    stamp: ShellWord
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +80,19 @@ class Create:
     upload_limit: int | None
     patterns: ShellWord
     archive: ArchiveName
-    stamp: ShellWord | None
+    stamp: ShellWord
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """The view of due.sh.j2; with a stamp, the job is due when that is older than `minutes`."""
+    """The view of due.sh.j2; with `minutes`, something is due when its stamp is older."""
 
     title: Comment
     notice: Comment
-    stamp: ShellWord | None
-    minutes: int
+    stamp: ShellWord
+    minutes: int | None
     present_at: ShellWord | None
+    mounts: tuple[ShellWord, ...]
     reach: Reach | None
 
 
@@ -148,14 +159,6 @@ class Serve:
     path: ShellWord
 
 
-@dataclass(frozen=True, slots=True)
-class Patterns:
-    """The view of job.patterns.j2."""
-
-    notice: Comment
-    patterns: tuple[BorgPattern, ...]
-
-
 LOCK_WAIT = 600
 SHARED_LOCK_WAIT = 7200
 """Seconds that borg waits for others. Where hosts share a repository.
@@ -172,8 +175,7 @@ def of_job(host: Host, job: FilesJob, target: Target) -> tuple[PlannedFile, ...]
     # A repository that is not always there is asked for first, and its mount points are then beyond question.
     mounts = job.mounted if repository.present_sometimes else tuple(sorted({*job.mounted, *repository.mounted}))
     environment = _environment(host, repository, target.schedule.timezone, mounts)
-    again = retried(host, target)
-    stamp = None if again is None else ShellWord(f"{STATE}/done/{job.name}_{repository.name}")
+    stamp = ShellWord(f"{STATE}/done/{job.name}_{repository.name}")
     create = Create(
         title=Comment(f"Back up {job.name} of {host.name} to {repository.name}."),
         notice=notice(job.where),
@@ -191,20 +193,14 @@ def of_job(host: Host, job: FilesJob, target: Target) -> tuple[PlannedFile, ...]
         archive=ArchiveName(host.name, job.name),
         stamp=stamp,
     )
-    lines = Patterns(notice(job.where), _patterns(job))
+    lines = Patterns(notice(job.where), patterns_of(job))
     files = [
         script(host, f"{folder}/create", "borg/create", create, job.where),
         planned(host.name, patterns, "borg/job.patterns.j2", lines, job.where, job.span),
     ]
-    if asks(host, target):
-        due = Due(
-            title=Comment(f"Tell whether {job.name} of {host.name} may be backed up to {repository.name} now."),
-            notice=notice(job.where),
-            stamp=stamp,
-            minutes=again or 0,
-            present_at=environment.present_at,
-            reach=_reach(host, repository),
-        )
+    if travels(host, repository):
+        title = f"Tell whether {job.name} of {host.name} may be backed up to {repository.name} now."
+        due = _due(host, repository, title, job.where, (stamp, age(host, target)))
         files.append(script(host, f"{folder}/due", "borg/due", due, job.where))
     if prunes(target):
         prune = Prune(
@@ -250,12 +246,14 @@ def of_repository(host: Host, repository: Repository) -> tuple[PlannedFile, ...]
             JobGlob(ShellWord(job.name), tuple(ArchiveGlob(series, job.name) for series in job.series)) for job in jobs
         ),
     )
-    simple = [("list", f"List the archives in {name}."), ("check", f"Check {name}.")]
+    check = Check(Comment(f"Check {name}."), note, environment, ShellWord(f"{STATE}/done/check_{repository.name}"))
+    simple = [("list", f"List the archives in {name}."), ("borg", f"Run any borg command on {name}.")]
     if any(prunes(target) for target in targets):
         simple.append(("compact", f"Free the space of pruned archives in {name}."))
     files = [
         script(host, f"{folder}/init", "borg/init", init, repository.where),
         script(host, f"{folder}/restore", "borg/restore", restore, repository.where),
+        script(host, f"{folder}/check", "borg/check", check, repository.where),
         *(
             script(
                 host, f"{folder}/{word}", f"borg/{word}", Simple(Comment(title), note, environment), repository.where
@@ -263,11 +261,32 @@ def of_repository(host: Host, repository: Repository) -> tuple[PlannedFile, ...]
             for word, title in simple
         ),
     ]
+    if repository.check != "off" and travels(host, repository):
+        asked = f"Tell whether {name} may be checked now."
+        due = _due(host, repository, asked, repository.where, (check.stamp, check_age(host, repository)))
+        files.append(script(host, f"{folder}/due", "borg/due", due, repository.where))
     if repository.local:
         title = Comment(f"Reach {name} as the account that owns it.")
         view = Serve(title, note, ShellWord(host.borg.path), ShellWord(repository.path))
         files.append(script(host, serve, "borg/serve", view, repository.where))
     return tuple(files)
+
+
+def _due(host: Host, repository: Repository, title: str, origin: str, stamp: tuple[ShellWord, int | None]) -> Due:
+    reach = None
+    if host.roaming and repository.remote is not None:
+        hop = first_hop(host, repository.remote)
+        reach = Reach(ShellWord(hop.address), hop.port)
+    sometimes = repository.present_sometimes
+    return Due(
+        title=Comment(title),
+        notice=notice(origin),
+        stamp=stamp[0],
+        minutes=stamp[1],
+        present_at=ShellWord(repository.path) if sometimes else None,
+        mounts=tuple(ShellWord(path) for path in repository.mounted) if sometimes else (),
+        reach=reach,
+    )
 
 
 def location(repository: Repository) -> BorgUrl:
@@ -300,29 +319,5 @@ def _environment(host: Host, repository: Repository, timezone: str, mounts: tupl
         remote_borg=None if remote_borg is None else ShellWord(remote_borg),
         modern_codes=host.borg.version != "1.2",
         lock=ShellWord(f"{STATE}/{repository.name}.lock"),
-        present_at=ShellWord(repository.path) if repository.present_sometimes else None,
         mounts=tuple(ShellWord(path) for path in mounts),
-    )
-
-
-def _reach(host: Host, repository: Repository) -> Reach | None:
-    if not host.roaming or repository.remote is None:
-        return None
-    hop = first_hop(host, repository.remote)
-    return Reach(ShellWord(hop.address), hop.port)
-
-
-def _patterns(job: FilesJob) -> tuple[BorgPattern, ...]:
-    """Give the pattern lines in borg's order of judgement, the first match wins.
-
-    Secrets, deeper jobs, exceptions, excludes.
-
-    An exclude without any exception is not descended into; with one, borg must look inside.
-    """
-    sign: Literal["-", "!"] = "-" if job.except_ else "!"
-    return (
-        *(BorgPattern("!", "pp", path) for path in OWN_SECRETS),
-        *(BorgPattern("!", "pp", path) for path in job.inner),
-        *(BorgPattern("+", "sh", pattern) for pattern in job.except_),
-        *(BorgPattern(sign, "sh", pattern) for pattern in job.exclude),
     )

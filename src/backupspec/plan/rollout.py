@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import yaml
 
-from backupspec.fleet import Fleet
+from backupspec.fleet import FilesJob, Fleet, Host, Target
 from backupspec.plan.places import notice
 from backupspec.plan.ssh import by_account, key_of, uses
+from backupspec.plan.times import times, travels
 from backupspec.plan.types import PlannedFile
 from backupspec.words import Comment, MarkdownCode, MarkdownText, ShellWord
 
@@ -46,6 +47,7 @@ class Apply:
     units: tuple[Placed, ...]
     verified: tuple[ShellWord, ...]
     timers: tuple[ShellWord, ...]
+    repositories: bool
     accounts: tuple[ShellWord, ...]
     mails: bool
     key_file: ShellWord | None
@@ -63,7 +65,9 @@ class JobLine:
     paths: MarkdownText
     repository: MarkdownCode
     schedule: MarkdownText
+    times: MarkdownCode
     retention: MarkdownText
+    notes: MarkdownText
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +146,7 @@ def apply(fleet: Fleet, name: str, files: tuple[PlannedFile, ...]) -> tuple[Plan
         units=units,
         verified=tuple(ShellWord(unit) for unit in names if "@" not in unit),
         timers=timers,
+        repositories=bool(repositories),
         accounts=() if store is None else tuple(ShellWord(account) for account in by_account(uses(fleet, store))),
         mails=bool(repositories) and any(alert.mail for alert in fleet.alerts),
         key_file=None if key_file is None else ShellWord(key_file),
@@ -200,7 +205,9 @@ def page(fleet: Fleet) -> PlannedFile:
             MarkdownText(", ".join((*job.paths, *job.optional_paths)) or "nothing"),
             MarkdownCode(target.repository.name),
             MarkdownText(str(target.schedule)),
+            MarkdownCode(", ".join(times(host, job, target)) or "never"),
             MarkdownText(str(target.retention) + ("" if not target.repository.append_only else " (by its keeper)")),
+            MarkdownText(_notes(host, job, target)),
         )
         for host in fleet.hosts
         for job in host.jobs
@@ -227,6 +234,20 @@ def page(fleet: Fleet) -> PlannedFile:
         "fleet",
         fleet.span,
     )
+
+
+def _notes(host: Host, job: FilesJob, target: Target) -> str:
+    """Say in short what else a reader should know of a job."""
+    found = []
+    if travels(host, target.repository):
+        found.append("tried every half hour until done")
+    if host.quiet is not None:
+        found.append(f"never in {host.quiet.window} ({host.quiet.timezone})")
+    if job.mounted:
+        found.append("needs mounted: " + ", ".join(job.mounted))
+    if job.before or job.after:
+        found.append("has hooks")
+    return "; ".join(found) or "none"
 
 
 def _bytes(quota: int | None) -> str:

@@ -39,6 +39,7 @@ class Run:
     title: Comment
     notice: Comment
     names: ShellWord
+    job_names: ShellWord
     repositories: tuple[RunRepository, ...]
     jobs: tuple[RunJob, ...]
 
@@ -110,7 +111,9 @@ def _run(host: Host) -> Run:
         for target in job.targets
     )
     names = ShellWord(" ".join(repository.name for repository in host.repositories))
-    return Run(Comment(f"Work with the backups of {host.name} by hand."), notice(host.where), names, repositories, jobs)
+    job_names = ShellWord(" ".join(job.name for job in host.jobs))
+    title = Comment(f"Work with the backups of {host.name} by hand.")
+    return Run(title, notice(host.where), names, job_names, repositories, jobs)
 
 
 def _properties(repository: Repository) -> tuple[ShellWord, ...]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from backupspec.fleet import FilesJob, Hook, Host, Repository, Target
 from backupspec.plan.hardening import Directive, directives
 from backupspec.plan.places import CREDENTIALS, SCRIPTS, UNITS, notice, planned
+from backupspec.plan.times import check_times, times, travels
 from backupspec.plan.types import PlannedFile
-from backupspec.schedule import DAYS, Schedule, Window, calendar_lines, minutes, spread
 from backupspec.words import (
     Comment,
     ConfigToken,
@@ -19,9 +19,6 @@ from backupspec.words import (
     UnitListPath,
     UnitText,
 )
-
-CHECK_WINDOW = Window(60, 300)
-"""When checks run: 01:00 to 05:00 by the clock of the first job's schedule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,28 +99,6 @@ def prunes(target: Target) -> bool:
     return not target.repository.append_only and not target.retention.forever
 
 
-def retried(host: Host, target: Target) -> int | None:
-    """Give the age in minutes from which a travelling machine's last success counts as old.
-
-    None where the schedule's own times hold.
-
-    Such a machine is rarely awake and in reach at its minute, so it is tried every half hour. A daily job is due
-    four hours early, so that it does not wander around the clock.
-    """
-    if not host.roaming or target.schedule.calendar is not None:
-        return None
-    return 20 * 60 if target.schedule.every is None else max(15, target.schedule.every - 15)
-
-
-def asks(host: Host, target: Target) -> bool:
-    """Tell whether a job asks before it starts: is it due, is the disk there, is the server in reach."""
-    return (
-        target.repository.present_sometimes
-        or (host.roaming and not target.repository.local)
-        or retried(host, target) is not None
-    )
-
-
 def credentials(repository: Repository) -> tuple[tuple[str, str], ...]:
     """Give (name, file) of each credential that a repository needs."""
     found = [] if repository.local else [("ssh_key", f"{CREDENTIALS}/ssh_key")]
@@ -173,34 +148,21 @@ def _job(host: Host, job: FilesJob, target: Target) -> tuple[PlannedFile, ...]:
         on_ac_only=host.on_ac_only,
         priority=PRIORITIES[job.priority],
         credentials=tuple(UnitCredential(name, path) for name, path in credentials(repository)),
-        conditions=(
-            *_quiet(host),
-            *((Command(ExecProgram(f"{folder}/due")),) if asks(host, target) else ()),
-        ),
+        conditions=_conditions(host, repository, folder),
         before=tuple(_hook(hook) for hook in job.before),
         programs=tuple(ExecProgram(program) for program in programs),
         after=tuple(_after(hook) for hook in job.after),
         writable=_writable(repository),
         directives=directives(host, job, repository),
     )
-    seed = f"{host.name} {job.name} {repository.name}"
-    lines = calendar_lines(target.schedule, host.quiet, seed)
-    if retried(host, target) is not None:
-        minute = spread(seed, 30)
-        lines = (f"*-*-* *:{minute:02},{minute + 30:02}:00 {target.schedule.timezone}",)
+    lines = times(host, job, target)
     timer = Timer(notice(job.where), UnitText(description), tuple(UnitCalendar(line) for line in lines))
     return _pair(host, unit_name(job, repository), service, timer, job.where)
 
 
 def _check(host: Host, repository: Repository) -> tuple[PlannedFile, ...]:
-    first = next(target for job in host.jobs for target in job.targets if target.repository.name == repository.name)
-    seed = f"{host.name} check {repository.name}"
-    schedule = Schedule(first.schedule.timezone, CHECK_WINDOW)
-    if not minutes(schedule, host.quiet, seed):
-        schedule = Schedule(first.schedule.timezone, Window(0, 0))
-    days = DAYS[spread(seed, 7)] if repository.check == "weekly" else ""
-    date = "*-*-*" if repository.check == "weekly" else f"*-*-{1 + spread(seed, 28):02}"
-    lines = [line.replace("*-*-*", f"{days} {date}".strip()) for line in calendar_lines(schedule, host.quiet, seed)]
+    folder = f"{SCRIPTS}/repositories/{repository.name}"
+    lines = check_times(host, repository)
     description = f"Check {repository.name} from {host.name}"
     service = Service(
         notice=notice(repository.where),
@@ -210,9 +172,9 @@ def _check(host: Host, repository: Repository) -> tuple[PlannedFile, ...]:
         on_ac_only=host.on_ac_only,
         priority=PRIORITIES["idle"],
         credentials=tuple(UnitCredential(name, path) for name, path in credentials(repository)),
-        conditions=_quiet(host),
+        conditions=_conditions(host, repository, folder),
         before=(),
-        programs=(ExecProgram(f"{SCRIPTS}/repositories/{repository.name}/check"),),
+        programs=(ExecProgram(f"{folder}/check"),),
         after=(),
         writable=_writable(repository),
         directives=directives(host, None, repository),
@@ -229,18 +191,19 @@ def _pair(host: Host, name: str, service: Service, timer: Timer, origin: str) ->
 
 
 def _after(hook: Hook) -> Command:
-    """Keep a hook for afterwards from running where the job itself was held back by a condition (systemd.exec(5).
-
-    $SERVICE_RESULT).
-    """
+    """Keep a hook from running where the job itself was held back by a condition (systemd.exec(5), SERVICE_RESULT)."""
     command = _hook(hook)
     guard = '[ "$SERVICE_RESULT" = exec-condition ] || exec "$@"'
     words = (ExecWord("-c"), ExecWord(guard), ExecWord("hook"), ExecWord(command.program.text), *command.arguments)
     return Command(ExecProgram("/bin/sh"), words, root=command.root)
 
 
-def _quiet(host: Host) -> tuple[Command, ...]:
-    return () if host.quiet is None else (Command(ExecProgram(f"{SCRIPTS}/quiet-hours")),)
+def _conditions(host: Host, repository: Repository, folder: str) -> tuple[Command, ...]:
+    """Give what a unit asks before it starts: is it quiet now, and, of what travels, is it due and in reach."""
+    scripts = [f"{SCRIPTS}/quiet-hours"] if host.quiet is not None else []
+    if travels(host, repository):
+        scripts.append(f"{folder}/due")
+    return tuple(Command(ExecProgram(script)) for script in scripts)
 
 
 def _hook(hook: Hook) -> Command:

@@ -1,0 +1,62 @@
+"""When the units of a host run, and which of them are tried again and again because they travel."""
+
+from __future__ import annotations
+
+from backupspec.fleet import FilesJob, Host, Repository, Target
+from backupspec.schedule import DAY, DAYS, Schedule, Window, calendar_lines, minutes, spread
+
+CHECK_WINDOW = Window(60, 300)
+"""When checks run: 01:00 to 05:00 by the clock of the first job's schedule."""
+
+HALF_HOUR = 30
+
+
+def travels(host: Host, repository: Repository) -> bool:
+    """Tell whether the two are rarely together at a fixed minute: a laptop, or a disk that is not always there."""
+    return host.roaming or repository.present_sometimes
+
+
+def age(host: Host, target: Target) -> int | None:
+    """Give the age in minutes from which a travelling job's last success counts as old; None where its own times hold.
+
+    Such a job is tried every half hour. A daily one is due four hours early, so that it does not wander around the
+    clock.
+    """
+    schedule = target.schedule
+    if not travels(host, target.repository) or schedule.calendar is not None:
+        return None
+    return 20 * 60 if schedule.every is None else max(15, schedule.every - 15)
+
+
+def check_age(host: Host, repository: Repository) -> int | None:
+    """Give the same for the check of a repository."""
+    if not travels(host, repository):
+        return None
+    return 6 * DAY if repository.check == "weekly" else 27 * DAY
+
+
+def times(host: Host, job: FilesJob, target: Target) -> tuple[str, ...]:
+    """Give the OnCalendar= values of a job."""
+    seed = f"{host.name} {job.name} {target.repository.name}"
+    if age(host, target) is not None:
+        return (_every_half_hour(seed, target.schedule.timezone),)
+    return calendar_lines(target.schedule, host.quiet, seed)
+
+
+def check_times(host: Host, repository: Repository) -> tuple[str, ...]:
+    """Give the OnCalendar= values of a repository's check: a day of the week or month and a minute of its own."""
+    seed = f"{host.name} check {repository.name}"
+    first = next(target for job in host.jobs for target in job.targets if target.repository.name == repository.name)
+    timezone = first.schedule.timezone
+    if check_age(host, repository) is not None:
+        return (_every_half_hour(seed, timezone),)
+    schedule = Schedule(timezone, CHECK_WINDOW)
+    if not minutes(schedule, host.quiet, seed):
+        schedule = Schedule(timezone, Window(0, 0))
+    date = f"{DAYS[spread(seed, 7)]} *-*-*" if repository.check == "weekly" else f"*-*-{1 + spread(seed, 28):02}"
+    return tuple(line.replace("*-*-*", date, 1) for line in calendar_lines(schedule, host.quiet, seed))
+
+
+def _every_half_hour(seed: str, timezone: str) -> str:
+    minute = spread(seed, HALF_HOUR)
+    return f"*-*-* *:{minute:02},{minute + HALF_HOUR:02}:00 {timezone}"
