@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.lab.base import SUITES
+from demo.lab.base import SUITES, base
 from demo.lab.container import booted
 from demo.lab.room import Room
 from demo.lab.traces import Traces
@@ -39,6 +39,7 @@ SystemCallFilter=@system-service
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_a_booted_machine_runs_a_hardened_unit_and_leaves_nothing(suite: str, tmp_path: Path) -> None:
+    base(suite)  # debootstrap itself may leave something, once
     before = Traces.now()
     with Room() as room, booted(room, suite, "web01", ["192.0.2.21"], tmp_path / "console") as machine:
         machine.sh("useradd --system labuser")
@@ -59,4 +60,4 @@ def test_a_booted_server_takes_connections_from_a_copy_on_write_host(suite: str,
     with Room() as room, booted(room, suite, "server", ["192.0.2.10"], tmp_path / "console"):
         host = room.machine("host", ["192.0.2.21"])
         keys = host.run(["ssh-keyscan", "-t", "ed25519", "192.0.2.10"]).stdout
-        assert keys.startswith("192.0.2.10 ssh-ed25519 ")
+        assert "192.0.2.10 ssh-ed25519 " in keys
