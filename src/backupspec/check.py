@@ -8,12 +8,15 @@ from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Span
 from backupspec.document import Document, Mapping, Node, Scalar, Sequence, plain
 from backupspec.shape import explain_error, validator
-from backupspec.source import character_name, unfit_character
+from backupspec.source import character_name, holds_private_key, unfit_character
 
 
 def check(document: Document) -> Diagnostics:
     """Give everything in which the document differs from the schema, sorted by place, each with one; never raises."""
     found = list(_unfit(document.root, ""))
+    private = tuple(each for each in found if each.code == "BS111")
+    if private:  # whatever else is said might repeat it
+        return private
     spoilt = {each.span for each in found}
     for error in validator().iter_errors(plain(document.root)):
         found.extend(each for each in explain_error(error, document.root) if each.span not in spoilt)
@@ -37,6 +40,7 @@ def _unfit(node: Node, where: str) -> Iterator[Diagnostic]:
         case Mapping():
             for entry in node:
                 inner = f"{where}.{entry.key}".removeprefix(".")
+                inner = where if holds_private_key(entry.key) else inner
                 yield from _unfit_text(entry.key, entry.key_span, inner)
                 yield from _unfit(entry.value, inner)
         case Scalar():
@@ -44,7 +48,7 @@ def _unfit(node: Node, where: str) -> Iterator[Diagnostic]:
 
 
 def _unfit_text(text: str, span: Span, where: str) -> Iterator[Diagnostic]:
-    if "PRIVATE KEY-----" in text:
+    if holds_private_key(text):
         hint = (
             "make a new key pair, for this one is known to others now; put the public half here (`ssh-ed25519 AAAA…`)"
         )

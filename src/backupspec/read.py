@@ -17,7 +17,7 @@ from backupspec.combine import combine
 from backupspec.diagnostic import Diagnostic, Diagnostics, Related, Span, has_errors
 from backupspec.document import Document, Mapping, Node, Scalar, Sequence
 from backupspec.parse import parse
-from backupspec.source import Source, Sources, check_characters, names_key_file, shortened
+from backupspec.source import Source, Sources, check_characters, holds_private_key, names_key_file, shortened
 
 ROOT_FILE = "inventory.yaml"
 LARGEST_FILE = 16 * 2**20
@@ -192,7 +192,7 @@ class _Reader:
             if source is None:
                 continue
             self.found.extend(check_characters(source))
-            if "PRIVATE KEY" not in source.text:  # no excerpt of it may ever be shown
+            if not holds_private_key(source.text):  # no excerpt of it may ever be shown
                 self.sources.append(source)
         return texts
 
@@ -239,8 +239,9 @@ class _Reader:
             before = content[content.rfind(b"\n", 0, error.start) + 1 : error.start]
             column = len(before.decode("utf-8")) + 1
             hint = f"convert it, for example with `iconv -f latin1 -t utf-8 {PurePosixPath(name).name}`"
-            if b"PRIVATE KEY" not in content:
-                self.sources.append(Source(name, content.decode("utf-8", errors="replace").replace("\r\n", "\n")))
+            shown = content.decode("utf-8", errors="replace").replace("\r\n", "\n")
+            if not holds_private_key(shown):
+                self.sources.append(Source(name, shown))
             message = f"the byte 0x{content[error.start]:02X} is not UTF-8 text"
             self.say("BS004", message, Span(name, line, column, line, column + 1), hint)
             return None

@@ -19,6 +19,7 @@ from backupspec.catalogue import diagnose
 from backupspec.data import data_folder
 from backupspec.diagnostic import Diagnostic, Related, Span
 from backupspec.document import Mapping, Node, Scalar, Sequence, plain
+from backupspec.key_places import belongs
 from backupspec.source import shortened
 from backupspec.suggest import did_you_mean
 
@@ -31,6 +32,8 @@ _KINDS = {
     "object": "a mapping",
     "null": "nothing",
 }
+_SECRET = ("passphrase", "credential")
+"""Keys at which a passphrase may have been pasted, which must not be repeated where messages go: into logs."""
 _YES, _NO = ("yes", "on", "True", "TRUE", "Yes", "On", "y"), ("no", "off", "False", "FALSE", "No", "Off", "n")
 
 Schema = dict[str, Any]
@@ -137,7 +140,7 @@ def _about_value(error: ValidationError, place: _Place, schema: Schema) -> Diagn
             expected = (
                 [error.validator_value] if isinstance(error.validator_value, str) else _listed(error.validator_value)
             )
-            told = "BS102", _wrong_type(place, expected), _type_hint(place.node, expected)
+            told = "BS102", _wrong_type(place, expected), _type_hint(place, expected, schema)
         case "const" | "enum":
             told = _impossible(error, place, schema)
         case "pattern":
@@ -153,20 +156,25 @@ def _about_value(error: ValidationError, place: _Place, schema: Schema) -> Diagn
             told = "BS100", f"{place.name} does not fit the schema: {shortened(error.message)}", ""
     code, message, hint = told
     hint = hint or schema.get("x-hint", "") or schema.get("description", "")
-    return diagnose(schema.get("x-code", code), message, place.span, hint=hint, where=place.where)
+    code = code if error.validator == "type" else schema.get("x-code", code)
+    return diagnose(code, message, place.span, hint=hint, where=place.where)
 
 
 def _impossible(error: ValidationError, place: _Place, schema: Schema) -> tuple[str, str, str]:
     limit = error.validator_value
     possible = [_flow(each) for each in ([limit] if error.validator == "const" else _listed(limit))]
     near = did_you_mean(error.instance, possible) if isinstance(error.instance, str) else ""
-    # A passphrase that was pasted must not be repeated where messages go: into logs.
-    shown = "this" if place.key == "passphrase" else _shown(error.instance)
+    # Another number is another thing, not a slip of the pen: borg 1.2.4 is not 1.4.
+    if near and _digits(str(error.instance)) != _digits(near):
+        near = ""
+    shown = "this" if place.key in _SECRET else _shown(error.instance)
     listed = "possible: " + ", ".join(f"`{each}`" for each in possible)
     return "BS104", f"{shown} is not possible for {place.name}", near or schema.get("x-hint", "") or listed
 
 
 def _malformed(error: ValidationError, place: _Place, schema: Schema) -> tuple[str, str, str]:
+    if place.key in _SECRET:
+        return "BS109", f"this is no name for `{place.key}`", ""
     shown = _shown(error.instance)
     if "propertyNames" in error.absolute_schema_path:
         return "BS109", f"malformed name {shown}", ""
@@ -211,6 +219,7 @@ def _unknown_keys(place: _Place, schema: Schema) -> Iterator[Diagnostic]:
         if entry.key in known:
             continue
         hint = did_you_mean(entry.key, known) or did_you_mean(entry.key.lower().replace("-", "_"), known)
+        hint = hint or belongs(entry.key, _schema())
         if not hint:
             allowed = ", ".join(f"`{key}`" for key in known)
             hint = f"allowed here: {allowed}" if known else schema.get("x-hint", "")
@@ -305,35 +314,45 @@ def _listed(values: object) -> list[Any]:
 def _wrong_type(place: _Place, expected: list[str]) -> str:
     wanted = " or ".join(_KINDS.get(each, each) for each in expected)
     match place.node:
-        case Mapping():
-            return f"{place.name} must be {wanted}, not a mapping"
-        case Sequence():
-            return f"{place.name} must be {wanted}, not a list"
         case Scalar(value=None):
             return f"{place.name} has no value; it must be {wanted}"
+        case Scalar() if place.key in _SECRET:
+            return f"{place.name} must be {wanted}"
         case Scalar(value=bool() as value):
-            return f"{place.name} must be {wanted}, not `{str(value).lower()}`"
+            found = f"`{str(value).lower()}`"
         case Scalar(value=int() as value):
-            return f"{place.name} must be {wanted}, not the number {value}"
+            found = f"the number {value}"
         case Scalar(value=value):
-            return f"{place.name} must be {wanted}, not the text {_shown(value)}"
+            found = f"the text {_shown(value)}"
+        case Sequence():
+            found = "a list"
+        case _:
+            found = "a mapping"
+    return f"{place.name} must be {wanted}, not {found}"
 
 
-def _type_hint(node: Node, expected: list[str]) -> str:
-    value = node.value if isinstance(node, Scalar) else None
-    if value is None:
+def _type_hint(place: _Place, expected: list[str], schema: Schema) -> str:
+    """Give the way out of a wrong type that the schema would accept, or nothing."""
+    value = place.node.value if isinstance(place.node, Scalar) else None
+    if value is None or place.key in _SECRET:
         return ""
     if "boolean" in expected and value in (*_YES, *_NO):
         return f"write `{'true' if value in _YES else 'false'}`"
     if "integer" in expected and isinstance(value, str) and value.isascii() and value.isdigit():
         return f"write it without quotes: `{value}`"
     if "string" in expected and not isinstance(value, str):
+        if not Draft202012Validator(schema).is_valid(_flow(value)):
+            return ""
         return f'put it in quotes: `"{_flow(value)}"`'
     return (
         f"write `[{_flow(value)}]`"
         if "array" in expected and isinstance(value, str) and value == shortened(value)
         else ""
     )
+
+
+def _digits(text: str) -> str:
+    return "".join(filter(str.isdigit, text))
 
 
 def _flow(value: object) -> str:

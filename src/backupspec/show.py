@@ -16,7 +16,7 @@ from rich.text import Text
 
 from backupspec.catalogue import CATALOGUE
 from backupspec.diagnostic import Diagnostic, Diagnostics, Severity, Span
-from backupspec.source import Sources, unfit_character
+from backupspec.source import Sources, shown_lines, unfit_character
 
 FORMAT_VERSION = 1
 _WIDEST_EXCERPT = 110
@@ -28,7 +28,7 @@ _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 def as_text(diagnostics: Diagnostics, sources: Sources, folder: str = "") -> Text:
     """Give all findings with lines, carets, related places and hints, and a summary; `.plain` is it without colours."""
-    page = _Page({source.name: _lines(source.text) for source in sources}, folder)
+    page = _Page({source.name: shown_lines(source.text) for source in sources}, folder)
     for found in diagnostics:
         page.add(found)
     return page.whole.append(summary(diagnostics) + "\n")
@@ -147,11 +147,6 @@ class _Page:
         self.whole.append(f"{excerpt}\n")
         self.whole.append(f"{margin} | ", style="blue")
         self.whole.append(f"{' ' * indent}{'^' * width}\n", style=colour)
-
-
-def _lines(text: str) -> list[str]:
-    """Give the lines that may be shown; one with nothing in it or with a private key is empty."""
-    return ["" if line.isspace() or "PRIVATE KEY" in line else line for line in text.split("\n")]
 
 
 def _excerpt(line: str, span: Span) -> tuple[str, int, int]:

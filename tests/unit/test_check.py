@@ -267,15 +267,15 @@ def test_a_number_where_text_belongs_needs_quotes() -> None:
         """
         version: 1
         fleet: x
-        hosts: {a: {address: 7}}
+        hosts: {a: {site: 7}}
         """
     ) == expected(
         """
-        error[BS102]: `address` must be text, not the number 7
-         --> inventory.yaml:3:22
+        error[BS102]: `site` must be text, not the number 7
+         --> inventory.yaml:3:19
           |
-        3 | hosts: {a: {address: 7}}
-          |                      ^
+        3 | hosts: {a: {site: 7}}
+          |                   ^
           = hint: put it in quotes: `"7"`
         """
     )
@@ -319,7 +319,7 @@ def test_false_does_not_drop_a_job() -> None:
     )
 
 
-def test_a_passphrase_is_not_repeated_in_the_message() -> None:
+def test_a_passphrase_is_not_repeated() -> None:
     assert checked(
         """
         version: 1
@@ -331,8 +331,8 @@ def test_a_passphrase_is_not_repeated_in_the_message() -> None:
         error[BS104]: this is not possible for `passphrase`
          --> inventory.yaml:3:42
           |
-        3 | repositories: {r: {path: /r, passphrase: hunter2}}
-          |                                          ^^^^^^^
+        3 | repositories: {r: {path: /r, passphrase: …
+          |                                          ^
           = hint: Write per-host or {credential: NAME}; never the passphrase itself.
         """
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backupspec.analyse import machines, repositories, schedules, sources
+from backupspec.analyse import folders, machines, repositories, schedules, sources
 from backupspec.diagnostic import Diagnostic
 from backupspec.fleet import Fleet
 
@@ -14,6 +14,8 @@ RULES = (
     machines.keys_differ,
     machines.addresses_limit_keys,
     machines.addresses_limit_units,
+    machines.credentials_differ,
+    folders.folders_are_their_own,
     repositories.locations_are_separate,
     repositories.repositories_lie_apart,
     repositories.key_lines_agree,
@@ -40,6 +42,7 @@ RULES = (
     sources.deeper_jobs_go_everywhere,
     sources.paths_are_read_once,
     sources.one_job_has_the_history,
+    sources.something_is_saved,
     sources.hooks_can_fail,
 )
 

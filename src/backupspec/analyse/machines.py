@@ -9,6 +9,7 @@ from backupspec.accounts import CLIENT, GROUP
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Related, Span
 from backupspec.fleet import Fleet, Host
+from backupspec.source import holds_private_key
 from backupspec.words import PublicKey, Unrepresentable
 
 
@@ -60,7 +61,7 @@ def keys_are_public(fleet: Fleet) -> Iterator[Diagnostic]:
         if not isinstance(key, Unrepresentable):
             continue
         said, where = f"`{host.key_file}`" if host.key_file else "this", f"{host.where}.ssh_key"
-        if "PRIVATE KEY" in (host.key or ""):
+        if holds_private_key(host.key or ""):
             hint = "remove it from the inventory and its history, and make a new key pair: others have seen this one"
             yield diagnose("BS206", f"{said} is a private key", host.key_span, where=where, hint=hint)
         else:
@@ -108,24 +109,44 @@ def keys_differ(fleet: Fleet) -> Iterator[Diagnostic]:
         seen.setdefault(key.base64, (f"the key of {host.name}", host.key_span))
 
 
+def credentials_differ(fleet: Fleet) -> Iterator[Diagnostic]:
+    """No credential that is put on a host by hand has the name of one that `apply` makes there."""
+    for host in fleet.hosts:
+        made = {
+            repository.credential: repository for repository in host.repositories if repository.credential_generated
+        }
+        for repository in host.repositories:
+            other = None if repository.credential_generated else made.get(repository.credential)
+            if other is not None:
+                yield diagnose(
+                    "BS221",
+                    f"the credential `{repository.credential}` of `{repository.name}` is also the passphrase that "
+                    f"`apply` makes on {host.name} for `{other.name}`",
+                    repository.span,
+                    where=repository.where,
+                    hint="choose another name for the credential",
+                    related=(Related(f"`{other.name}` is here", other.span),),
+                )
+
+
 def addresses_limit_keys(fleet: Fleet) -> Iterator[Diagnostic]:
     """Demand an address for `from=` of each host that logs in on a server, unless it roams."""
     for host in fleet.hosts:
         if host.roaming or not any(repository.server for repository in host.repositories):
             continue
-        # Behind a jump host the server sees that one's address.
-        address = host.address if host.jump is None else host.jump.address
-        if address is None or not _literal(address):
-            why = (
-                "has no address" if address is None else f"comes from `{address}`, a name, which sshd does not look up"
-            )
-            yield diagnose(
-                "BS433",
-                f"{host.name} {why}: its key can be used from anywhere",
-                host.span,
-                where=host.where,
-                hint="write the IP address, or `roaming: true` for a machine that has no fixed one",
-            )
+        if host.jump is not None:
+            why = f"goes through {host.jump.address}, and from where that connects is not known"
+            hint = "accept it, or let the host reach its servers without a jump host"
+        elif host.address is None:
+            why, hint = "has no address", "write the IP address, or `roaming: true` for a machine that has no fixed one"
+        elif not _literal(host.address):
+            why = f"comes from `{host.address}`, a name, which sshd does not look up"
+            hint = "write the IP address, or `roaming: true` for a machine that has no fixed one"
+        else:
+            continue
+        yield diagnose(
+            "BS433", f"{host.name} {why}: its key can be used from anywhere", host.span, where=host.where, hint=hint
+        )
 
 
 def addresses_limit_units(fleet: Fleet) -> Iterator[Diagnostic]:

@@ -9,7 +9,7 @@ from backupspec.calendar_grammar import read_calendar
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Related
 from backupspec.fleet import FilesJob, Fleet, Host, Target
-from backupspec.schedule import clock, minutes, quiet_minutes
+from backupspec.schedule import always_quiet_minutes, clock, minutes, quiet_minutes
 
 
 def jobs_have_a_time(fleet: Fleet) -> Iterator[Diagnostic]:
@@ -33,7 +33,7 @@ def jobs_have_a_time(fleet: Fleet) -> Iterator[Diagnostic]:
 
 
 def calendars_keep_quiet(fleet: Fleet) -> Iterator[Diagnostic]:
-    """No time that a calendar names lies in the quiet hours of a host."""
+    """No time that a calendar names lies in the quiet hours of a host; if all of them do, the job never runs."""
     for host, job, target in _ways(fleet):
         schedule = target.schedule
         calendar = None if schedule.calendar is None else read_calendar(schedule.calendar)
@@ -41,17 +41,25 @@ def calendars_keep_quiet(fleet: Fleet) -> Iterator[Diagnostic]:
             continue
         quiet = quiet_minutes(host.quiet, schedule.timezone)
         early = [start for start in calendar.starts if start in quiet]
-        if early:
-            yield diagnose(
-                "BS306",
-                f"the job `{job.name}` of {host.name} starts at {clock(early[0])}, in the quiet hours of the host",
-                target_place(job, target, "schedule")[0],
-                where=job.where,
-                hint="change the time, or use a `window`: its jobs keep out of quiet hours by themselves",
-                related=(
-                    Related(f"quiet hours {host.quiet.window} ({host.quiet.timezone})", host_place(host, "quiet")[0]),
-                ),
-            )
+        if not early:
+            continue
+        never = always_quiet_minutes(host.quiet, schedule.timezone).issuperset(calendar.starts)
+        message = (
+            f"the job `{job.name}` of {host.name} would never run: `{schedule}` lies in its quiet hours"
+            if never
+            else f"the job `{job.name}` of {host.name} does not run at {clock(early[0])}, "
+            "which lies in the quiet hours of the host"
+        )
+        yield diagnose(
+            "BS305" if never else "BS306",
+            message,
+            target_place(job, target, "schedule")[0],
+            where=job.where,
+            hint="change the time, or use a `window`: its jobs keep out of quiet hours by themselves",
+            related=(
+                Related(f"quiet hours {host.quiet.window} ({host.quiet.timezone})", host_place(host, "quiet")[0]),
+            ),
+        )
 
 
 def policies_mean_what_they_say(fleet: Fleet) -> Iterator[Diagnostic]:

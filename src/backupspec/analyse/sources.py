@@ -11,8 +11,16 @@ from backupspec.analyse.places import job_place
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Related, Span
 from backupspec.fleet import FilesJob, Fleet
+from backupspec.own_folders import OWN_SECRETS
 
-_SWALLOWED = re.compile(r"(\|\||;|&)\s*(true|:|/bin/true|exit 0)\s*;?\s*$")
+_QUOTED = re.compile(r"'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.")
+_PIPE = re.compile(r"(?<![|>])\|(?!\|)")
+_PIPEFAIL = re.compile(r"\bset\s+(?:-[a-z]+\s+)*-[a-z]*o\s+pipefail\b")
+_SWALLOWED = {
+    "/bin/sh -ec": re.compile(r"(\|\||(?<!&)&)\s*(true|:|/bin/true|exit 0)\s*;?\s*$"),
+    "/bin/sh -c": re.compile(r"(\|\||;|&)\s*(true|:|/bin/true|exit 0)\s*;?\s*$"),
+}
+"""What hides a failure at the end of a line, by how the shell is called."""
 
 
 def hosts_have_jobs(fleet: Fleet) -> Iterator[Diagnostic]:
@@ -230,20 +238,48 @@ def one_job_has_the_history(fleet: Fleet) -> Iterator[Diagnostic]:
             )
 
 
+def something_is_saved(fleet: Fleet) -> Iterator[Diagnostic]:
+    """No path of a job lies inside what is left out of every backup."""
+    for job in _jobs(fleet):
+        for path in _paths(job):
+            if any(below(path, folder) for folder in OWN_SECRETS):
+                span, where = _path_place(job, path)
+                yield diagnose(
+                    "BS423",
+                    f"nothing of `{path}` would be backed up: the keys to the backups are left out of every backup",
+                    span,
+                    where=where,
+                    hint="take the path away, and keep the passphrases on paper or in a password store",
+                )
+
+
 def hooks_can_fail(fleet: Fleet) -> Iterator[Diagnostic]:
-    """No hook's line of shell ends by hiding its failure."""
+    """No hook's line of shell hides a failure, at its end or on the left side of a pipe."""
     for job in _jobs(fleet):
         for setting, hooks in (("hooks.before", job.before), ("hooks.after", job.after)):
             for hook in hooks:
-                swallowed = _SWALLOWED.search(hook.argv[-1]) if hook.argv[:2] == ("/bin/sh", "-c") else None
+                swallows = _SWALLOWED.get(" ".join(hook.argv[:-1]))
+                if swallows is None:
+                    continue
+                span, where = job_place(job, setting, f"{' '.join(hook.argv)} (as {hook.user})")
+                line = hook.argv[-1]
+                swallowed = swallows.search(line)
                 if swallowed is not None:
-                    span, where = job_place(job, setting, f"{' '.join(hook.argv)} (as {hook.user})")
                     yield diagnose(
                         "BS422",
                         f"`{swallowed[0].strip()}` hides every failure of this hook",
                         span,
                         where=where,
                         hint="let the hook fail: the job then fails too, and the alert tells",
+                    )
+                elif _PIPE.search(_QUOTED.sub("", line)) and not _PIPEFAIL.search(line):
+                    yield diagnose(
+                        "BS424",
+                        "the pipe hides a failure of what stands on its left",
+                        span,
+                        where=where,
+                        hint="write a file first and read it in a second command, or put it into a script whose shell "
+                        "has `set -o pipefail`",
                     )
 
 

@@ -59,6 +59,15 @@ FLEET: tuple[Entry, ...] = (
         Severity.WARNING,
     ),
     Entry(
+        "BS408",
+        "repository in a folder of the system",
+        "The storage of a server and a local repository are folders that `apply` or `init` makes with owner and mode "
+        "of their own, and that hold nothing else. A folder which the system has already (`/var`, `/home`, `/etc`) "
+        "would lose its own owner and mode, and nobody could log in any more; what lies in `/run` or `/dev` is gone "
+        "after a restart; and backupspec's own folders hold its keys. Name a folder of its own, such as "
+        "`/backup/borg`.",
+    ),
+    Entry(
         "BS410",
         "job without paths",
         "The job names no path, in none of its layers: it would run every night and save nothing. Add `paths`, or "
@@ -146,9 +155,26 @@ FLEET: tuple[Entry, ...] = (
     Entry(
         "BS422",
         "hook that cannot fail",
-        "The line of shell ends in a way that hides every failure (`|| true`). A dump that fails would then be backed "
-        "up half written, or as it was last week, and all signs stay green. Let the hook fail: the job then fails "
-        "too, and the alert tells.",
+        "The line of shell, which runs under `sh -e`, ends in a way that hides every failure (`|| true`). A dump that "
+        "fails would then be backed up half written, or as it was last week, and all signs stay green. Let the hook "
+        "fail: the job then fails too, and the alert tells.",
+        Severity.WARNING,
+    ),
+    Entry(
+        "BS423",
+        "path that no job backs up",
+        "The path lies where passphrases, keys and borg's caches are kept (`/etc/backupspec/credentials`, "
+        "`/var/lib/backupspec` and systemd's places for credentials). No job backs these up: a copy of a key inside "
+        "the repository that it opens helps nobody. The path would add nothing to the archive. Take it away, and keep "
+        "the passphrases on paper or in a password store.",
+    ),
+    Entry(
+        "BS424",
+        "pipe that hides a failure",
+        "A line of shell with a pipe ends as its last command does. When the dump on its left fails half-way, what "
+        "there is of it is compressed and backed up, and all signs stay green. Write the dump to a file and compress "
+        "it in a second command (`dump >FILE && gzip -f FILE`), or put the line into a script whose shell has `set -o "
+        "pipefail`; the `/bin/sh` of Debian 12 has not.",
         Severity.WARNING,
     ),
     Entry(
@@ -177,9 +203,10 @@ FLEET: tuple[Entry, ...] = (
     Entry(
         "BS433",
         "key without `from=`",
-        "The host has no `address`, so its key in the server's key file can be used from anywhere. With an address "
-        "the line says `from=`, and a stolen key is of use only on that machine. Add `address`, or `roaming: true` "
-        "for a machine that has none.",
+        "The host has no `address`, or one that does not tell from where the server sees it (a name, or a jump host on "
+        "the way), so its key in the server's key file can be used from anywhere. With an IP address the line says "
+        "`from=`, and a stolen key is of use only on that machine. Add `address`, or `roaming: true` for a machine "
+        "that has none; behind a jump host there is nothing to write.",
         Severity.NOTE,
     ),
     Entry(

@@ -137,6 +137,20 @@ NAMES: tuple[Entry, ...] = (
         "unit file, a line of sshd, a pattern of borg), so that the real tool would read something else. The "
         "message names the value and the reason. Rename the file or write the pattern differently.",
     ),
+    Entry(
+        "BS220",
+        "one for the fleet, at many places",
+        "With `per: fleet` all hosts share one repository, its key and its passphrase. `{host}` in its `path` or `url` "
+        "stands for the host's name, so that each host would get a repository of its own after all, under one "
+        "passphrase for all of them. Take `{host}` away, or leave `per: fleet` out.",
+    ),
+    Entry(
+        "BS221",
+        "credential with another's name",
+        "Each passphrase lies on the host as a file named after its credential. The name given here is also that of "
+        "the passphrase which `apply` makes for another repository (`passphrase-REPOSITORY`), so both would be one "
+        "file, and whoever was given the one could open the other. Choose another name.",
+    ),
     # --- BS3xx: schedules and retention ----------------------------------------------------------------------------
     Entry(
         "BS301",
@@ -168,14 +182,16 @@ NAMES: tuple[Entry, ...] = (
         "BS305",
         "no time left",
         "After the host's quiet hours and the hour that summer time skips are taken away, nothing is left of the "
-        "schedule: the job would never run. Move the window, or make the quiet hours shorter; `quiet` and `schedule` "
-        "may be set for each host.",
+        "schedule: the job would never run, and since a start that is held back is no failure, no alert would tell. "
+        "Move the window or the times of the `calendar`, or make the quiet hours shorter; `quiet` and `schedule` may "
+        "be set for each host.",
     ),
     Entry(
         "BS306",
         "calendar time in quiet hours",
         "A `calendar` schedule names its times itself, so they cannot be moved out of the host's quiet hours as with "
-        "`window` and `every`. The job will run when nothing was meant to run. Change the time, or use a `window`.",
+        "`window` and `every`. Such a start is held back by a condition of the job's unit: the job does not run at "
+        "that time, and no alert tells. Change the time, or use a `window`.",
         Severity.WARNING,
     ),
     Entry(

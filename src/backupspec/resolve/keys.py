@@ -5,7 +5,7 @@ from __future__ import annotations
 from backupspec.fleet import HostKey
 from backupspec.inventory import Written
 from backupspec.resolve.tables import Tables
-from backupspec.source import names_key_file
+from backupspec.source import holds_private_key, names_key_file
 from backupspec.words import PublicKey, Unrepresentable
 
 
@@ -23,7 +23,7 @@ def host_key(tables: Tables, written: Written[str], where: str) -> HostKey:
             "copy the machine's /etc/ssh/ssh_host_ed25519_key.pub there",
         )
         return HostKey("ssh-ed25519", "")
-    if "PRIVATE KEY" in text:
+    if holds_private_key(text):
         tables.report(
             "BS206",
             "this is a private key; the inventory holds public keys only",
@@ -36,7 +36,11 @@ def host_key(tables: Tables, written: Written[str], where: str) -> HostKey:
         key = PublicKey.parse(text)
     except Unrepresentable as error:
         tables.report(
-            "BS207", f"no public ssh key: {error}", written.span, where, "one line such as `ssh-ed25519 AAAA…`"
+            "BS207",
+            f"this is no public ssh key: it {error.reason}",
+            written.span,
+            where,
+            "one line such as `ssh-ed25519 AAAA…`",
         )
         return HostKey("ssh-ed25519", "")
     return HostKey(key.kind, key.base64)

@@ -27,6 +27,15 @@ def repository_of(tables: Tables, written: WrittenRepository, host: WrittenHost)
         path = written.path.value.replace("{host}", folder)
     elif written.url is not None:
         remote, path = _foreign(tables, written, folder)
+    for location in (written.path, written.url):
+        if written.per_fleet and location is not None and "{host}" in location.value:
+            tables.report(
+                "BS220",
+                f"`{name}` is one for the fleet, and `{{host}}` gives each host a place of its own",
+                location.span,
+                f"repositories.{name}",
+                "take `{host}` away to share one repository, or `per: fleet` to have one for each host",
+            )
     quota = next(
         (value.value for item, value in host.quotas if item.value == name),
         None if written.quota is None else written.quota.value,

@@ -20,6 +20,7 @@ class Tables:
     def __init__(self, inventory: Inventory) -> None:
         self.inventory = inventory
         self.found: list[Diagnostic] = []
+        self.told: set[tuple[str, Span, str]] = set()
         self.files = dict(inventory.files)
         self.schedules = {name.value: schedule for name, schedule in inventory.schedules}
         self.retentions = {name.value: retention for name, retention in inventory.retentions}
@@ -48,11 +49,15 @@ class Tables:
     def clash(self, message: str, name: Written[str], other: Span, where: str, hint: str) -> None:
         """Report a name that means two machines, once."""
         related = (Related("also here", other),)
-        found = diagnose("BS202", message, name.span, where=where, hint=hint, related=related)
-        if found not in self.found:
-            self.found.append(found)
+        self.tell(diagnose("BS202", message, name.span, where=where, hint=hint, related=related))
 
     def report(self, code: str, message: str, span: Span, where: str, hint: str) -> None:
+        """Add a finding, once."""
+        self.tell(diagnose(code, message, span, where=where, hint=hint))
+
+    def tell(self, found: Diagnostic) -> None:
         """Add a finding, once: a profile's mistake is met by each of its hosts."""
-        if not any(item.code == code and item.span == span and item.message == message for item in self.found):
-            self.found.append(diagnose(code, message, span, where=where, hint=hint))
+        key = (found.code, found.span, found.message)
+        if key not in self.told:
+            self.told.add(key)
+            self.found.append(found)
