@@ -44,6 +44,10 @@ class Quiet:
     window: Window
     timezone: str
 
+    def __str__(self) -> str:
+        """Say it in words."""
+        return f"{self.window} ({self.timezone})"
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
@@ -73,9 +77,7 @@ class Schedule:
         span = "" if self.window is None else f" in {self.window}"
         days = "" if not self.days else " on " + ", ".join(self.days)
         if self.every is not None:
-            hours, minutes = divmod(self.every, 60)
-            every = (f"{hours}h" if hours else "") + (f"{minutes}m" if minutes else "")
-            return f"every {every}{span} ({self.timezone})"
+            return f"every {spoken(self.every)}{span} ({self.timezone})"
         return f"daily{span}{days} ({self.timezone})"
 
 
@@ -83,6 +85,12 @@ def clock(minute: int) -> str:
     """Give a minute of the day as HH:MM (24:00 is 00:00)."""
     hours, minutes = divmod(minute % DAY, 60)
     return f"{hours:02}:{minutes:02}"
+
+
+def spoken(minutes: int) -> str:
+    """Give a length as the inventory has it: `1h30m`."""
+    hours, left = divmod(minutes, 60)
+    return (f"{hours}h" if hours else "") + (f"{left}m" if left else "")
 
 
 @functools.cache
