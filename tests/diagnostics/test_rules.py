@@ -63,6 +63,11 @@ hosts:
         "{data: {paths: [/srv], mounted: [/srv/disk]}}",
         "{home: {optional_paths: [/home]}}",
         "{home: {paths: [/home], hooks: {before: [{run: 'true && /usr/local/bin/dump'}]}}}",
+        "{home: {paths: [/home], hooks: {before: [{run: '/usr/local/bin/dump; exit 0'}]}}}",  # under `sh -e`
+        "{home: {paths: [/home], hooks: {before: [{run: 'dump || dump --again'}]}}}",
+        "{home: {paths: [/home], hooks: {before: [{run: \"grep -E 'a|b' /srv/x >|/srv/y\"}]}}}",
+        "{home: {paths: [/home], hooks: {before: [{run: 'set -eo pipefail; dump | gzip >/srv/y.gz'}]}}}",
+        "{home: {paths: [/var/lib/backupspec-other, /etc/backupspec]}}",
         "{home: {paths: [/home], retention: {hourly: 24}, schedule: {every: 2h, timezone: UTC}}}",
         "{home: {paths: [/home], retention: {weekly: 8}, schedule: {calendar: Sat 04:00, timezone: UTC}}}",
         "{home: {paths: [/home], retention: {hourly: 1, daily: 7}}}",
@@ -81,11 +86,50 @@ def test_what_is_right_is_not_blamed(tmp_path: Path, jobs: str) -> None:
         ("{home: {paths: [/home/ada], exclude: [/home/**]}}", ["BS413"]),
         ("{home: {paths: [/home], exclude: ['/home/**'], except: [/home/ada]}}", []),
         ("{data: {paths: [/srv], retention: {daily: 7}, schedule: {calendar: Sat 04:00, timezone: UTC}}}", ["BS308"]),
+        ("{data: {paths: [/srv], hooks: {before: [{run: [/bin/sh, -c, 'dump; true']}]}}}", ["BS422"]),
+        ("{data: {paths: [/srv], hooks: {before: [{run: \"dump '|' | gzip\"}]}}}", ["BS424"]),
+        ("{data: {paths: [/srv], hooks: {before: [{run: 'dump |& gzip'}]}}}", ["BS424"]),
+        ("{data: {paths: [/srv, /var/lib/backupspec/x]}}", ["BS423"]),
         ("{data: {paths: [/srv], hooks: {after: [{run: '/usr/bin/sync || exit 0'}]}}}", ["BS422"]),
     ],
 )
 def test_what_is_wrong_is_found(tmp_path: Path, jobs: str, codes: list[str]) -> None:
     assert codes_in(tmp_path, LAPTOP + f"      {jobs}\n") == codes
+
+
+@pytest.mark.parametrize(
+    ("path", "codes"),
+    [
+        *(
+            (path, ["BS408"])
+            for path in ("/etc", "/etc/x", "/lib", "/lib64/x", "/usr/local/borg", "/var/lib", "/run/x")
+        ),
+        *((path, ["BS408"]) for path in ("/media", "/var/lib/backupspec-restore", "/run/media/ada", "/srv")),
+        *((path, []) for path in ("/srv/borg", "/var/lib/borg", "/library", "/run/media/ada/disk", "/home/borg")),
+    ],
+)
+def test_a_repository_has_a_folder_of_its_own(tmp_path: Path, path: str, codes: list[str]) -> None:
+    text = f"""
+    repositories: {{disk: {{path: {path}, present: sometimes}}}}
+    hosts: {{laptop: {{to: [disk], files: {{x: {{paths: [/opt/x]}}}}}}}}
+    """
+    assert codes_in(tmp_path, text) == codes
+
+
+@pytest.mark.parametrize(
+    ("zone", "codes"),
+    [("UTC", ["BS305"]), ("Europe/Berlin", ["BS306"])],  # 04:15 UTC is quiet in Berlin in winter only
+)
+def test_a_start_that_is_quiet_for_a_part_of_the_year_is_no_error(tmp_path: Path, zone: str, codes: list[str]) -> None:
+    text = f"""
+    repositories: {{usb: USB}}
+    hosts:
+      laptop:
+        to: [usb]
+        quiet: {{window: "{"04:00-05:00" if zone == "UTC" else "05:00-06:00"}", timezone: {zone}}}
+        files: {{x: {{paths: [/home], schedule: {{calendar: "04:15", timezone: UTC}}}}}}
+    """
+    assert codes_in(tmp_path, text) == codes
 
 
 def test_two_jobs_may_share_a_path_in_different_repositories(tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ from backupspec.fleet import Fleet
 from backupspec.own_folders import CONFIG, RESTORE, STATE
 
 # hier(7), file-hierarchy(7). /run/media/USER is where desktops of some systems mount disks.
-_WITH_ALL_BELOW = re.compile(r"/(bin|boot|dev|etc|lib[^/]*|proc|run(?!/media/[^/]+/)|sbin|sys|usr)(/.*)?", re.DOTALL)
+_WITH_ALL_BELOW = re.compile(
+    r"/(bin|boot|dev|etc|lib(?:32|64|x32)?|proc|run(?!/media/[^/]+/)|sbin|sys|usr)(/.*)?", re.DOTALL
+)
 _ALONE = frozenset(
     {
         *("/", "/home", "/media", "/mnt", "/opt", "/root", "/srv", "/tmp", "/var"),  # noqa: S108 - refused, not used

@@ -109,13 +109,12 @@ def somebody_prunes(fleet: Fleet) -> Iterator[Diagnostic]:
 
 def quotas_fit(fleet: Fleet) -> Iterator[Diagnostic]:
     """Compare the quotas on a server with what it holds."""
+    on: dict[str, dict[tuple[str, str], int]] = {server.name: {} for server in fleet.servers}
+    for repository in (repository for host in fleet.hosts for repository in host.repositories):
+        if repository.server is not None and repository.quota is not None:
+            on[repository.server.name][repository.name, repository.path] = repository.quota
     for server in fleet.servers:
-        quotas = {
-            (repository.name, repository.path): repository.quota
-            for host in fleet.hosts
-            for repository in host.repositories
-            if repository.server is not None and repository.server.name == server.name and repository.quota is not None
-        }
+        quotas = on[server.name]
         total = sum(quotas.values())
         if server.capacity is not None and total > server.capacity:
             yield diagnose(

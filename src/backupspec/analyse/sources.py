@@ -261,7 +261,7 @@ def hooks_can_fail(fleet: Fleet) -> Iterator[Diagnostic]:
                 swallows = _SWALLOWED.get(" ".join(hook.argv[:-1]))
                 if swallows is None:
                     continue
-                span, where = job_place(job, setting, f"{' '.join(hook.argv)} (as {hook.user})")
+                span, where = job_place(job, setting, str(hook))
                 line = hook.argv[-1]
                 swallowed = swallows.search(line)
                 if swallowed is not None:
