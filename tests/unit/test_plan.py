@@ -124,7 +124,7 @@ def test_an_exclude_without_exceptions_is_not_descended_into() -> None:
             'ExecStartPre=+/bin/dump --all "a b" "$$HOME" "%%h"',
         ),
         ("run: [/bin/dump], timeout: 90m", "ExecStartPre=/usr/bin/timeout 5400 /bin/dump"),
-        ("run: 'dump | gzip'", 'ExecStartPre=/bin/sh -c "dump | gzip"'),
+        ("run: 'dump | gzip'", 'ExecStartPre=/bin/sh -ec "dump | gzip"'),
     ],
 )
 def test_hooks_become_lines_of_the_unit(key: str, words: str) -> None:

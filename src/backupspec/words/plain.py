@@ -35,6 +35,8 @@ def require_line(value: str) -> None:
 
     These are the control characters (tab too), U+2028, U+2029 and lone surrogates.
     """
+    if value.isascii() and value.isprintable():
+        return
     for character in value:
         require(
             unicodedata.category(character) not in _LINE_BREAKERS,
