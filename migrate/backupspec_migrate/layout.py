@@ -10,7 +10,7 @@ from typing import Literal
 
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Span
-from backupspec_migrate.rsnapshot_conf import BackupPoint, BackupScript, Configuration
+from backupspec_migrate.configuration import BackupPoint, BackupScript, Configuration
 
 NAME = re.compile(r"(?!.*\.\.)[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 """What a host or a job may be called: the grammar of the inventory, so that the archives fit a job's series."""
@@ -96,6 +96,7 @@ def layout_of(configuration: Configuration, renames: dict[str, str]) -> tuple[La
                 "BS622", "no lockfile is configured: rsnapshot could rotate while the tree is read", place, hint=hint
             )
         )
+    found += _left_out(configuration.points)
     layout = Layout(
         configuration.root,
         tuple(retain.name for retain in configuration.retains),
@@ -225,13 +226,26 @@ def _warnings(point: BackupPoint) -> list[Diagnostic]:
     if point.transfer.fake_super:
         message = "--fake-super keeps owners and modes in extended attributes: they are imported as such, not as owners"
         found.append(diagnose("BS605", message, point.span))
-    lost = (
-        ("-H", "hard links", point.transfer.hard_links),
-        ("-A", "ACLs", point.transfer.acls),
-        ("-X", "extended attributes", point.transfer.xattrs),
-    )
-    missing = [f"{what} ({option})" for option, what, present in lost if not present]
-    if missing:
-        message = f"rsync was not told to keep {', '.join(missing)}: the tree does not have them"
-        found.append(diagnose("BS606", message, point.span))
+    return found
+
+
+def _left_out(points: tuple[BackupPoint, ...]) -> list[Diagnostic]:
+    """Say once, for all lines alike, what rsync did not copy."""
+    lines: dict[tuple[str, ...], list[Span]] = {}
+    for point in points:
+        lost = (
+            ("hard links (-H)", point.transfer.hard_links),
+            ("ACLs (-A)", point.transfer.acls),
+            ("extended attributes (-X)", point.transfer.xattrs),
+        )
+        missing = tuple(what for what, kept in lost if not kept)
+        if missing:
+            lines.setdefault(missing, []).append(point.span)
+    found = []
+    for missing, spans in lines.items():
+        where = ", ".join(f"{span.file}:{span.line}" for span in spans)
+        also = f" (backup lines {where})" if len(spans) > 1 else ""
+        message = f"rsync was not told to keep {', '.join(missing)}: the tree does not have them{also}"
+        hint = "nothing can bring them back; the first regular backup of the host will have them"
+        found.append(diagnose("BS606", message, spans[0], hint=hint))
     return found

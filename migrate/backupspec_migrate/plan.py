@@ -13,39 +13,47 @@ from backupspec_migrate.layout import NAME
 from backupspec_migrate.scan import Image, Root, Scan, Snapshot
 
 DEFAULT_COMPRESSION = "auto,zstd,3"
+DEFAULT_JOB = "files"
 CHUNKER = ("buzhash", 19, 23, 21, 4095)
 """Borg's own default: the regular job must cut files alike, or its first backup would store all of them again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """Where one host's history goes, when an inventory says it."""
+    """Where one host's history goes, when an inventory says it.
+
+    `host` is the name that it has now; its snapshots may know it by a former one.
+    """
 
     repository: str
     job: str
     compression: str
     unencrypted: bool
     numeric_ids: bool = False
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
     """What the user asked for.
 
-    `goals` (by host) come before `template` and `job`; a finding there is why a host has none.
+    `goals` (by host) come before `template` and `job`; a finding there is why a host has none. They are None without an
+    inventory.
 
-    `numeric_ids` None: as rsync was told.
+    `job` None: the inventory's, or DEFAULT_JOB. `numeric_ids` None: as rsync was told. `compression` None: the job's,
+    or Borg's usual one. `passphrase_file` is a path with {host}.
     """
 
     template: str | None
-    goals: Mapping[str, Goal | Diagnostic]
+    goals: Mapping[str, Goal | Diagnostic] | None = None
     hosts: tuple[str, ...] = ()
-    job: str = "files"
+    job: str | None = None
     accept: frozenset[str] = frozenset()
     skip: frozenset[str] = frozenset()
     numeric_ids: bool | None = None
-    compression: str = DEFAULT_COMPRESSION
+    compression: str | None = None
     unencrypted: bool = False
+    passphrase_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +71,15 @@ class Import:
 class Target:
     """One repository and its imports.
 
-    Series by series, the oldest first in each. `unencrypted`: it is meant to be so.
+    Series by series, the oldest first in each. `unencrypted`: it is meant to be so. `passphrase_file` None: Borg's own
+    variables say the passphrase, or its question.
     """
 
     repository: str
     compression: str
     unencrypted: bool
     imports: tuple[Import, ...]
+    passphrase_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +95,13 @@ def make_plan(scanned: Scan, choices: Choices) -> tuple[Plan, Diagnostics]:
 
     What cannot go in is an error with the way out, never left out silently.
     """
-    found: list[Diagnostic] = [] if choices.template is None else _template_fits(choices.template)
-    wanted, said = _wanted(scanned, choices)
-    found += said
+    wanted, found = _wanted(scanned, choices)
+    if choices.template is not None:
+        found += _template_fits(choices.template, {_present_name(host, choices) for host in wanted})
     refused, said = _doubtful(scanned, choices)
     found += said
     snapshots = {snapshot.slot: snapshot for snapshot in scanned.snapshots}
-    collected: dict[tuple[str, str, bool], list[Import]] = {}
+    collected: dict[tuple[str, str, bool, str], list[Import]] = {}
     unfit: set[str] = set()
     for image in scanned.images:
         if image.host not in wanted or image.slot in refused or image.slot in choices.skip or image.host in unfit:
@@ -105,7 +115,7 @@ def make_plan(scanned: Scan, choices: Choices) -> tuple[Plan, Diagnostics]:
                 )
             )
             continue
-        goal = choices.goals.get(image.host) or _goal(image.host, choices)
+        goal = _goal(image.host, choices)
         if isinstance(goal, Diagnostic):
             unfit.add(image.host)
             found.append(goal)
@@ -123,15 +133,19 @@ def make_plan(scanned: Scan, choices: Choices) -> tuple[Plan, Diagnostics]:
             )
             continue
         made = _import(image, snapshots[image.slot], goal, scanned, choices)
-        collected.setdefault((goal.repository, goal.compression, goal.unencrypted), []).append(made)
+        compression = choices.compression or goal.compression
+        unencrypted = goal.unencrypted or choices.unencrypted
+        secret = (choices.passphrase_file or "").replace("{host}", goal.host)
+        collected.setdefault((goal.repository, compression, unencrypted, secret), []).append(made)
     targets = tuple(
         Target(
             repository,
             compression,
             unencrypted,
             tuple(sorted(imports, key=lambda one: (one.host, one.identity.dest, one.identity.time))),
+            secret or None,
         )
-        for (repository, compression, unencrypted), imports in sorted(collected.items())
+        for (repository, compression, unencrypted, secret), imports in sorted(collected.items())
     )
     found += _collisions(targets, scanned)
     return Plan(scanned.root, targets), tuple(found)
@@ -141,7 +155,7 @@ def _place(scanned: Scan, *names: str) -> Span:
     return Span("/".join([scanned.root, *names]), 1, 1, 1, 1)
 
 
-def _template_fits(template: str) -> list[Diagnostic]:
+def _template_fits(template: str, hosts: set[str]) -> list[Diagnostic]:
     rest = template.replace("{host}", "")
     place = Span("--repository", 1, 1, 1, len(template) + 1)
     if "{" in rest or "}" in rest:
@@ -149,6 +163,10 @@ def _template_fits(template: str) -> list[Diagnostic]:
         return [diagnose("BS618", f"{template!r} has braces other than {{host}}", place, hint=hint)]
     if not template.startswith(("/", "ssh://")):
         return [diagnose("BS618", f"{template!r} is neither a full path nor an ssh:// URL", place)]
+    if len(hosts) > 1 and "{host}" not in template:
+        message = f"{template!r} would put {len(hosts)} hosts into one repository: {', '.join(sorted(hosts))}"
+        hint = "write {host} where its name belongs, or choose one with --host"
+        return [diagnose("BS618", message, place, hint=hint)]
     return []
 
 
@@ -185,12 +203,23 @@ def _doubtful(scanned: Scan, choices: Choices) -> tuple[set[str], list[Diagnosti
     return refused, found
 
 
-def _goal(host: str, choices: Choices) -> Goal | None:
+def _goal(host: str, choices: Choices) -> Goal | Diagnostic | None:
+    if choices.goals is not None:
+        return choices.goals.get(host)
     if choices.template is None:
         return None
     return Goal(
-        choices.template.replace("{host}", host), choices.job, choices.compression, unencrypted=choices.unencrypted
+        choices.template.replace("{host}", host),
+        choices.job or DEFAULT_JOB,
+        DEFAULT_COMPRESSION,
+        unencrypted=False,
+        host=host,
     )
+
+
+def _present_name(host: str, choices: Choices) -> str:
+    goal = (choices.goals or {}).get(host)
+    return goal.host if isinstance(goal, Goal) else host
 
 
 def _import(image: Image, snapshot: Snapshot, goal: Goal, scanned: Scan, choices: Choices) -> Import:

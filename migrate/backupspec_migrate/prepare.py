@@ -12,7 +12,7 @@ from pathlib import Path
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Span, has_errors
 from backupspec.pipeline import load_fleet
-from backupspec_migrate.goals import goals_of
+from backupspec_migrate.goals import Wish, goals_of, lies_here
 from backupspec_migrate.layout import Layout, layout_of, layout_of_root
 from backupspec_migrate.lock import complaint, hold, holder
 from backupspec_migrate.plan import Choices, Plan, make_plan
@@ -114,9 +114,10 @@ def _choices(request: Request, found: Diagnostics) -> tuple[Choices, Diagnostics
     fleet, said = load_fleet(request.inventory)
     if fleet is None:
         raise StoppedError((*found, *(_placed(one, folder) for one in said)))
+    wish = Wish(request.to, request.choices.job, request.choices.template)
     goals = {
         host: _placed(goal, folder) if isinstance(goal, Diagnostic) else goal
-        for host, goal in goals_of(fleet, request.to, os.path.exists).items()
+        for host, goal in goals_of(fleet, wish, lies_here).items()
     }
     return replace(request.choices, goals=goals), found
 

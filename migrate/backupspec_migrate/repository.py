@@ -25,6 +25,8 @@ BorgObject = Any
 """A thing of Borg's package, which has no annotations."""
 Encryption = Literal["none", "repokey-blake2"]
 LOCK_WAIT = 10  # seconds
+_MEANT = "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK"
+_YES = frozenset({"yes", "y", "1", "true", "YES", "Yes", "Y", "TRUE", "True"})
 
 
 class RepositoryError(Exception):
@@ -70,8 +72,9 @@ def open_repository(location: str, *, compression: str | None, unencrypted: bool
             operations = (Manifest.Operation.WRITE, Manifest.Operation.READ) if writing else (Manifest.Operation.READ,)
             manifest, key = Manifest.load(repository, operations)
             security = SecurityManager(repository)
-            if not key.logically_encrypted and not security.known() and not unencrypted:
-                hint = "say --encryption none if that is what it should be"
+            meant = unencrypted or os.environ.get(_MEANT) in _YES
+            if not key.logically_encrypted and not security.known() and not meant:
+                hint = f"{_MEANT}=yes in the environment says that it should be so"
                 raise RepositoryError(
                     diagnose(
                         "BS632", f"{location} is not encrypted, and was never seen before", _place(location), hint=hint
@@ -125,7 +128,13 @@ def _refusal(location: str, error: Exception) -> Diagnostic:
         return diagnose(
             "BS631", f"{location} is an Attic repository", _place(location), hint=f"borg upgrade {location}"
         )
-    return diagnose("BS631", f"{location}: {text}", _place(location))
+    hint = ""
+    if _name(error) in {"PassphraseWrong", "NoPassphraseFailure", "PasscommandFailure"}:
+        hint = (
+            "BORG_PASSPHRASE and BORG_PASSCOMMAND serve a whole run: where each host has a passphrase of its own, go "
+            "host by host with --host, or say --passphrase-file with {host} in it"
+        )
+    return diagnose("BS631", f"{location}: {text}", _place(location), hint=hint)
 
 
 def _name(error: Exception) -> str:

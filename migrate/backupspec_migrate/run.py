@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -39,7 +40,7 @@ def run_plan(prepared: Prepared, make: Encryption | None, show: Sink) -> Diagnos
     found: list[Diagnostic] = []
     for target in prepared.plan.targets:
         work = partial(_import_all, target, prepared, make)
-        found += in_process_of_owner(target.repository, work, show)
+        found += in_process_of_owner(target, work, show)
     return tuple(found)
 
 
@@ -47,7 +48,7 @@ def verify_plan(prepared: Prepared, show: Sink) -> Diagnostics:
     """Compare all archives of a plan with the source, each repository in a process of its own, as its owner."""
     found: list[Diagnostic] = []
     for target in prepared.plan.targets:
-        found += in_process_of_owner(target.repository, partial(_verify, target, prepared.view), show)
+        found += in_process_of_owner(target, partial(_verify, target, prepared.view), show)
     return tuple(found)
 
 
@@ -65,6 +66,8 @@ def _import_all(target: Target, prepared: Prepared, make: Encryption | None, sen
     try:
         if make is not None and is_local(repository) and not (Path(repository) / "config").exists():
             create_repository(repository, make)
+            if make != "none":
+                send(_key_to_export(repository))
         while pending:
             try:
                 with open_repository(
@@ -81,6 +84,14 @@ def _import_all(target: Target, prepared: Prepared, make: Encryption | None, sen
         send(diagnose("BS631", f"{repository} cannot be written: {error}", Span(repository, 1, 1, 1, 1)))
     except RepositoryError as error:
         send(error.found)
+
+
+def _key_to_export(repository: str) -> Diagnostic:
+    """Say what belongs into the safe, now that a repository was made whose only key lies in it."""
+    message = f"{repository} was made, and its only key lies in it: whoever loses that or the passphrase loses all"
+    file = f"/root/{repository.strip('/').replace('/', '-')}.key"
+    hint = f"`{shlex.join(['borg', 'key', 'export', repository, file])}`; this file and the passphrase go into the safe"
+    return diagnose("BS634", message, Span(repository, 1, 1, 1, 1), hint=hint)
 
 
 class _Run:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 import stat
 import time
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from backupspec.catalogue import diagnose
@@ -94,7 +95,21 @@ def scan(layout: Layout, view: View, *, interrupted: bool) -> tuple[Scan, Diagno
         made, said = _images(layout, snapshot, view)
         images += made
         found += said
-    return Scan(layout.root, snapshots, tuple(images), doubts, skipped), tuple(found)
+    return Scan(layout.root, snapshots, tuple(images), doubts, skipped), _once(found)
+
+
+def _once(found: list[Diagnostic]) -> Diagnostics:
+    """Say what is the same in many snapshots once, with their number."""
+    first: dict[tuple[str, str], Diagnostic] = {}
+    more: Counter[tuple[str, str]] = Counter()
+    for one in found:
+        key = (one.code, one.where or one.message)
+        if first.setdefault(key, one) is not one:
+            more[key] += 1
+    return tuple(
+        replace(one, message=f"{one.message} (the same in {more[key]} more)") if more[key] else one
+        for key, one in first.items()
+    )
 
 
 Folders = frozenset[tuple[str, tuple[int, int, int]]]
@@ -308,7 +323,11 @@ def _merged(roots: tuple[Root, ...], layout: Layout, snapshot: Snapshot) -> tupl
             hint = (
                 "they are two machines under one name, or one copy is old: give them names of their own with --rename"
             )
-            found.append(diagnose("BS614", message, _place(layout, f"{snapshot.slot}/{root.location}"), hint=hint))
+            found.append(
+                diagnose(
+                    "BS614", message, _place(layout, f"{snapshot.slot}/{root.location}"), hint=hint, where=root.location
+                )
+            )
     return tuple(kept), found
 
 

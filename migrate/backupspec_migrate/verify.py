@@ -8,9 +8,11 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import shlex
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 
 from borg.archive import Archive
@@ -57,7 +59,7 @@ def verify_target(target: Target, session: Session, view: View, send: Send) -> N
             continue
         send(event)
         check = _Check(one, session, view, compared, partial(_report, send, event))
-        found = check.run()
+        found = _with_way_out(check.run(), one, target)
         for difference in found:
             send(difference)
         _report(send, replace(event, what="differs" if found else "done"), check.counts)
@@ -66,6 +68,17 @@ def verify_target(target: Target, session: Session, view: View, send: Send) -> N
 def _report(send: Send, event: Event, counts: _Counts) -> None:
     what = "advance" if event.what == "start" else event.what
     send(replace(event, what=what, entries=counts.entries, inodes=counts.inodes, bytes=counts.bytes))
+
+
+def _with_way_out(found: list[Diagnostic], one: Import, target: Target) -> list[Diagnostic]:
+    """Add to the first difference what to do about this archive."""
+    if not found or any(difference.code != "BS651" for difference in found):
+        return found
+    remove = shlex.join(["borg", "delete", f"{target.repository}::{one.archive}"])
+    hint = (
+        f"if the source is right: `{remove}` as the repository's owner, then import again; keep the old tree until then"
+    )
+    return [replace(found[0], hint=hint), *found[1:]]
 
 
 def _place(one: Import) -> Span:
@@ -126,7 +139,7 @@ class _Check:
             source = f"{self.one.identity.source}/{self.one.slot}"
             self._differs("BS651", f"{self.one.archive} does not come from {source}: {archive.comment!r}")
         if int(archive.ts.timestamp()) != self.one.identity.time:
-            self._differs("BS651", f"{self.one.archive} has the time {archive.ts}")
+            self._differs("BS651", f"{self.one.archive} has the time {archive.ts:%Y-%m-%dT%H:%M:%SZ}")
 
     # --- from the archive to the source ------------------------------------------------------------------------------
 
@@ -195,7 +208,7 @@ class _Check:
         if (item.user, item.group) != names:
             yield f"owner's name {item.user}:{item.group}, here {names[0]}:{names[1]}"
         if item.mtime != min(max(state.st_mtime_ns, 0), _LATEST):
-            yield f"time {item.mtime} ns, source {state.st_mtime_ns} ns"
+            yield f"time {_moment(item.mtime)}, source {_moment(state.st_mtime_ns)}"
 
     def _extended(self, item: BorgObject, state: os.stat_result, name: str, parent: int) -> Iterator[str]:
         there = _attributes_of(f"/proc/self/fd/{parent}/{name}")
@@ -288,6 +301,13 @@ class _Check:
                 "BS651",
                 f"hard links of /{names[0]} in {self.one.archive} differ from the source: {', '.join(names[1:])}",
             )
+
+
+def _moment(nanoseconds: int) -> str:
+    """Write a time as UTC: 2024-01-31T02:00:00.25Z, with as many digits as it takes."""
+    seconds, fraction = divmod(nanoseconds, 10**9)
+    text = f"{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}"
+    return text + (f".{fraction:09}".rstrip("0") if fraction else "") + "Z"
 
 
 @cache

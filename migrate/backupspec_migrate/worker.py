@@ -17,6 +17,8 @@ from borg.helpers import get_keys_dir
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Span
 from backupspec_migrate.lock import interrupt
+from backupspec_migrate.passphrase import PassphraseError, give_passphrase
+from backupspec_migrate.plan import Target
 from backupspec_migrate.privilege import account_base, become, die_with_parent, owner_of
 from backupspec_migrate.progress import Event, Sink
 from backupspec_migrate.repository import is_local
@@ -25,14 +27,16 @@ Send = Callable[[Event | Diagnostic], None]
 _DEEP = 20_000  # folders within folders; each costs one frame and one descriptor
 
 
-def in_process_of_owner(repository: str, work: Callable[[Send], None], show: Sink) -> list[Diagnostic]:
+def in_process_of_owner(target: Target, work: Callable[[Send], None], show: Sink) -> list[Diagnostic]:
     """Run `work` in a process of its own, as the owner of the (local) repository; give the diagnostics that it sent.
 
-    Root writing into an account's repository would leave files that the account's next backup cannot open.
+    Root writing into an account's repository would leave files that the account's next backup cannot open. The
+    passphrase of one repository is never in the process that works on another.
     """
+    repository = target.repository
     context = multiprocessing.get_context("fork")
     receiving, sending = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(repository, work, sending, receiving))
+    process = context.Process(target=_child, args=(target, work, sending, receiving))
     process.start()
     sending.close()
     found: list[Diagnostic] = []
@@ -58,7 +62,8 @@ def in_process_of_owner(repository: str, work: Callable[[Send], None], show: Sin
     return found
 
 
-def _child(repository: str, work: Callable[[Send], None], sending: Connection, receiving: Connection) -> None:
+def _child(target: Target, work: Callable[[Send], None], sending: Connection, receiving: Connection) -> None:
+    repository = target.repository
     receiving.close()
     die_with_parent()
     # A terminal's ^C reaches both processes: the parent ends this one, in one way for every reason.
@@ -69,9 +74,13 @@ def _child(repository: str, work: Callable[[Send], None], sending: Connection, r
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     try:
+        if target.passphrase_file is not None:
+            give_passphrase(target.passphrase_file)
         if is_local(repository):
             _as_owner(repository)
         work(sending.send)
+    except PassphraseError as error:
+        sending.send(diagnose("BS631", f"no passphrase for {repository}: {error}", _place(repository)))
     except OSError as error:
         sending.send(diagnose("BS631", f"{repository}: {error.strerror}", _place(repository)))
     except KeyboardInterrupt:

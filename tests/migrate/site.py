@@ -155,7 +155,7 @@ class Site:
         return done
 
     def verify(self, *arguments: str, source: Path | None = None) -> subprocess.CompletedProcess[str]:
-        done = self.run("verify", "--encryption", "none", *arguments, source=source)
+        done = self.run("verify", *arguments, source=source)
         assert done.returncode == 0, done.stdout + done.stderr
         return done
 

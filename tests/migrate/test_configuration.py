@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Callable
@@ -7,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from backupspec_migrate.configuration import Configuration
 from backupspec_migrate.layout import layout_of
-from backupspec_migrate.rsnapshot_conf import Configuration, read_configuration
-from tests.migrate.site import Site
+from backupspec_migrate.rsnapshot_conf import read_configuration
+from tests.migrate.site import DAY, FIRST, Site
 
 
 def write(folder: Path, *lines: str, head: bool = True) -> Path:
@@ -218,6 +220,29 @@ def test_a_relative_source_is_cut_at_the_dot(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.root
+def test_what_rsync_cut_is_imported_under_the_path_that_the_host_itself_would_store(
+    make_site: Callable[..., Site],
+) -> None:
+    """A job of the host backs up /mnt/etc: the part before the /./ belongs to the path, though not to the tree."""
+    site = make_site(lines=[("mnt/./etc/", "web01/", "")])
+    site.put("mnt/etc/motd", "x")
+    site.night()
+    assert (site.snapshots / "daily.0/web01/etc/motd").exists(), "rsync cuts at /./"
+    done = site.run("rsnapshot", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert f"      /{site.original('mnt')}/etc\n" in done.stdout
+
+
+def test_what_rsync_left_out_is_said_once(tmp_path: Path) -> None:
+    lines = [f"backup\t/{name}/\tlocalhost/" for name in ("etc", "home", "srv")]
+    _, found = layout_of(read(tmp_path, RELATIVE, *lines), {})
+    left_out = [one for one in found if one.code == "BS606"]
+    assert len(left_out) == 1
+    assert all(f"rsnapshot.conf:{number}" in left_out[0].message for number in (6, 7, 8))
+    assert left_out[0].hint
+
+
 def test_the_output_of_a_script_is_a_series_of_its_own(tmp_path: Path) -> None:
     lines = (RELATIVE, "backup\t/etc/\tlocalhost/", "backup_script\t/bin/true\tlocalhost/mysql dumps/")
     assert hosts(tmp_path, *lines)["localhost/script-mysql-dumps"] == [("localhost/mysql dumps", "mysql dumps")]
@@ -251,12 +276,16 @@ def test_a_host_without_a_line_is_imported_and_a_stray_file_is_said(make_site: C
     site.put("web01/etc/motd", "x")
     site.put("old/etc/motd", "x")
     site.night()
+    site.night()
     site.lines = site.lines[:1]
     site.configure()
     (site.snapshots / "daily.0/stray").write_text("x")
+    os.utime(site.snapshots / "daily.0", (FIRST + DAY, FIRST + DAY))
     done = site.run("rsnapshot", "--dry-run")
     assert done.returncode == 1
-    assert "hosts/old in daily.0 has no `backup` line" in done.stderr
+    assert "hosts/old in daily.1 has no `backup` line" in done.stderr
+    assert done.stderr.count("BS615") == 1
+    assert "(the same in 1 more)" in done.stderr
     assert "stray in daily.0 belongs to no host" in done.stderr
     assert "old_files_" in done.stdout
     assert site.run("rsnapshot", "--dry-run", "--skip", "stray").returncode == 0

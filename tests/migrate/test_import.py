@@ -162,13 +162,18 @@ def test_two_hosts_with_equal_path_size_and_time_keep_their_own_bytes(
         )
 
 
-def test_two_hosts_may_share_one_repository(make_site: Callable[..., Site], borg14: Path) -> None:
+def test_two_hosts_share_one_repository_only_when_each_is_named(make_site: Callable[..., Site], borg14: Path) -> None:
     site = make_site(lines=[("a/", "hosts/web01/", ""), ("b/", "./web02", "")])
     site.put("a/etc/secret", b"of the first")
     site.put("b/etc/secret", b"of the other")
     when = site.night()
-    done = site.run("rsnapshot", "--encryption", "none", repository=f"{site.folder}/repos/web01")
-    assert done.returncode == 0, done.stderr
+    both = site.run("rsnapshot", "--encryption", "none", repository=f"{site.folder}/repos/web01")
+    assert both.returncode == 1
+    assert "would put 2 hosts into one repository: web01, web02" in both.stderr
+    assert not site.repo().exists(), "a forgotten {host} merges nothing"
+    for host in ("web01", "web02"):
+        done = site.run("rsnapshot", "--encryption", "none", "--host", host, repository=f"{site.folder}/repos/web01")
+        assert done.returncode == 0, done.stderr
     assert site.archives(borg14) == [name_of(when, "web01"), name_of(when, "web02")]
 
 
@@ -211,11 +216,11 @@ def test_a_rerun_adds_nothing_and_after_a_rotation_only_what_is_new(
     times = filled(site, 2)
     site.migrate()
     before = site.borg(borg14, "list", "--format", "{id}{NL}", str(site.repo()))
-    site.migrate()
+    assert "nothing new: 2 archives are there already" in site.migrate().stderr
     assert site.borg(borg14, "list", "--format", "{id}{NL}", str(site.repo())) == before
     site.put("web01/etc/new", "new")
     times.append(site.night())
-    site.migrate()
+    assert "imported: 1 archive in 1 repository; 2 were there already" in site.migrate().stderr
     after = site.borg(borg14, "list", "--format", "{id}{NL}", str(site.repo()))
     assert after.startswith(before)
     assert site.archives(borg14) == [name_of(when) for when in times]
@@ -436,13 +441,18 @@ def test_an_unknown_unencrypted_repository_is_not_trusted(make_site: Callable[..
     site.borg(borg14, "init", "-e", "none", str(site.repo()))
     done = subprocess.run(
         site.command("rsnapshot"),
-        env={**site.environment(), "BORG_BASE_DIR": str(site.folder / "other")},
+        env={
+            **site.environment(),
+            "BORG_BASE_DIR": str(site.folder / "other"),
+            "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "no",
+        },
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 1
     assert "was never seen before" in done.stderr
+    assert "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK=yes" in done.stderr
 
 
 def test_a_name_that_is_taken_by_another_archive_is_left_alone(make_site: Callable[..., Site], borg14: Path) -> None:
@@ -479,6 +489,50 @@ def test_a_host_called_like_a_placeholder_is_refused_with_a_way_out(
     assert site.archives(borg14) == [name_of(when)]
 
 
+def test_a_lock_left_without_a_network_is_known_to_be_stale(make_site: Callable[..., Site]) -> None:
+    """Without a network card Borg's own name for the machine is another one each time."""
+    site = make_site()
+    for number in range(200):
+        site.put(f"web01/data/{number}", os.urandom(3000))
+    for night in range(4):
+        site.put("web01/data/changing", os.urandom(2_000_000), mtime=OLD + night)
+        site.night()
+    alone = ["unshare", "--net", *site.command("rsnapshot", "--encryption", "none", "--log-json")]
+    with subprocess.Popen(alone, env=site.environment(), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert any('"done"' in line for line in process.stdout)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert [path for path in site.repo().iterdir() if path.name.startswith("lock")], "the lock is left behind"
+    again = subprocess.run(alone, env=site.environment(), capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stdout + again.stderr
+    site.verify()
+
+
+def test_a_series_that_nobody_named_is_said(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    filled(site, 1)
+    for words in (("--dry-run",), ("--encryption", "none")):
+        done = site.run("rsnapshot", *words)
+        assert "only a job called `files` continues and prunes them" in done.stderr
+    assert "only a job called" not in site.run("rsnapshot", "--job", "files").stderr
+
+
+def test_a_dry_run_that_leaves_something_out_says_so(make_site: Callable[..., Site]) -> None:
+    site = make_site(lines=[("web01/", "web01/", ""), ("odd/", "{now}/", "")])
+    filled(site, 1)
+    done = site.run("rsnapshot", "--dry-run")
+    assert done.returncode == 1
+    assert "NOT complete: 1 error" in done.stderr
+
+
+def test_a_verification_makes_no_repository_and_offers_nothing_of_the_kind(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    filled(site, 1)
+    assert site.run("verify", "--encryption", "none").returncode == 2
+    assert site.run("verify", "--compression", "none").returncode == 2
+
+
 def test_other_braces_in_the_template_are_refused(make_site: Callable[..., Site]) -> None:
     site = make_site()
     filled(site, 1)
@@ -504,7 +558,7 @@ def test_inode_numbers_of_two_file_systems_are_told_apart(make_site: Callable[..
     for name in ("one", "two"):
         (inside / name).mkdir()
     os.utime(site.snapshots / "daily.0", (FIRST, FIRST))
-    run, check = (shlex.join(site.command(word, "--encryption", "none")) for word in ("rsnapshot", "verify"))
+    run, check = shlex.join(site.command("rsnapshot", "--encryption", "none")), shlex.join(site.command("verify"))
     script = f"""
         cd "$1"
         for d in one two; do
@@ -546,8 +600,8 @@ def test_without_the_right_to_seal_the_source_files_and_folders_keep_their_times
     site = make_site()
     filled(site, 2)
     before = make_atimes_tell(site.snapshots)
-    for name in ("rsnapshot", "verify"):
-        command = ["setpriv", "--bounding-set=-sys_admin", *site.command(name, "--encryption", "none")]
+    for words in (("rsnapshot", "--encryption", "none"), ("verify",)):
+        command = ["setpriv", "--bounding-set=-sys_admin", *site.command(*words)]
         done = subprocess.run(command, env=site.environment(), capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
     assert inventory(site.snapshots) == before

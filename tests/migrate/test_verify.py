@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -80,7 +81,8 @@ CHANGES: dict[Callable[[Path], None], str] = {
     same_size: "www/index.html in web01_files_2024-01-02T02:05:00Z differs: content",
     mode: "differs: type and mode -rw-rw-rw-, source -rw-r--r--",
     owner: "differs: owner 1:0, source 0:0",
-    when: "www/index.html in web01_files_2024-01-02T02:05:00Z differs: time",
+    when: "www/index.html in web01_files_2024-01-02T02:05:00Z differs: time "
+    "2023-12-03T02:05:01Z, source 2023-12-03T02:05:00Z",
     missing: "www/index.html is in the source and not in",
     extra: "www/more is in web01_files_2024-01-02T02:05:00Z and not in the source",
     attribute: "differs: extended attributes ['user.colour'], source []",
@@ -100,6 +102,9 @@ def test_one_changed_thing_in_one_archive_is_found_and_named(
     assert done.returncode == 1
     assert CHANGES[change] in done.stderr
     assert done.stderr.count("error[") == 1, done.stderr
+    assert not re.search(r"[0-9]{12,}", done.stderr), "times are for people"
+    if "content" not in CHANGES[change]:
+        assert f"borg delete {site.repo()}::{name_of(first)}" in done.stderr
 
 
 def test_a_broken_chunk_is_found(make_site: Callable[..., Site]) -> None:

@@ -115,13 +115,15 @@ MIGRATION: tuple[Entry, ...] = (
         "BS618",
         "repository template",
         "`--repository` is a full path or an ssh:// URL; `{host}` in it is replaced by the host's name, and nothing "
-        "else is. Borg's own placeholders ({now}, {hostname}) would mean another repository on another day.",
+        "else is. Borg's own placeholders ({now}, {hostname}) would mean another repository on another day. Without "
+        "`{host}` it is the repository of one host: several are not put into one by leaving a word out.",
     ),
     Entry(
         "BS619",
         "host not in the inventory",
-        "With `--inventory` each host's repository and job come from there. A host that is not in it, or has no "
-        "files job that its history could continue, has no target.",
+        "With `--inventory` each host's job comes from there, and its repository unless `--repository` says it. A "
+        "host that is not in it, or has no files job that its history could continue, has no target; of several files "
+        "jobs one has `history: true`, or `--job` names it.",
     ),
     # --- BS62x: while it runs --------------------------------------------------------------------------------------
     Entry(
@@ -173,13 +175,22 @@ MIGRATION: tuple[Entry, ...] = (
         "BS632",
         "unencrypted repository seen for the first time",
         "Borg asks before it writes into an unencrypted repository that it never saw, since somebody may have put "
-        "it in the place of an encrypted one. `--encryption none` says that it is meant to be unencrypted.",
+        "it in the place of an encrypted one. BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK=yes says that "
+        "it is meant to be unencrypted, and so do `--encryption none` and the inventory.",
     ),
     Entry(
         "BS633",
         "archive name is taken",
         "The repository has an archive with this name that does not come from this snapshot. It is left alone. If "
         "the tree was moved since it was imported, it is known under its former path.",
+    ),
+    Entry(
+        "BS634",
+        "key of a new repository",
+        "The repository was made with its key inside it, protected by the passphrase. A damaged or lost repository "
+        "takes the key with it. Export the key, and keep that file and the passphrase where the backup server's loss "
+        "does not reach.",
+        Severity.NOTE,
     ),
     # --- BS64x: what could not be imported as it is ----------------------------------------------------------------
     Entry(
