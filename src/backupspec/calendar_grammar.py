@@ -28,6 +28,7 @@ _SHORT = {
     "annually": "*-01-01 00:00:00",
 }
 _ITEM = re.compile(r"(\d{1,4})(?:\.\.(\d{1,4}))?(?:/(\d{1,4}))?")
+_RANGE = re.compile(r"(?:^|,)(\d+)\.\.(\d+)(?=,|$)")
 _FRACTION = re.compile(r"(\d)\.\d+")
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199
 _LAST_DAY_FROM_END = 28
@@ -164,6 +165,9 @@ def _starts(text: str) -> tuple[int, ...]:
     if len(parts) not in {2, 3}:
         raise _Refused(f"`{text}` is no time (HOUR:MINUTE or HOUR:MINUTE:SECOND)")
     if len(parts) == 3:  # noqa: PLR2004 - hour, minute and second
+        for start, stop in _RANGE.findall(parts[2]):
+            if int(start) == int(stop):  # which systemd 252 takes in every component but this one
+                raise _Refused(f"the range `{start}..{stop}` ends where it begins")
         _numbers(_FRACTION.sub(r"\1", parts[2]), "second", 0, 59)
     hours, minutes = _numbers(parts[0], "hour", 0, 23), _numbers(parts[1], "minute", 0, 59)
     return tuple(
