@@ -13,7 +13,7 @@ from backupspec.calendar_grammar import lost_starts, read_calendar
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Span
 from backupspec.document import Document, Entry, Mapping, Node, Scalar, Sequence
-from backupspec.fleet import Hook, Retention
+from backupspec.fleet import SHELL, Hook, Retention
 from backupspec.inventory import (
     Accept,
     Inventory,
@@ -45,7 +45,7 @@ from backupspec.nodes import (
     texts,
     word,
 )
-from backupspec.schedule import DAY, Quiet, Schedule, Window, clock, skipped, zone, zone_names
+from backupspec.schedule import DAY, Quiet, Schedule, Window, clock, skipped, spoken, zone, zone_names
 from backupspec.suggest import did_you_mean
 
 T = TypeVar("T")
@@ -276,7 +276,7 @@ class _Binder:
                 f"there is no time zone `{written.value}`",
                 written.span,
                 where,
-                did_you_mean(written.value, zone_names()) or "write a name such as `Europe/Berlin` or `UTC`",
+                did_you_mean(written.value, _full_names()) or "write `REGION/CITY`, such as `Europe/Berlin`, or `UTC`",
             )
             return "UTC"
         return written.value
@@ -298,20 +298,15 @@ class _Binder:
         length = seconds(written)
         count, rest = divmod(length, 60)
         if rest or count == 0 or DAY % count:
-            near = min(
-                (divisor for divisor in range(1, DAY + 1) if DAY % divisor == 0),
-                key=lambda divisor: abs(divisor * 60 - length),
-            )
-            hours, left = divmod(near, 60)
-            said = (f"{hours}h" if hours else "") + (f"{left}m" if left else "")
+            near = _divisors(length / 60)
             self.report(
                 "BS303",
                 f"`every: {written}` does not divide a day into equal parts",
                 node.span,
                 where,
-                f"write `{said}`, or use `calendar`",
+                f"write {' or '.join(f'`{spoken(divisor)}`' for divisor in near)}, or use `calendar`",
             )
-            return near
+            return near[0]
         return count
 
     def quiet(self, node: Mapping, where: str) -> Quiet:
@@ -320,6 +315,20 @@ class _Binder:
 
     def report(self, code: str, message: str, span: Span, where: str, hint: str) -> None:
         self.found.append(diagnose(code, message, span, where=where, hint=hint))
+
+
+def _full_names() -> list[str]:
+    """Give the zones to suggest: an abbreviation that looks alike may be hours away."""
+    return [name for name in zone_names() if "/" in name or name == "UTC"]
+
+
+def _divisors(length: float) -> tuple[int, ...]:
+    """Give the nearest parts of a day below and above, in minutes; in whole hours where `length` is longer than one."""
+    unit = 60 if length > 60 else 1  # noqa: PLR2004 - minutes of an hour
+    whole = [part for part in range(unit, DAY + 1, unit) if DAY % part == 0]
+    below = [part for part in whole if part < length][-1:]
+    above = [part for part in whole if part > length][:1]
+    return (*below, *above)
 
 
 def _weekday(day: str) -> int:
@@ -355,7 +364,7 @@ def _hook(node: Mapping) -> Written[Hook]:
     argv = (
         tuple(scalar_text(item).value for item in run)
         if isinstance(run, Sequence)
-        else ("/bin/sh", "-ec", text(node, "run").value)
+        else (*SHELL, text(node, "run").value)
     )
     timeout = optional(node, "timeout", lambda value: seconds(scalar_text(value).value))
     return Written(

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import enum
 import os
+import re
 import sys
 import textwrap
 import traceback
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Never
 
@@ -22,12 +21,15 @@ import typer.core
 from rich.console import Console
 from rich.text import Text
 
-from backupspec import __version__, catalogue, diff, explain, init, show
+from backupspec import __version__, catalogue, diff, explain, findings, init
 from backupspec.data import data_folder
-from backupspec.diagnostic import Diagnostics, Severity, Span, has_errors
-from backupspec.pipeline import Compiled, compile_inventory
+from backupspec.diagnostic import Diagnostics, Severity, has_errors
+from backupspec.options import Form, Hosts, Inventory, Strict, one_of
+from backupspec.pipeline import compile_inventory
+from backupspec.read import ROOT_FILE
 from backupspec.suggest import did_you_mean
 from backupspec.summary import summary
+from backupspec.tree import Tree
 from backupspec.write import Outcome, compare, write
 
 FINDINGS, ENVIRONMENT, INTERRUPTED = 1, 3, 130
@@ -43,26 +45,11 @@ _COLOURS = {
     diff.Style.CONTEXT: "",
 }
 _WIDTH = 88
+_CODE = re.compile(r"(?i)BS\d+")
 _EPILOG = (
-    "Exit codes: 0 fine; 1 findings (errors; with --strict also warnings; with --check a change); 2 wrong usage; "
-    "3 the environment (a missing program or extra, a folder that cannot be written)."
+    "Exit codes: 0 fine; 1 findings (errors; with --strict also warnings; with --check and --exit-code a change); "
+    "2 wrong usage; 3 the environment (a missing program or extra, a folder that cannot be written); 130 Ctrl-C."
 )
-
-
-class Format(enum.StrEnum):
-    """How findings are shown."""
-
-    TEXT = "text"
-    JSON = "json"
-    GITHUB = "github"
-    SARIF = "sarif"
-
-
-class Example(enum.StrEnum):
-    """The inventories to start from."""
-
-    LAPTOP = "laptop"
-    SMALL = "small"
 
 
 class _Commands(typer.core.TyperGroup):
@@ -76,7 +63,9 @@ class _Commands(typer.core.TyperGroup):
                 if (error.name or "").partition(".")[0] not in {"borg", "backupspec_migrate"}:
                     raise
             else:
-                return typer.main.get_command(migrate_app)
+                command = typer.main.get_command(migrate_app)
+                command.name = cmd_name
+                return command
         return super().get_command(ctx, cmd_name)
 
 
@@ -84,15 +73,10 @@ app = typer.Typer(
     cls=_Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # boxes would give each flag a type, and break what one wants to copy
     epilog=_EPILOG,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-
-Inventory = Annotated[
-    Path, typer.Argument(metavar="PATH", help="The inventory: a YAML file, or a folder with inventory.yaml.")
-]
-Strict = Annotated[bool, typer.Option("--strict", help="Treat warnings as errors.")]
 
 
 def main() -> None:
@@ -134,11 +118,13 @@ def _root(
 @app.command("init")
 def _init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put it.", show_default="here")] = Path(),
-    example: Annotated[Example, typer.Option(help="A laptop with a disk, or a small office.")] = Example.LAPTOP,
+    example: Annotated[
+        str, typer.Option(help="A laptop with a disk, or a small office.", **one_of(*init.EXAMPLES))
+    ] = "laptop",
 ) -> None:
     """Write a first inventory to start from; overwrites nothing."""
     try:
-        made = init.first_inventory(example.value, folder)
+        made = init.first_inventory(example, folder)
     except FileExistsError as error:
         _fail(f"{error} is there already; nothing was written. Choose another folder.", FINDINGS)
     except OSError as error:
@@ -153,8 +139,8 @@ def _init(
 
 @app.command("validate", epilog=_EPILOG)
 def _validate(
-    path: Inventory,
-    form: Annotated[Format, typer.Option("--format", help="How to show the findings.")] = Format.TEXT,
+    path: Inventory = None,
+    form: Form = "text",
     strict: Strict = False,
     today: Annotated[
         str | None,
@@ -162,63 +148,69 @@ def _validate(
     ] = None,
 ) -> None:
     """Check an inventory and show all findings at once; writes nothing."""
-    run = compile_inventory(path, _date(today))
-    folder = str(run.folder)
-    match form:
-        case Format.TEXT:
-            _out().print(show.as_text(run.diagnostics, run.sources, folder), end="")
-        case Format.JSON:
-            _raw(show.as_json(run.diagnostics, folder))
-        case Format.GITHUB:
-            _raw(show.as_github(run.diagnostics, folder))
-        case Format.SARIF:
-            _raw(show.as_sarif(run.diagnostics, folder, __version__))
+    run = compile_inventory(_here(path), _date(today))
+    _out().print(findings.rendered(run, run.diagnostics, form), end="")
     raise typer.Exit(_code(run.diagnostics, strict=strict))
 
 
 @app.command("compile", epilog=_EPILOG)
 def _compile(
-    path: Inventory,
+    path: Inventory = None,
+    *,
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="The folder to write; replaced as a whole.")
     ],
-    hosts: Annotated[
-        list[str] | None,
-        typer.Option("--host", metavar="NAME", help="Only this host (may be repeated); the others stay as they are."),
-    ] = None,
+    hosts: Hosts = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 if the output would change.")] = False,
     strict: Strict = False,
+    form: Form = "text",
 ) -> None:
-    """Compile an inventory into the tree of files that each machine gets."""
-    run, outcome = _compared(path, output, hosts or [], strict=strict)
+    """Compile an inventory into the tree of files that each machine gets.
+
+    With --host, README.md and ansible/ in DIR stay as they are until every other machine is up to date, too: they
+    describe what is in DIR. With --check as well, only the named machines decide.
+    """
+    told = _Told(path, form, strict=strict)
+    outcome = told.compared(output, hosts or [])
     if not check and outcome.written:
-        tree = run.tree
-        written, found = (
-            write(tree, output, __version__, hosts=_hosts(run, hosts or []), sources=run.paths) if tree else (None, ())
+        tree = told.run.tree
+        done, found = (
+            write(tree, output, __version__, hosts=outcome.hosts, sources=told.run.paths) if tree else (None, ())
         )
-        if written is None:
-            _findings(run, found)
-            raise typer.Exit(_code(found, strict=strict))
-        _findings(run, tuple(each for each in found if each.code == "BS513"))
-        outcome = written
-    _lines(summary(outcome, output, check=check))
-    if check and outcome.written:
+        if done is None:
+            told.stop(found)
+        told.found += tuple(each for each in found if each.code == "BS513")
+        outcome = done
+    told.show()
+    told.lines(summary(outcome, output, check=check))
+    if check and outcome.stale:
         raise typer.Exit(FINDINGS)
 
 
 @app.command("diff", epilog=_EPILOG)
 def _diff(
-    path: Inventory,
+    path: Inventory = None,
+    *,
     against: Annotated[Path, typer.Option("--against", metavar="DIR", help="An output folder of an earlier compile.")],
+    hosts: Hosts = None,
+    short: Annotated[
+        bool, typer.Option("--summary", help="Only what the changes mean, not the changed lines.")
+    ] = False,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when there are changes.")] = False,
     strict: Strict = False,
+    form: Form = "text",
 ) -> None:
     """Show what a compile would change in DIR, and what that means for the backups."""
     if not against.is_dir():
         raise typer.BadParameter(f"{against} is not a folder", param_hint="--against")
-    _, outcome = _compared(path, against, [], strict=strict)
-    _lines(diff.lines(outcome.changes))
-    if not outcome.written:
-        _out().print(f"{against} is what the inventory says: nothing would change")
+    told = _Told(path, form, strict=strict)
+    outcome = told.compared(against, hosts or [])
+    told.show()
+    changes = outcome.changes.of(outcome.hosts) if outcome.hosts else outcome.changes
+    told.lines(diff.lines(changes, texts=not short))
+    if not outcome.stale:
+        told.lines([(diff.Style.CONTEXT, f"{against} is up to date: nothing would change")])
+    raise typer.Exit(FINDINGS if exit_code and outcome.stale else 0)
 
 
 @app.command("explain", epilog=_EPILOG)
@@ -227,28 +219,36 @@ def _explain(
         str, typer.Argument(metavar="PATH|CODE", help="An inventory, or the code of a finding such as BS104.")
     ],
     setting: Annotated[
-        str | None, typer.Argument(metavar="HOST.SETTING", help="Such as web01, or web01.files.www.retention.")
+        str | None,
+        typer.Argument(metavar="NAME", help="A host, server or repository, or a setting: web01.files.www.retention."),
     ] = None,
 ) -> None:
-    """Say which line of the inventory gave each value of a host, or what the code of a finding means."""
-    if setting is None:
-        entry = catalogue.explain(first)
-        if entry is None:
-            hint = did_you_mean(first.upper(), (known.code for known in catalogue.CATALOGUE))
-            hint = hint or "to explain a host: backupspec explain PATH HOST"
-            raise typer.BadParameter(f"there is no code {first!r}; {hint}")
+    """Say which line of the inventory gave each value, or what the code of a finding means; a PATH alone lists names.
+
+    Where the current folder holds the inventory, a NAME alone will do.
+    """
+    entry = catalogue.explain(first) if setting is None else None
+    if entry is not None:
         _out().print(Text(f"{entry.code}: {entry.title} ({entry.severity.label})", style="bold"))
         _out().print("\n" + textwrap.fill(entry.explanation, _WIDTH))
         return
     path = Path(first)
+    if setting is None and (_CODE.fullmatch(first) or not path.exists()):
+        if _CODE.fullmatch(first) or not Path(ROOT_FILE).is_file():
+            hint = "docs/reference/diagnostics.md lists all codes" if _CODE.fullmatch(first) else "no such file either"
+            raise typer.BadParameter(f"there is no code {first!r}; {hint}")
+        path, setting = Path(), first
     run = compile_inventory(path)
     if run.fleet is None:
-        _findings(run, run.diagnostics)
+        _err().print(findings.rendered(run, run.diagnostics, "text"), end="")
         raise typer.Exit(_code(run.diagnostics, strict=False))
-    settings = explain.explain(run.fleet, setting)
+    if setting is None:
+        _out().print("\n".join(explain.overview(run.fleet)))
+        _out().print(f"\nbackupspec explain {first} NAME explains one of them, and NAME.SETTING one setting.")
+        return
+    settings = explain.explain(run.fleet, setting, run.document.root if run.document else None)
     if not settings:
-        every = [(host.name, each) for host in run.fleet.hosts for each in explain.settings(host)]
-        hint = did_you_mean(setting, {name for host, each in every for name in (host, each.path, each.short)})
+        hint = explain.suggestion(run.fleet, setting)
         raise typer.BadParameter("; ".join(filter(None, (f"nothing is called {setting!r} here", hint))))
     folder = path if path.is_dir() else path.parent
     for each in settings:
@@ -273,54 +273,67 @@ def _migrate() -> None:
     _fail("`migrate` needs borg's Python package: pipx install 'backupspec[migrate]'", ENVIRONMENT)
 
 
-def _compared(path: Path, output: Path, hosts: list[str], *, strict: bool) -> tuple[Compiled, Outcome]:
-    """Compile and compare with the output; ends the command when that finds errors, or warnings that count as such."""
-    run = compile_inventory(path)
-    if run.tree is None:
-        _findings(run, run.diagnostics)
-        raise typer.Exit(_code(run.diagnostics, strict=strict))
-    outcome, found = compare(run.tree, output, __version__, _hosts(run, hosts))
-    if outcome:
-        found = (*found, *run.accepted(diff.findings(outcome.vanished, run.hosts_place)))
-    told = (*run.diagnostics, *found)
-    _findings(run, tuple(each for each in told if each.severity is not Severity.NOTE))
-    notes = sum(each.severity is Severity.NOTE for each in told)
-    if notes:
-        _err().print(f"{notes} note{'s' if notes > 1 else ''}: `backupspec validate {path}` shows them\n")
-    code = _code(told, strict=strict)
-    if outcome is None or code:
-        raise typer.Exit(code or FINDINGS)
-    return run, outcome
+class _Told:
+    """One compiled inventory, what was found of it and its output, and the way in which all that is told."""
+
+    def __init__(self, path: Path | None, form: str, *, strict: bool) -> None:
+        self.path, self.form, self.strict = _here(path), form, strict
+        self.run = compile_inventory(self.path)
+        self.found = self.run.diagnostics
+        if self.run.tree is None:
+            self.stop(())
+
+    def compared(self, output: Path, hosts: list[str]) -> Outcome:
+        """Compare with the output; ends the command when that finds errors, or warnings that count as such."""
+        tree = self.run.tree
+        if tree is None:
+            self.stop(())
+        outcome, found = compare(tree, output, __version__, _hosts(tree, hosts))
+        if outcome:
+            vanished = diff.findings(outcome.vanished, outcome.appeared, self.run.hosts_place)
+            found = (*found, *self.run.accepted(vanished))
+        if outcome is None or _code((*self.found, *found), strict=self.strict):
+            self.stop(found)
+        self.found += found
+        return outcome
+
+    def stop(self, found: Diagnostics) -> Never:
+        """End the command for what was found."""
+        self.found += found
+        self.show()
+        raise typer.Exit(_code(self.found, strict=self.strict) or FINDINGS)
+
+    def show(self) -> None:
+        """Show the findings; of notes, text only says how many there are."""
+        if self.form != "text":
+            _out().print(findings.rendered(self.run, self.found, self.form), end="")
+            return
+        worse = tuple(each for each in self.found if each.severity is not Severity.NOTE)
+        if worse:
+            _err().print(findings.rendered(self.run, worse, self.form), end="")
+        notes = len(self.found) - len(worse)
+        if notes:
+            _err().print(f"{notes} note{'s' if notes > 1 else ''}: `backupspec validate {self.path}` shows them\n")
+
+    def lines(self, lines: Iterable[tuple[diff.Style, str]]) -> None:
+        """Show what else there is to say, beside the findings."""
+        console = _out() if self.form == "text" else _err()
+        for style, line in lines:
+            console.print(Text(line, style=_COLOURS[style]))
 
 
-def _hosts(run: Compiled, hosts: list[str]) -> frozenset[str]:
-    known = run.tree.hosts if run.tree else ()
+def _here(path: Path | None) -> Path:
+    if path is None and not Path(ROOT_FILE).is_file():
+        raise typer.BadParameter(f"there is no {ROOT_FILE} in the current folder; name one", param_hint="PATH")
+    return path or Path()
+
+
+def _hosts(tree: Tree, hosts: list[str]) -> frozenset[str]:
     for host in hosts:
-        if host not in known:
-            parts = (f"there is no host {host!r} in the inventory", did_you_mean(host, known))
+        if host not in tree.hosts:
+            parts = (f"there is no host {host!r} in the inventory", did_you_mean(host, tree.hosts))
             raise typer.BadParameter("; ".join(filter(None, parts)), param_hint="--host")
     return frozenset(hosts)
-
-
-def _findings(run: Compiled, found: Diagnostics) -> None:
-    """Show findings on standard error, each file under the name by which whoever started this finds it."""
-    if not found:
-        return
-    names = {source.name: str(run.folder / source.name) for source in run.sources}
-
-    def placed(span: Span) -> Span:
-        return replace(span, file=names.get(span.file, span.file))
-
-    moved = tuple(
-        replace(
-            each,
-            span=placed(each.span),
-            related=tuple(replace(other, span=placed(other.span)) for other in each.related),
-        )
-        for each in found
-    )
-    sources = tuple(replace(source, name=names[source.name]) for source in run.sources)
-    _err().print(show.as_text(moved, sources), end="")
 
 
 def _code(found: Iterable[Any], *, strict: bool) -> int:
@@ -343,12 +356,6 @@ def _date(text: str | None) -> str | None:
 def _fail(message: str, code: int) -> Never:
     _err().print(message)
     raise typer.Exit(code)
-
-
-def _lines(lines: Iterable[tuple[diff.Style, str]]) -> None:
-    console = _out()
-    for style, line in lines:
-        console.print(Text(line, style=_COLOURS[style]))
 
 
 def _raw(text: str) -> None:

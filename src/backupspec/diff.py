@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import difflib
 import enum
-import json
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostics, Span
 from backupspec.manifest import NAME, host_of
+from backupspec.meaning import Meaning, meanings
 from backupspec.tree import File, Tree
-
-_BUCKETS = ("forever", "within", "last", "secondly", "minutely", "hourly", "daily", "weekly", "monthly", "yearly")
-_HOURS = {"H": 1, "d": 24, "w": 24 * 7, "m": 24 * 31, "y": 24 * 365}
 
 
 class Kind(enum.StrEnum):
@@ -61,25 +57,18 @@ class FileChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
-    """One sentence on what a change does to a host's backups; `loss` marks what takes protection away."""
-
-    host: str
-    text: str
-    loss: bool = False
-
-    @property
-    def style(self) -> Style:
-        """Tell how a line that says it is shown."""
-        return Style.LOSS if self.loss else Style.MEANING
-
-
-@dataclass(frozen=True, slots=True)
 class Changes:
     """All differences between two trees: files sorted by path, meanings by host."""
 
     files: tuple[FileChange, ...] = ()
     meanings: tuple[Meaning, ...] = ()
+
+    def of(self, hosts: Container[str | None]) -> Changes:
+        """Give only those of some hosts."""
+        return Changes(
+            tuple(change for change in self.files if change.host in hosts),
+            tuple(meaning for meaning in self.meanings if meaning.host in hosts),
+        )
 
     def by_host(self) -> dict[str | None, list[FileChange]]:
         """Give the changed files of each host that has some, the common ones under None."""
@@ -98,37 +87,47 @@ def diff(old: Tree, new: Tree) -> Changes:
         for path in sorted({*before, *after})
         if not _same(before.get(path), after.get(path))
     )
-    return Changes(changed, tuple(_meanings(old, new)))
+    return Changes(changed, tuple(meanings(old, new)))
 
 
-def findings(vanished: tuple[str, ...], place: Span) -> Diagnostics:
+def findings(vanished: tuple[str, ...], appeared: tuple[str, ...], place: Span) -> Diagnostics:
     """Warn of each host that just vanishes: nothing would ever stop its timers.
 
-    `place` is where the inventory lists its hosts.
+    `place` is where the inventory lists its hosts. One that appears while one vanishes is most likely the same machine.
     """
+    new = appeared[0] if len(appeared) == len(vanished) == 1 else None
     return tuple(
         diagnose(
             "BS510",
             f"{host} vanishes: it was compiled before and the inventory does not name it any more",
             place,
-            hint=f"add it to `retired: [{host}]`, compile and apply once, so that its timers stop and its files go",
+            hint=f"renamed? say `formerly: [{host}]` in {new or 'its new entry'}, which keeps its history; given up? "
+            f"add it to `retired: [{host}]`, compile and apply once: its timers stop, its files go",
             where=f"hosts.{host}",
         )
         for host in vanished
     )
 
 
-def lines(changes: Changes) -> Iterator[tuple[Style, str]]:
-    """Give the changes as lines of text, host by host, common files last; meanings first, then unified diffs."""
+def style(meaning: Meaning) -> Style:
+    """Tell how a line that says it is shown."""
+    return Style.LOSS if meaning.loss else Style.MEANING
+
+
+def lines(changes: Changes, *, texts: bool = True) -> Iterator[tuple[Style, str]]:
+    """Give the changes as lines of text, host by host, common files last; meanings first, then unified diffs.
+
+    Without `texts` there are no unified diffs.
+    """
     files = changes.by_host()
-    meanings: dict[str | None, list[Meaning]] = {}
+    said: dict[str | None, list[Meaning]] = {}
     for meaning in changes.meanings:
-        meanings.setdefault(meaning.host, []).append(meaning)
-    for host in sorted({*files, *meanings}, key=lambda host: (host is None, host or "")):
+        said.setdefault(meaning.host, []).append(meaning)
+    for host in sorted({*files, *said}, key=lambda host: (host is None, host or "")):
         yield Style.HEADING, f"{host or 'all hosts'}: {counted(files.get(host, ()))}"
-        for meaning in meanings.get(host, ()):
-            yield meaning.style, f"  {meaning.text}"
-        for change in files.get(host, ()):
+        for meaning in said.get(host, ()):
+            yield style(meaning), f"  {meaning.text}"
+        for change in files.get(host, ()) if texts else ():
             yield from _unified(change)
 
 
@@ -173,69 +172,3 @@ def _lines(file: File | None) -> list[str]:
 def _shown(line: str) -> str:
     """Show control characters as escapes, so that a hostile file cannot drive the terminal."""
     return "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in line)
-
-
-def _meanings(old: Tree, new: Tree) -> Iterator[Meaning]:
-    before, after = dict(old.facts), dict(new.facts)
-    for host in sorted({*old.hosts, *new.hosts}):
-        if host not in new.hosts:
-            yield Meaning(host, "vanishes from the inventory; its timers keep running on the machine", loss=True)
-        elif host not in old.hosts:
-            yield Meaning(host, "new in the inventory")
-        else:
-            yield from _of_host(host, _facts(before, host), _facts(after, host))
-
-
-def _of_host(host: str, before: dict[str, object], after: dict[str, object]) -> Iterator[Meaning]:
-    for job in sorted({*before, *after}):
-        name = " → ".join(job.split("_"))
-        old, new = before.get(job), after.get(job)
-        if new is None:
-            yield Meaning(host, f"job {name} is given up: no new archives are made", loss=True)
-        elif old is None:
-            yield Meaning(host, f"job {name} is new")
-        elif isinstance(old, dict) and isinstance(new, dict):
-            for fact in sorted({*old, *new}):
-                if old.get(fact) != new.get(fact):
-                    yield _of_fact(host, name, fact, old.get(fact), new.get(fact))
-        elif old != new:
-            yield _of_fact(host, name, "setting", old, new)
-
-
-def _of_fact(host: str, job: str, fact: str, old: object, new: object) -> Meaning:
-    if fact == "retention" and isinstance(old, dict) and isinstance(new, dict):
-        return _of_retention(host, job, old, new)
-    if isinstance(old, list) and isinstance(new, list):
-        gone = [_told(item) for item in old if item not in new]
-        come = [_told(item) for item in new if item not in old]
-        parts = [f"without {', '.join(gone)}"] * bool(gone) + [f"with {', '.join(come)}"] * bool(come)
-        return Meaning(host, f"{fact} of {job}: now {' and '.join(parts) or 'in another order'}", loss=bool(gone))
-    return Meaning(host, f"{fact} of {job}: {_told(old)} → {_told(new)}")
-
-
-def _of_retention(host: str, job: str, old: dict[str, object], new: dict[str, object]) -> Meaning:
-    changed = [bucket for bucket in _BUCKETS if old.get(bucket) != new.get(bucket)]
-    shorter = not new.get("forever") and any(_worth(new.get(bucket)) < _worth(old.get(bucket)) for bucket in changed)
-    longer = not old.get("forever") and any(_worth(new.get(bucket)) > _worth(old.get(bucket)) for bucket in changed)
-    word = "changes" if shorter == longer else "gets shorter" if shorter else "gets longer"
-    told = ", ".join(f"{bucket} {_told(old.get(bucket))} → {_told(new.get(bucket))}" for bucket in changed)
-    return Meaning(host, f"retention {word} on {host} ({job}): {told}", loss=shorter)
-
-
-def _facts(facts: dict[str, str], host: str) -> dict[str, object]:
-    found: object = json.loads(facts.get(host, "{}"))
-    return found if isinstance(found, dict) else {}
-
-
-def _worth(value: object) -> int:
-    """Give how much a bucket keeps: its number, or the hours of `within`."""
-    if isinstance(value, int):
-        return int(value)
-    match = re.fullmatch(r"(\d+)([a-zA-Z])", value) if isinstance(value, str) else None
-    return int(match[1]) * _HOURS.get(match[2], 0) if match else 0
-
-
-def _told(value: object) -> str:
-    if value is None:
-        return "none"
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)

@@ -45,25 +45,22 @@ def earlier(output: Path) -> tuple[Earlier | None, Diagnostics]:
 def completed(new: Tree, version: str, old: Earlier | None, hosts: frozenset[str]) -> Tree:
     """Add the manifest to a compiled tree; with `hosts`, all other hosts' files and manifest entries stay as in `old`.
 
-    Common files (README, Ansible, the manifest's compiler) are the new ones in any case: they describe the inventory as
-    it is now.
+    Common files (README, Ansible) speak of all hosts: they stay, too, until every other host is as the inventory says.
     """
     described = manifest.described(new, version)
     if not hosts:
-        files = {file.path: file for file in new.files}
-        return _with_manifest(files, described)
-    if old is None:
-        described = manifest.merged(described, manifest.Manifest(described.compiler, (), ()), hosts)
-        kept: tuple[File, ...] = ()
-    else:
-        described = manifest.merged(described, old.manifest, hosts)
-        kept = tuple(file for file in old.tree.files if manifest.host_of(file.path) not in {None, *hosts})
-    taken = (file for file in new.files if manifest.host_of(file.path) in {None, *hosts})
-    return _with_manifest({file.path: file for file in (*kept, *taken)}, described)
+        return _with_manifest({file.path: file for file in new.files}, described)
+    taken: frozenset[str | None] = frozenset(hosts)
+    before = old.manifest if old else manifest.Manifest(described.compiler, (), ())
+    if old is None or manifest.merged(described, before, taken | {None}) == described:
+        taken |= {None}
+    kept = (file for file in (old.tree.files if old else ()) if manifest.host_of(file.path) not in taken)
+    come = (file for file in new.files if manifest.host_of(file.path) in taken)
+    return _with_manifest({file.path: file for file in (*kept, *come)}, manifest.merged(described, before, taken))
 
 
 def left_out(new: Tree, old: Earlier | None, hosts: frozenset[str], output: Path) -> Diagnostics:
-    """Warn when `--host` leaves out hosts that the common files name and the output does not hold."""
+    """Warn when `--host` leaves out hosts that the output does not hold."""
     there = {name for name, _ in old.manifest.hosts} if old else set()
     missing = sorted(set(new.hosts) - there - hosts) if hosts else []
     if not missing:
@@ -71,7 +68,7 @@ def left_out(new: Tree, old: Earlier | None, hosts: frozenset[str], output: Path
     return (
         diagnose(
             "BS512",
-            f"{output} will hold no tree of {', '.join(missing)}, though its README and Ansible files name it",
+            f"{output} will hold no tree of {', '.join(missing)}, which the inventory names",
             _place(output),
             hint="compile once without --host before rolling this out",
         ),

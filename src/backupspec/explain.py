@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from backupspec.document import Mapping, plain
 from backupspec.fleet import Fleet, Host, Origin
+from backupspec.inventory import Settings
+from backupspec.plan.times import times
+from backupspec.suggest import did_you_mean
+
+_WRITTEN = ("repositories", "servers")
+_NOT_SET = "not set"
+_WIDE = frozenset({"quiet", "roaming", "on_ac_only", "stay_awake", "jump"})
+_TARGET = frozenset({"schedule", "retention", "upload_limit"})
+_NAMES = {"except_": "except", "before": "hooks.before", "after": "hooks.after"}
+_JOB = tuple(
+    _NAMES.get(field.name, field.name)
+    for field in dataclasses.fields(Settings)
+    if field.name != "remove" and field.name not in _WIDE | _TARGET
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One value that a host ends up with: its path (`web01.files.www.to.central.retention`), and where it comes from.
+    """One value: its path (`web01.files.www.to.central.retention`), and where it comes from (None: it is not set).
 
     `short` is the path without `to.REPOSITORY`: under it the same setting is found for all repositories of a job.
     """
@@ -18,21 +35,88 @@ class Setting:
     path: str
     short: str
     value: str
-    origin: Origin
+    origin: Origin | None = None
 
 
-def explain(fleet: Fleet, asked: str) -> tuple[Setting, ...]:
-    """Give the settings at or below a path that starts with a host's name, in the order of the inventory language.
+def explain(fleet: Fleet, asked: str, root: Mapping | None = None) -> tuple[Setting, ...]:
+    """Give the settings at or below a path that starts with a name, in the order of the inventory language.
 
-    Nothing is found for an unknown host or setting. A path as findings name it (`hosts.web01.…`) is understood as well.
+    The name is that of a host, or of what `root` declares as a repository or server. Nothing is found for an unknown
+    name or setting; a setting that nobody set is found if it is named. A path as findings name it (`hosts.web01.…`) is
+    understood as well.
     """
-    wanted = asked.removeprefix("hosts.")
-    return tuple(
-        setting
-        for host in fleet.hosts
-        for setting in settings(host)
-        if any(path == wanted or path.startswith(f"{wanted}.") for path in (setting.path, setting.short))
-    )
+    kinds = ("hosts", *_WRITTEN)
+    wanted = next((asked.removeprefix(f"{kind}.") for kind in kinds if asked.startswith(f"{kind}.")), asked)
+    every = [setting for host in fleet.hosts for setting in settings(host)]
+    every += [setting for kind in _WRITTEN for setting in _written(fleet, root, kind)]
+    found = tuple(each for each in every if any(_at(path, wanted) for path in (each.path, each.short)))
+    return found or tuple(Setting(path, path, _NOT_SET) for path in _unset(fleet) if path == wanted)
+
+
+def suggestion(fleet: Fleet, asked: str) -> str:
+    """Give the nearest name below the longest part of a path that is known, or what there is below it."""
+    known = {host.name for host in fleet.hosts} | {name for name, _ in fleet.repositories}
+    known |= {server.name for server in fleet.servers}
+    known |= {
+        path for host in fleet.hosts for each in settings(host) for path in (each.short, *_above(each.short, host))
+    }
+    known |= set(_unset(fleet))
+    above = max((path for path in known if asked.startswith(f"{path}.")), key=len, default="")
+    prefix = f"{above}." if above else ""
+    below = {path for path in known if path.startswith(prefix) and path != above}
+    nearest = {path for path in below if not any(_at(path, other) and path != other for other in below)}
+    hint = did_you_mean(asked.removeprefix(prefix), (path.removeprefix(prefix) for path in nearest))
+    return hint.replace("`", f"`{prefix}", 1) or f"known: {', '.join(sorted(nearest))}"
+
+
+def overview(fleet: Fleet) -> Iterator[str]:
+    """Give a line for each kind of thing that has a name to ask for."""
+    kinds = {
+        "hosts": [host.name for host in fleet.hosts],
+        "servers": [server.name for server in fleet.servers],
+        "repositories": [name for name, _ in fleet.repositories],
+    }
+    for kind, names in kinds.items():
+        if names:
+            yield f"{kind}: {', '.join(names)}"
+
+
+def _at(path: str, wanted: str) -> bool:
+    return path == wanted or path.startswith(f"{wanted}.")
+
+
+def _above(path: str, host: Host) -> Iterator[str]:
+    """Give the paths of the host's jobs that lie above a setting of it."""
+    for job in host.jobs:
+        if _at(path, f"{host.name}.files.{job.name}"):
+            yield f"{host.name}.files.{job.name}"
+            yield f"{host.name}.files"
+
+
+def _unset(fleet: Fleet) -> Iterator[str]:
+    """Give each path that a setting of a host, job or target could have."""
+    for host in fleet.hosts:
+        yield from (f"{host.name}.{name}" for name in sorted(_WIDE))
+        for job in host.jobs:
+            path = f"{host.name}.files.{job.name}"
+            yield from (f"{path}.{name}" for name in (*_JOB, *sorted(_TARGET)))
+            for target in job.targets:
+                yield from (f"{path}.to.{target.repository.name}.{name}" for name in sorted(_TARGET))
+
+
+def _written(fleet: Fleet, root: Mapping | None, kind: str) -> Iterator[Setting]:
+    """Give each key that the inventory has of a server or repository, and who writes to the latter."""
+    declared = root.get(kind) if root else None
+    for entry in declared if isinstance(declared, Mapping) else ():
+        for each in entry.value if isinstance(entry.value, Mapping) else ():
+            path = f"{entry.key}.{each.key}"
+            yield Setting(path, path, _said(plain(each.value)), Origin(f"{kind}.{entry.key}", each.key_span))
+        for host in fleet.hosts if kind == "repositories" else ():
+            for job in host.jobs:
+                for target in job.targets:
+                    if target.repository.name == entry.key:
+                        path = f"{entry.key}.written-to-by"
+                        yield Setting(path, path, f"{host.name}.files.{job.name}", Origin("job", target.span))
 
 
 def settings(host: Host) -> Iterator[Setting]:
@@ -50,14 +134,23 @@ def settings(host: Host) -> Iterator[Setting]:
             named = tuple(
                 (name, _with(value, meant.get(name, value)), origin) for name, value, origin in target.origins
             )
-            yield from _settings(f"{path}.to.{target.repository.name}", path, named)
+            below_to = f"{path}.to.{target.repository.name}"
+            yield from _settings(below_to, path, named)
+            when = ", ".join(times(host, job, target)) or "never"
+            yield Setting(f"{below_to}.times", f"{path}.times", when, Origin("computed from the schedule", None))
 
 
 def text(setting: Setting, folder: str) -> str:
     """Give `PATH = VALUE` and, indented below, the layer with file and line; `folder` is put before the file's name."""
+    if setting.origin is None:
+        return f"{setting.path}: {setting.value}"
     place = setting.origin.span
     where = "" if place is None else f", {folder}{place.file}:{place.line}"
     return f"{setting.path} = {setting.value}\n    {setting.origin.layer}{where}"
+
+
+def _said(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _settings(path: str, short: str, origins: tuple[tuple[str, str, Origin], ...]) -> Iterator[Setting]:

@@ -5,6 +5,7 @@ Lists are sorted where the order means nothing, so that a shuffled inventory giv
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,6 +35,9 @@ SYSTEMS = {
         System("rhel-9", "1.2", 252),
     )
 }
+SHELL = ("/bin/sh", "-ec")
+"""How a line of shell is run."""
+
 DEFAULT_SYSTEM = SYSTEMS["debian-12"]
 """Assumed where nothing is said: what is compiled for borg 1.2 and systemd 252 also runs on all that came later."""
 
@@ -86,6 +90,11 @@ class Hook:
     argv: tuple[str, ...]
     user: Literal["root", "backupspec"]
     timeout: int | None
+
+    def __str__(self) -> str:
+        """Say it in words; a line of shell as it was written."""
+        shell = self.argv[:2] == SHELL and len(self.argv) == len(SHELL) + 1
+        return f"{self.argv[-1] if shell else shlex.join(self.argv)} (as {self.user})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,13 +76,13 @@ def described(tree: Tree, version: str) -> Manifest:
     )
 
 
-def merged(new: Manifest, old: Manifest, hosts: frozenset[str]) -> Manifest:
-    """Take the named hosts and the common files from `new`, every other host as it is in `old`."""
-    kept = tuple(entry for entry in old.files if host_of(entry.path) not in {None, *hosts})
-    taken = tuple(entry for entry in new.files if host_of(entry.path) in {None, *hosts})
-    known = {name: facts for name, facts in old.hosts if name not in hosts}
-    known |= {name: facts for name, facts in new.hosts if name in hosts}
-    return Manifest(new.compiler, tuple(sorted(known.items())), tuple(sorted(kept + taken)))
+def merged(new: Manifest, old: Manifest, taken: frozenset[str | None]) -> Manifest:
+    """Take the named hosts from `new`, and the common files if None is among the names; all else as it is in `old`."""
+    files = [entry for entry in old.files if host_of(entry.path) not in taken]
+    files += [entry for entry in new.files if host_of(entry.path) in taken]
+    known = {name: facts for name, facts in old.hosts if name not in taken}
+    known |= {name: facts for name, facts in new.hosts if name in taken}
+    return Manifest(new.compiler, tuple(sorted(known.items())), tuple(sorted(files)))
 
 
 def written(described: Manifest) -> File:

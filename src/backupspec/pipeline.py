@@ -79,7 +79,7 @@ def compile_inventory(path: Path, today: str | None = None) -> Compiled:
         found.extend(more)
     complete = _with(run, tuple(found))
     accepts = run.inventory.accepts if run.inventory else ()
-    last = (*_kept(complete, today), *unused(found, accepts))
+    last = _ordered(run, (*_kept(complete, today), *unused(found, accepts)))
     return _with(run, last, None if has_errors(last) else tree)
 
 
@@ -106,4 +106,10 @@ def _with(run: Compiled, found: Diagnostics, tree: Tree | None = None) -> Compil
 
 
 def _kept(run: Compiled, today: str | None) -> Diagnostics:
-    return accepted(run.diagnostics, run.inventory.accepts if run.inventory else (), today)
+    return _ordered(run, accepted(run.diagnostics, run.inventory.accepts if run.inventory else (), today))
+
+
+def _ordered(run: Compiled, found: Diagnostics) -> Diagnostics:
+    """Give findings of all stages by place: files in the order in which they were read, then line and column."""
+    order = {source.name: number for number, source in enumerate(run.sources)}
+    return tuple(sorted(found, key=lambda each: (order.get(each.span.file, len(order)), each.span)))

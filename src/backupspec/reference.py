@@ -67,6 +67,7 @@ An editor that knows JSON Schema completes and checks while you type. Let the fi
 `# yaml-language-server: $schema=PATH/inventory.schema.json`, an included one with
 `# yaml-language-server: $schema=PATH/inventory-fragment.schema.json`; `backupspec schema` prints both.
 """
+_MIGRATE = "Move rsnapshot trees and dated copies into Borg, with their whole history."
 _LAYERS = ("defaults", "profile", "host", "job")
 _MERGED = {"replace": "replaces", "add": "adds up", "by name": "by name", "apply": "takes away"}
 
@@ -94,10 +95,13 @@ def command_pages() -> Iterator[tuple[str, str]]:
 
 def _command_page(group: Any, context: Any, title: str, source: str) -> str:  # noqa: ANN401 - as in _context
     # The migration has a page of its own: what its commands are depends on what is installed.
-    commands = {name: group.get_command(context, name) for name in group.list_commands(context) if name != "migrate"}
+    listed = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    commands = {name: command for name, command in listed.items() if name != "migrate"}
     lines = [f"# {title}", "", _NOTICE.format(source=source), *_helped(group, context), "", "Commands:", ""]
     for name, command in commands.items():
         lines.append(f"* {_link(f'{context.command_path} {name}')}: {' '.join(command.help.split())}")
+    if "migrate" in listed:
+        lines.append(f"* [{context.command_path} migrate](migrate.md): {_MIGRATE}")
     for name, command in commands.items():
         inner = _context(command, name, context)
         lines += ["", f"## {inner.command_path}", "", *_helped(command, inner)]

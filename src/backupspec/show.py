@@ -124,7 +124,7 @@ class _Page:
         self.whole.append(f"{found.severity.label}[{found.code}]", style=colour)
         self.whole.append(f": {_visible(found.message)}\n", style="bold")
         margin = " " * max(len(str(span.line)) for span in (found.span, *(each.span for each in found.related)))
-        self.add_place(found.span, margin, "-->", colour)
+        self.add_place(found.span, margin, "-->", colour, found.message)
         for each in found.related:
             self.whole.append(f"{margin} = ", style="blue")
             self.whole.append(f"{_visible(each.message)}:\n")
@@ -135,9 +135,13 @@ class _Page:
             self.whole.append(f"{_visible(found.hint)}\n")
         self.whole.append("\n")
 
-    def add_place(self, span: Span, margin: str, arrow: str, colour: str) -> None:
+    def add_place(self, span: Span, margin: str, arrow: str, colour: str, message: str = "") -> None:
+        whole = span.file not in self.lines and span == Span(span.file, 1, 1, 1, 1)  # no text that has lines
+        if whole and (span.file.startswith("-") or span.file in message):
+            return
+        position = "" if whole else f":{span.line}:{span.column}"
         self.whole.append(f"{margin}{arrow} ", style="blue")
-        self.whole.append(f"{_visible(_path(span.file, self.folder))}:{span.line}:{span.column}\n")
+        self.whole.append(f"{_visible(_path(span.file, self.folder))}{position}\n")
         lines = self.lines.get(span.file, [])
         line = lines[span.line - 1] if span.line <= len(lines) else ""
         if not line:

@@ -29,8 +29,9 @@ class Tree:
     """All output files, sorted by path, paths unique.
 
     `hosts` are all machines of the fleet (retired ones too); a file of host H lives under `hosts/H/`, everything
-    else is common. `facts` is a JSON-able summary per host and job (`{"web01": {"www_central": {"retention":
-    {...}, "schedule": "..."}}}`), from which `diff` says what a change means ("retention gets shorter").
+    else is common. `facts` is a summary of each machine as JSON text, of kind, subject and fact
+    (`{"target": {"www_central": {"retention": {...}}}}`), from which `diff` says what a change means ("retention gets
+    shorter").
     """
 
     files: tuple[File, ...]

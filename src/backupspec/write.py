@@ -22,6 +22,7 @@ from typing import NoReturn
 from backupspec import diff, earlier, manifest
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Span, has_errors
+from backupspec.meaning import former_names
 from backupspec.tree import File, Tree
 
 Exchange = Callable[[Path, Path], bool]
@@ -44,7 +45,8 @@ class Outcome:
     """What a compile did, or would do.
 
     `written` tells whether the folder is (or would be) replaced, `withheld` what `--host` leaves alone, `vanished`
-    which hosts of the earlier output the inventory does not know any more.
+    which hosts of the earlier output the inventory does not know any more, not even as a former name, and `appeared`
+    which it did not hold. `hosts` are those of `--host`.
     """
 
     tree: Tree
@@ -52,6 +54,15 @@ class Outcome:
     withheld: diff.Changes
     written: bool
     vanished: tuple[str, ...]
+    appeared: tuple[str, ...] = ()
+    hosts: frozenset[str] = frozenset()
+
+    @property
+    def stale(self) -> bool:
+        """Tell whether the output is not what the inventory says; with `hosts`, whether it is so for one of them."""
+        if not self.hosts:
+            return self.written
+        return any(change.host in self.hosts for change in self.changes.files)
 
 
 class _RefusedError(Exception):
@@ -130,11 +141,13 @@ def _planned(
     after = earlier.completed(tree, version, old, hosts)
     changes = diff.diff(before, after)
     whole = diff.diff(before, earlier.completed(tree, version, old, frozenset())) if hosts else changes
-    mine = {change.path for change in changes.files}
-    withheld = diff.Changes(tuple(change for change in whole.files if change.host and change.path not in mine))
+    mine = {change.path for change in changes.files} | {manifest.NAME}
+    withheld = diff.Changes(tuple(change for change in whole.files if change.path not in mine))
     findings = (*earlier.edits(old, output), *earlier.left_out(tree, old, hosts, output))
-    vanished = tuple(sorted(set(before.hosts) - set(tree.hosts)))
-    return Outcome(after, changes, withheld, bool(changes.files), vanished), findings
+    gone, come = sorted(set(before.hosts) - set(tree.hosts)), sorted(set(tree.hosts) - set(before.hosts))
+    renamed = former_names(tree)
+    vanished = tuple(host for host in gone if host not in renamed)
+    return Outcome(after, changes, withheld, bool(changes.files), vanished, tuple(come), hosts), findings
 
 
 def _checked(output: Path, sources: tuple[Path, ...]) -> Path:

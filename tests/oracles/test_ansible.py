@@ -62,6 +62,9 @@ def test_a_rollout_does_what_apply_does_and_a_second_one_changes_nothing(compile
     for name in names:
         (machines / name).mkdir(parents=True)
     words = ["--extra-vars", json.dumps(settings), "--forks", "2", str(tree / "ansible/playbook.yml")]
+    tried = _ansible("ansible-playbook", tree, tmp_path, "--check", *words)
+    assert _changed(tried) == dict.fromkeys(names, 0)
+    assert not any(path for name in names for path in (machines / name).iterdir())
     assert _changed(_ansible("ansible-playbook", tree, tmp_path, *words)) == dict.fromkeys(names, 1)
     for name in names:
         image, root = tree / "hosts" / name / "root", machines / name

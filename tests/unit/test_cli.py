@@ -198,7 +198,26 @@ def test_only_the_named_host_is_compiled_and_the_others_are_told(
     assert len(changed) == 1
     assert changed[0].startswith("web: ")
     assert changed[0].endswith(" files, 2 changed")
+    assert "README.md and ansible/: left as they are, though 1 changed" in run.out
+    assert f"Wrote 3 files to {output}." in run.out
     assert program("compile", inventory, "--output", output, "--check").code == 1
+    only = program("compile", inventory, "--output", output, "--check", "--host", "web")
+    assert only.code == 0
+    assert "is up to date: 1 host," in only.out
+    assert "office: left as it is, though 2 changed" in only.out
+    assert program("compile", inventory, "--output", output, "--check", "--host", "office").code == 1
+
+
+def test_check_of_a_host_judges_only_that_host(program: Program, inventory: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    program("compile", inventory, "--output", output)
+    edit(inventory, "/srv/shares]}", "/srv/shares], exclude: [/srv/shares/tmp]}")
+    run = program("compile", inventory, "--output", output, "--check", "--host", "web")
+    assert run.code == 0
+    assert "office: left as it is, though" in run.out
+    (output / "README.md").write_text("mine")
+    run = program("compile", inventory, "--output", output, "--check", "--host", "web")
+    assert run.code == 0
 
 
 def test_an_unknown_host_is_wrong_usage(program: Program, inventory: Path, tmp_path: Path) -> None:
@@ -261,6 +280,78 @@ def test_diff_shows_meaning_and_text_and_writes_nothing(program: Program, invent
     assert program("diff", inventory, "--against", tmp_path / "absent").code == 2
 
 
+def test_diff_can_be_short_for_one_host_and_tell_by_its_exit_code(
+    program: Program, inventory: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    program("compile", inventory, "--output", output)
+    assert program("diff", inventory, "--against", output, "--exit-code").code == 0
+    edit(inventory, "paths: [/srv/www]", "paths: [/srv/web]")
+    run = program("diff", inventory, "--against", output, "--exit-code", "--summary", "--host", "web")
+    assert run.code == 1
+    assert re.fullmatch(
+        r"web: \d changed\n  www of web now backs up /srv/web\n  www of web no longer backs up /srv/www\n", run.out
+    )
+    run = program("diff", inventory, "--against", output, "--exit-code", "--host", "office")
+    assert (run.code, run.out) == (0, f"{output} is up to date: nothing would change\n")
+
+
+def test_findings_of_a_compile_are_had_by_machines_too(
+    program: Program, inventory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "out"
+    monkeypatch.chdir(tmp_path)
+    (inventory / "keys/web.pub").unlink()
+    run = program("compile", inventory, "--output", output, "--format", "json")
+    assert run.code == 0
+    assert json.loads(run.out)["summary"]["warnings"] >= 1
+    assert "Wrote" in run.err
+    run = program("diff", inventory, "--against", output, "--format", "github")
+    assert "::warning file=inventory/inventory.yaml,line=" in run.out
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(inventory))
+    assert "::warning file=inventory.yaml,line=" in program("validate", inventory, "--format", "github").out
+    edit(inventory, "retention: standard", "retention: standart")
+    run = program("compile", inventory, "--output", output, "--format", "json")
+    assert run.code == 1
+    assert json.loads(run.out)["summary"]["errors"] == 1
+
+
+def test_another_format_is_wrong_usage_in_plain_words(program: Program, inventory: Path) -> None:
+    run = program("validate", inventory, "--format", "jsn")
+    assert run.code == 2
+    assert "'jsn' is none of text, json, github, sarif; did you mean `json`?" in run.err
+
+
+def test_the_inventory_of_the_current_folder_needs_no_name(
+    program: Program, inventory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(inventory)
+    assert program("validate").code == 0
+    assert program("compile", "--output", tmp_path / "out").code == 0
+    assert program("diff", "--against", tmp_path / "out").code == 0
+    assert "web.files.www.paths = /srv/www" in program("explain", "web").out
+    monkeypatch.chdir(tmp_path)
+    run = program("validate")
+    assert run.code == 2
+    assert "there is no inventory.yaml in the current folder" in run.err
+
+
+def test_findings_of_all_stages_are_shown_in_the_order_of_the_file(program: Program, inventory: Path) -> None:
+    edit(inventory, "linux:", "linx:")
+    edit(inventory, "mounted: [/srv/shares]}", "mounted: [/srv/shares], retention: weekly}")
+    found = json.loads(program("validate", inventory, "--format", "json").out)["diagnostics"]
+    places = [(each["place"]["line"], each["place"]["column"]) for each in found]
+    assert places == sorted(places)
+    assert len(places) > 1
+
+
+def test_a_place_that_is_no_file_has_no_line(program: Program, tmp_path: Path) -> None:
+    run = program("validate", tmp_path / "nowhere")
+    assert "BS001" in run.out
+    assert ":1:1" not in run.out
+    assert "-->" not in run.out
+
+
 def test_explain_says_which_line_gave_a_value(program: Program, inventory: Path) -> None:
     lines = (inventory / "inventory.yaml").read_text().splitlines()
     line = next(number for number, text in enumerate(lines, 1) if "retention: standard" in text)
@@ -275,9 +366,21 @@ def test_explain_says_which_line_gave_a_value(program: Program, inventory: Path)
     assert "did you mean `web`?" in run.err
 
 
+def test_explain_lists_names_and_explains_repositories_and_servers(program: Program, inventory: Path) -> None:
+    run = program("explain", inventory)
+    assert run.code == 0
+    assert run.out.splitlines()[:3] == ["hosts: office, web", "servers: backup", "repositories: central"]
+    assert "central.quota = 300GB\n    repositories.central, " in program("explain", inventory, "central").out
+    assert "backup.os = debian-12" in program("explain", inventory, "servers.backup").out
+    assert program("explain", inventory, "web.quiet").out == "web.quiet: not set\n"
+    assert re.search(r"central\.times = \*-\*-\* 0[1-4]:\d\d:00 Europe", program("explain", inventory, "web").out)
+
+
 def test_explain_says_what_a_code_means(program: Program) -> None:
     assert program("explain", "bs101").out.startswith("BS101: unknown key (error)\n\nThere is no such setting")
-    assert program("explain", "BS1010").code == 2
+    unknown = program("explain", "BS999")
+    assert unknown.code == 2
+    assert "did you mean" not in unknown.err
 
 
 def test_the_schemas_are_printed_as_they_are(program: Program) -> None:
@@ -339,6 +442,13 @@ def test_the_exit_codes_are_in_the_help(program: Program, command: str) -> None:
     run = program(*command.split(), "--help")
     assert run.code == 0
     assert "Exit codes: 0 fine; 1 findings" in run.out
+    assert "130 Ctrl-C" in " ".join(run.out.split())
+    assert "<bool>" not in run.out
+
+
+def test_every_command_has_its_name_in_the_help(program: Program) -> None:
+    listed = re.findall(r"^  (\w+)  +[A-Z]", program("--help").out.partition("Commands:")[2], re.MULTILINE)
+    assert listed == ["init", "validate", "compile", "diff", "explain", "schema", "migrate"]
 
 
 def test_what_nobody_expected_is_told_without_a_traceback(

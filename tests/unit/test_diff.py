@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from backupspec.diagnostic import Span
 from backupspec.diff import Changes, Style, counted, diff, findings, lines
+from backupspec.pipeline import compile_inventory
+from backupspec.plan.facts import facts
 from backupspec.tree import File, Tree
 
+ROOT = Path(__file__).parents[2]
 PLACE = Span("inventory.yaml", 1, 1, 1, 1)
 
 
@@ -23,8 +27,8 @@ def told(changes: Changes) -> list[str]:
     return [line for _, line in lines(changes)]
 
 
-def meanings(old: object, new: object) -> list[tuple[str, bool]]:
-    changes = diff(tree(web01={"www_central": old}), tree(web01={"www_central": new}))
+def meanings(old: object, new: object, kind: str = "target", subject: str = "www_central") -> list[tuple[str, bool]]:
+    changes = diff(tree(web01={kind: {subject: old}}), tree(web01={kind: {subject: new}}))
     return [(meaning.text, meaning.loss) for meaning in changes.meanings]
 
 
@@ -122,38 +126,135 @@ def test_retention_says_which_way_it_goes(old: dict[str, int], new: dict[str, in
     assert meanings({"retention": old}, {"retention": new}) == [(f"retention {text}", loss)]
 
 
-def test_other_facts_say_old_and_new() -> None:
-    assert meanings({"schedule": "daily"}, {"schedule": "hourly"}) == [
-        ("schedule of www → central: daily → hourly", False)
-    ]
-    assert meanings({"paths": ["/srv", "/etc"]}, {"paths": ["/srv", "/opt"]}) == [
-        ("paths of www → central: now without /etc and with /opt", True)
-    ]
-    assert meanings({}, {"quota": 5}) == [("quota of www → central: none → 5", False)]
-    assert meanings("x", "y") == [("setting of www → central: x → y", False)]
+@pytest.mark.parametrize(
+    ("kind", "old", "new", "told"),
+    [
+        ("target", {"schedule": "daily"}, {"schedule": "hourly"}, [("schedule of it: daily → hourly", False)]),
+        (
+            "job",
+            {"paths": ["/srv", "/etc"]},
+            {"paths": ["/srv", "/opt"]},
+            [("it of web01 now backs up /opt", False), ("it of web01 no longer backs up /etc", True)],
+        ),
+        ("job", {}, {"exclude": ["**/x"]}, [("it of web01 now leaves out **/x", True)]),
+        (
+            "job",
+            {"one_file_system": True},
+            {},
+            [("it of web01 now goes into file systems mounted below its paths", False)],
+        ),
+        (
+            "job",
+            {"before": ["dump (as root)"]},
+            {"before": ["dump (as backupspec)"]},
+            [
+                ("it of web01 has a new hook before it: dump (as backupspec)", False),
+                ("it of web01 has no hook before it any more: dump (as root)", True),
+            ],
+        ),
+        (
+            "repository",
+            {"encryption": "repokey-blake2"},
+            {"encryption": "none"},
+            [("encryption of it changes from repokey-blake2 to none: repositories that exist keep theirs", True)],
+        ),
+        (
+            "repository",
+            {"append_only": True},
+            {},
+            [("it is not append-only any more: web01 may delete what is in it", True)],
+        ),
+        ("repository", {"quota": 3 * 10**11}, {}, [("quota of it for web01: 300 GB → none", False)]),
+        ("repository", {}, {"quota": 5 * 10**8}, [("quota of it for web01: none → 0.5 GB", True)]),
+        (
+            "repository",
+            {"quota": 2 * 10**12},
+            {"quota": 15 * 10**11},
+            [("quota of it for web01: 2,000 GB → 1,500 GB", True)],
+        ),
+        ("host", {"alerts": ["a@b"]}, {}, [("failures on web01 are no longer reported to a@b", True)]),
+        ("host", {}, {"quiet": "07:00-09:00 (UTC)"}, [("quiet hours of web01: none → 07:00-09:00 (UTC)", False)]),
+        (
+            "server",
+            {"host_key": "ssh-ed25519 A"},
+            {"host_key": "ssh-ed25519 B"},
+            [("host key of it changes: hosts trust the new one only", False)],
+        ),
+        ("server", {"colour": "red"}, {"colour": "blue"}, []),
+        ("weather", {"rain": 1}, {"rain": 2}, []),
+    ],
+)
+def test_what_matters_to_backups_is_said_in_a_sentence_each(
+    kind: str, old: object, new: object, told: list[tuple[str, bool]]
+) -> None:
+    assert meanings(old, new, kind, "it") == told
+
+
+def test_every_fact_that_is_compiled_can_be_told() -> None:
+    run = compile_inventory(ROOT / "inventories/infra4")
+    assert run.fleet is not None
+    known = {
+        (kind, fact)
+        for _, text in facts(run.fleet)
+        for kind, subjects in json.loads(text).items()
+        for subject in subjects.values()
+        for fact in subject
+    }
+    assert {"host", "job", "target", "repository", "server"} == {kind for kind, _ in known}
+    for kind, fact in known - {("target", "retention")}:
+        assert len(meanings({fact: "a"}, {fact: "b"}, kind)) in {1, 2}, (kind, fact)
+
+
+@pytest.mark.parametrize(
+    "old", [{"www_central": {"retention": {"daily": 7}}}, {"target": 1}, {"target": {"www_central": 1}}]
+)
+def test_the_facts_of_another_version_do_no_harm(old: object) -> None:
+    diff(tree(web01=old), tree(web01={"target": {"www_central": {"retention": {"daily": 7}}}}))
 
 
 def test_jobs_and_hosts_that_come_and_go_are_told() -> None:
-    old = tree(gone={}, web01={"a_central": {}, "b_central": {}})
-    new = tree(web01={"b_central": {}, "c_local": {}}, young={})
+    old = tree(gone={}, web01={"target": {"a_central": {}, "b_central": {}}}, www={})
+    new = tree(
+        web01={"target": {"b_central": {}, "c_local": {}}}, young={}, www1={"host": {"www1": {"formerly": ["www"]}}}
+    )
     assert [(each.host, each.text, each.loss) for each in diff(old, new).meanings] == [
         ("gone", "vanishes from the inventory; its timers keep running on the machine", True),
         ("web01", "job a → central is given up: no new archives are made", True),
         ("web01", "job c → local is new", False),
+        ("www", "is called www1 now, which takes over its archives", False),
+        ("www1", "new in the inventory", False),
         ("young", "new in the inventory", False),
     ]
 
 
 def test_a_host_that_just_vanishes_is_a_warning_with_its_path() -> None:
-    (found,) = findings(("web01",), PLACE)
+    (found,) = findings(("web01",), (), PLACE)
     assert (found.code, found.severity.label, found.where, found.span) == ("BS510", "warning", "hosts.web01", PLACE)
     assert "retired: [web01]" in found.hint
+    assert "formerly: [web01]" in found.hint
+
+
+@pytest.mark.parametrize(
+    ("vanished", "appeared", "guessed"),
+    [(("web",), ("www",), True), (("web", "db"), ("www",), False), (("web",), ("www", "db"), False)],
+)
+def test_a_new_name_is_guessed_where_one_host_goes_and_one_comes(
+    vanished: tuple[str, ...], appeared: tuple[str, ...], *, guessed: bool
+) -> None:
+    hints = [found.hint for found in findings(vanished, appeared, PLACE)]
+    assert all(("in www," in hint) == guessed for hint in hints)
+
+
+def test_without_texts_only_numbers_and_meanings_are_shown() -> None:
+    changes = diff(tree(file("hosts/a/x", "1"), a={}, b={}), tree(file("hosts/a/x", "2"), a={}, b={}))
+    assert [text for _, text in lines(changes, texts=False)] == ["a: 1 changed"]
+    assert changes.of({"b"}) == Changes()
 
 
 def test_each_line_knows_its_style() -> None:
     changes = diff(
-        tree(file("hosts/web01/a", "x\n"), web01={"a_b": {"retention": {"daily": 2}}}),
-        tree(file("hosts/web01/a", "y\n"), web01={"a_b": {"retention": {"daily": 1}}}),
+        tree(file("hosts/web01/a", "x\n"), web01={"target": {"a_b": {"retention": {"daily": 2}}}}),
+        tree(file("hosts/web01/a", "y\n"), web01={"target": {"a_b": {"retention": {"daily": 1}}}}),
     )
     assert [style for style, _ in lines(changes)] == [
         Style.HEADING,

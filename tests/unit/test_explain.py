@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import re
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from backupspec.diagnostic import Span
-from backupspec.explain import explain, text
+from backupspec.explain import explain, overview, suggestion, text
 from backupspec.fleet import FilesJob, Fleet, Host, Origin, Repository, Retention, Target
+from backupspec.pipeline import compile_inventory
+from backupspec.schedule import Schedule, Window
+
+SCHEDULE = Schedule("UTC", Window(60, 61))
 
 
 def made(kind: type[Any], **known: object) -> Any:  # noqa: ANN401 - whatever kind is
@@ -21,7 +27,7 @@ def origin(layer: str, line: int | None = None) -> Origin:
 
 def target(repository: str, retention: Retention, *origins: tuple[str, str, Origin]) -> Target:
     found: Target = made(
-        Target, repository=made(Repository, name=repository), retention=retention, schedule="", origins=origins
+        Target, repository=made(Repository, name=repository), retention=retention, schedule=SCHEDULE, origins=origins
     )
     return found
 
@@ -41,6 +47,8 @@ WWW = made(
 )
 FLEET: Fleet = made(
     Fleet,
+    repositories=(("central", Span("inventory.yaml", 5, 3, 5, 9)),),
+    servers=(),
     hosts=(
         made(Host, name="web01", origins=(("roaming", "false", origin("built-in default")),), jobs=(WWW,)),
         made(Host, name="web01.example.org", origins=(("roaming", "true", origin("host", 40)),), jobs=()),
@@ -53,7 +61,13 @@ FLEET: Fleet = made(
     [
         ("web01.files.www.paths", ["web01.files.www.paths"]),
         ("web01.files.www.retention", ["web01.files.www.to.central.retention", "web01.files.www.to.local.retention"]),
-        ("hosts.web01.files.www.to.local", ["web01.files.www.to.local.retention"]),
+        (
+            "hosts.web01.files.www.to.local",
+            ["web01.files.www.to.local.retention", "web01.files.www.to.local.times"],
+        ),
+        ("web01.files.www.times", ["web01.files.www.to.central.times", "web01.files.www.to.local.times"]),
+        ("web01.quiet", ["web01.quiet"]),
+        ("web01.files.www.except", ["web01.files.www.except"]),
         ("web01.example.org", ["web01.example.org.roaming"]),
         ("web01.files.ww", []),
         ("web02", []),
@@ -69,5 +83,43 @@ def test_each_value_is_shown_with_its_layer_and_line() -> None:
         "web01.files.www.paths = /srv/www\n    host, fleet/inventory.yaml:20",
         "web01.files.www.compression = auto,zstd,6\n    built-in default",
         "web01.files.www.to.central.retention = standard (daily 7)\n    profile linux, fleet/inventory.yaml:9",
+        "web01.files.www.to.central.times = *-*-* 01:00:00 UTC\n    computed from the schedule",
         "web01.files.www.to.local.retention = daily 2\n    host, fleet/inventory.yaml:24",
+        "web01.files.www.to.local.times = *-*-* 01:00:00 UTC\n    computed from the schedule",
     ]
+
+
+def test_what_nobody_set_says_so() -> None:
+    assert [text(setting, "") for setting in explain(FLEET, "web01.files.www.except")] == [
+        "web01.files.www.except: not set"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [
+        ("web02", "did you mean `web01`?"),
+        ("web01.queit", "did you mean `web01.quiet`?"),
+        ("web01.files.nope", "known: web01.files.www"),
+        ("web01.files.www.retentoin", "did you mean `web01.files.www.retention`?"),
+        ("centrall", "did you mean `central`?"),
+    ],
+)
+def test_a_name_is_suggested_below_what_is_right_so_far(asked: str, hint: str) -> None:
+    assert suggestion(FLEET, asked) == hint
+
+
+def test_all_names_to_ask_for_are_listed() -> None:
+    assert list(overview(FLEET)) == ["hosts: web01, web01.example.org", "repositories: central"]
+
+
+def test_repositories_and_servers_are_explained_and_nothing_is_shown_as_python_has_it() -> None:
+    run = compile_inventory(Path(__file__).parents[1] / "oracles/everything")
+    assert run.fleet is not None
+    assert run.document is not None
+    root = run.document.root
+    names = [host.name for host in run.fleet.hosts] + [server.name for server in run.fleet.servers]
+    for name in [*names, *(name for name, _ in run.fleet.repositories)]:
+        shown = [text(setting, "") for setting in explain(run.fleet, name, root)]
+        assert shown
+        assert not re.search(r"\w+\(\w+=|/bin/sh -ec", "\n".join(shown)), name

@@ -63,15 +63,16 @@ def test_a_manifest_says_all_of_each_file_but_of_itself() -> None:
     }
 
 
-def test_merging_takes_named_hosts_and_common_files_from_the_new_one() -> None:
+def test_merging_takes_named_hosts_and_if_asked_the_common_files_from_the_new_one() -> None:
     def of(text: str, *paths: str) -> Manifest:
         return described(Tree(tuple(file(path, text=text) for path in paths), ("a", "b"), (("a", "{}"),)), text)
 
     old = of("old", "README.md", "hosts/a/x", "hosts/b/x", "hosts/b/gone", "hosts/c/x")
     new = of("new", "README.md", "hosts/a/x", "hosts/b/x")
-    both = merged(new, old, frozenset({"b"}))
+    both = merged(new, old, frozenset({"b", None}))
     expected = {"README.md": new, "hosts/a/x": old, "hosts/b/x": new, "hosts/c/x": old}
     assert {entry.path: entry for entry in both.files} == {path: each.entry(path) for path, each in expected.items()}
+    assert merged(new, old, frozenset({"b"})).entry("README.md") == old.entry("README.md")
 
 
 @pytest.mark.parametrize(

@@ -302,3 +302,13 @@ def test_sarif_without_findings_is_a_run_without_results() -> None:
 )
 def test_the_folder_stands_before_the_names_of_files(folder: str, path: str) -> None:
     assert json.loads(as_json((TWICE,), folder))["diagnostics"][0]["place"]["file"] == path
+
+
+def test_what_has_no_text_has_no_line_and_is_not_named_twice() -> None:
+    def shown(file: str) -> str:
+        found = Diagnostic("BS001", Severity.ERROR, "`nowhere` is not there", Span(file, 1, 1, 1, 1))
+        return as_text((found,), ()).plain
+
+    assert "-->" not in shown("nowhere")
+    assert "-->" not in shown("--repository")
+    assert " --> folder\n" in shown("folder")

@@ -394,16 +394,19 @@ def test_only_the_named_hosts_change_and_the_others_stay_with_their_entries(tmp_
     assert entries is not None
     assert described is not None
     assert {path for path in after if after[path] != before.get(path)} == {
-        "README.md",
         manifest.NAME,
         "hosts/web01/apply",
         *(f"hosts/web01/root/etc/{number}" for number in range(3)),
     }
     for old, new in zip(entries.files, described.files, strict=True):
-        assert (old == new) == ("db01" in old.path)
+        assert (old == new) == ("web01" not in old.path)
     assert dict(described.hosts)["db01"] == dict(entries.hosts)["db01"]
     assert dict(described.hosts)["web01"] != dict(entries.hosts)["web01"]
-    assert {change.host for change in outcome.withheld.files} == {"db01"}
+    assert {change.host for change in outcome.withheld.files} == {"db01", None}
+    last = written(output, tree("newer"), hosts=frozenset({"db01"}))
+    assert (output / "README.md").read_text() == "newer"
+    assert not last.withheld.files
+    assert not written(output, tree("newer")).written
 
 
 def test_compiling_all_hosts_one_by_one_gives_what_compiling_them_at_once_gives(tmp_path: Path) -> None:
@@ -519,3 +522,12 @@ def test_killed_at_any_moment_there_is_the_old_tree_or_the_new_one(tmp_path: Pat
     assert left > KILLS // 4, "the kills must hit writers at work"
     written(output, tree("last"))
     assert siblings(output) == []
+
+
+def test_a_new_name_is_no_vanished_host(tmp_path: Path) -> None:
+    written(tmp_path / "out", tree("x", ("db01", "web01")))
+    facts = (("www", '{"host": {"www": {"formerly": ["web01"]}}}'),)
+    renamed = Tree(tree("x", ("db01", "www")).files, ("db01", "www"), facts)
+    outcome, _ = compare(renamed, tmp_path / "out", VERSION)
+    assert outcome is not None
+    assert (outcome.vanished, outcome.appeared) == ((), ("www",))

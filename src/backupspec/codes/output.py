@@ -92,8 +92,10 @@ OUTPUT: tuple[Entry, ...] = (
         "BS510",
         "host just vanishes",
         "The host was compiled before, and the inventory does not name it any more. Its timers go on running on "
-        "the machine, and sooner or later fail where its account is gone. Name it under `retired`: it then gets a "
-        "last tree whose `apply` stops its timers and removes its files. Its repository stays in any case.",
+        "the machine, and sooner or later fail where its account is gone. If the machine has another name now, say "
+        "`formerly: [OLD]` in its entry: the new name then takes over the archives of the old one. If it was given "
+        "up, name it under `retired`: it then gets a last tree whose `apply` stops its timers and removes its files. "
+        "Its repository stays in any case.",
         Severity.WARNING,
     ),
     Entry(
@@ -107,7 +109,8 @@ OUTPUT: tuple[Entry, ...] = (
         "BS512",
         "hosts left out",
         "With `--host`, only the named hosts are compiled, and the output folder holds no tree of others that the "
-        "README and the Ansible files name. Compile once without `--host` before rolling this out.",
+        "inventory names, and perhaps its README and Ansible files. Compile once without `--host` before rolling this "
+        "out.",
         Severity.WARNING,
     ),
     Entry(

@@ -14,6 +14,7 @@ from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Span
 from backupspec.fleet import Fleet, Host
 from backupspec.plan import rollout, scripts, ssh, units
+from backupspec.plan.facts import facts
 from backupspec.plan.types import Plan, PlannedFile
 from backupspec.words import Unrepresentable
 
@@ -51,7 +52,7 @@ def plan(fleet: Fleet) -> tuple[Plan, Diagnostics]:
             own += collect(machine.where, machine.span, host, partial(ssh.machine, fleet, name))
         files += [*own, *collect(name, fleet.span, host, partial(rollout.apply, fleet, name, own))]
     files += collect("fleet", fleet.span, None, partial(rollout.common, fleet))
-    return Plan(tuple(files), rollout.machines(fleet), rollout.facts(fleet)), tuple(found)
+    return Plan(tuple(files), rollout.machines(fleet), facts(fleet)), tuple(found)
 
 
 def _place(host: Host | None, value: str) -> Span | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 import yaml
@@ -167,30 +166,6 @@ def _credentials(fleet: Fleet, name: str, *, generated: bool) -> tuple[ShellWord
     return tuple(ShellWord(item) for item in sorted(names))
 
 
-def facts(fleet: Fleet) -> tuple[tuple[str, str], ...]:
-    """Give the summary of each host, as JSON, by which two compilations are compared."""
-    return tuple(
-        (
-            host.name,
-            json.dumps(
-                {
-                    f"{job.name}_{target.repository.name}": {
-                        "paths": [*job.paths, *job.optional_paths],
-                        "retention": dict(target.retention.buckets())
-                        | ({"within": target.retention.within} if target.retention.within else {})
-                        | ({"forever": True} if target.retention.forever else {}),
-                        "schedule": str(target.schedule),
-                    }
-                    for job in host.jobs
-                    for target in job.targets
-                },
-                sort_keys=True,
-            ),
-        )
-        for host in fleet.hosts
-    )
-
-
 def common(fleet: Fleet) -> tuple[PlannedFile, ...]:
     """Plan what belongs to no machine: the page and Ansible's files."""
     return (page(fleet), *ansible(fleet))
@@ -297,11 +272,7 @@ def ansible(fleet: Fleet) -> tuple[PlannedFile, ...]:
 
 
 def _play(name: str, hosts: str) -> dict[str, object]:
-    """Give one play. The tree travels as one archive: file by file, each would take a round trip or two."""
-    staging = "{{ backupspec_staging }}"
-    archive = "{{ backupspec_archive.path }}"
-    tree = "{{ playbook_dir }}/../hosts/{{ inventory_hostname }}"
-    here = {"delegate_to": "localhost", "become": False, "changed_when": False}
+    """Give one play."""
     return {
         "name": name,
         "hosts": hosts,
@@ -309,47 +280,61 @@ def _play(name: str, hosts: str) -> dict[str, object]:
         "gather_facts": False,
         "tasks": [
             {
-                "name": "Find a place for an archive, on this side",
-                "ansible.builtin.tempfile": {"prefix": "backupspec-", "suffix": ".tar"},
-                "register": "backupspec_archive",
-                **here,
+                "name": "With --check, only see that the machine is there: what changes is known to `apply` alone",
+                "ansible.builtin.ping": {},
+                "when": "ansible_check_mode",
             },
-            {
-                "name": "Pack the machine's tree",
-                "ansible.builtin.command": {"argv": ["tar", "-c", "-f", archive, "-C", tree, "."]},
-                **here,
-            },
-            {
-                "name": "Clear what an earlier rollout left",
-                "ansible.builtin.file": {"path": staging, "state": "absent"},
-                "changed_when": False,
-            },
-            {
-                "name": "Make the folder",
-                "ansible.builtin.file": {"path": staging, "state": "directory", "mode": "0700"},
-                "changed_when": False,
-            },
-            {
-                "name": "Unpack the tree there",
-                "ansible.builtin.unarchive": {"src": archive, "dest": staging, "owner": "root", "group": "root"},
-                "changed_when": False,
-            },
-            {
-                "name": "Remove the archive",
-                "ansible.builtin.file": {"path": archive, "state": "absent"},
-                **here,
-            },
-            {
-                "name": "Put it in place",
-                "ansible.builtin.command": {
-                    "argv": "{{ [backupspec_staging ~ '/apply'] + backupspec_apply_arguments }}"
-                },
-                "register": "backupspec_applied",
-                "changed_when": "': 0 files changed' not in backupspec_applied.stdout",
-            },
-            {"name": "Say what it said", "ansible.builtin.debug": {"var": "backupspec_applied.stdout_lines"}},
+            {"name": "Roll out", "when": "not ansible_check_mode", "block": _rollout()},
         ],
     }
+
+
+def _rollout() -> list[dict[str, object]]:
+    """Give the tasks. The tree travels as one archive: file by file, each would take a round trip or two."""
+    staging = "{{ backupspec_staging }}"
+    archive = "{{ backupspec_archive.path }}"
+    tree = "{{ playbook_dir }}/../hosts/{{ inventory_hostname }}"
+    here = {"delegate_to": "localhost", "become": False, "changed_when": False}
+    return [
+        {
+            "name": "Find a place for an archive, on this side",
+            "ansible.builtin.tempfile": {"prefix": "backupspec-", "suffix": ".tar"},
+            "register": "backupspec_archive",
+            **here,
+        },
+        {
+            "name": "Pack the machine's tree",
+            "ansible.builtin.command": {"argv": ["tar", "-c", "-f", archive, "-C", tree, "."]},
+            **here,
+        },
+        {
+            "name": "Clear what an earlier rollout left",
+            "ansible.builtin.file": {"path": staging, "state": "absent"},
+            "changed_when": False,
+        },
+        {
+            "name": "Make the folder",
+            "ansible.builtin.file": {"path": staging, "state": "directory", "mode": "0700"},
+            "changed_when": False,
+        },
+        {
+            "name": "Unpack the tree there",
+            "ansible.builtin.unarchive": {"src": archive, "dest": staging, "owner": "root", "group": "root"},
+            "changed_when": False,
+        },
+        {
+            "name": "Remove the archive",
+            "ansible.builtin.file": {"path": archive, "state": "absent"},
+            **here,
+        },
+        {
+            "name": "Put it in place",
+            "ansible.builtin.command": {"argv": "{{ [backupspec_staging ~ '/apply'] + backupspec_apply_arguments }}"},
+            "register": "backupspec_applied",
+            "changed_when": "': 0 files changed' not in backupspec_applied.stdout",
+        },
+        {"name": "Say what it said", "ansible.builtin.debug": {"var": "backupspec_applied.stdout_lines"}},
+    ]
 
 
 def _yaml(value: object) -> str:

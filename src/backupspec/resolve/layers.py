@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from backupspec.fleet import Hook, Origin, Retention
+from backupspec.fleet import Origin, Retention
 from backupspec.inventory import Settings, Written, WrittenJump, WrittenTarget
 from backupspec.resolve.tables import Tables
 from backupspec.schedule import Schedule, Window
@@ -57,16 +57,16 @@ class Merged:
     def origins(self) -> tuple[tuple[str, str, Origin], ...]:
         """Give (setting, value as text, origin) of everything that counts, sorted."""
         said = [
-            (_key(field), _said(value.value), Origin(layer, value.span))
+            (_key(field), _said(field, value.value), Origin(layer, value.span))
             for field, (value, layer) in self.scalars.items()
         ]
         said += [
-            (_key(field), _said(value), Origin("built-in default", None))
+            (_key(field), _said(field, value), Origin("built-in default", None))
             for field, value in BUILT_IN.items()
             if field not in self.scalars and value != ""
         ]
         said += [
-            (_key(field), _said(value.value), Origin(layer, value.span))
+            (_key(field), _said(field, value.value), Origin(layer, value.span))
             for field, items in self.lists.items()
             for value, layer in items
         ]
@@ -122,12 +122,12 @@ def _key(field: str) -> str:
     return {"except_": "except", "before": "hooks.before", "after": "hooks.after"}.get(field, field)
 
 
-def _said(value: object) -> str:
+def _said(field: str, value: object) -> str:
     match value:
+        case int() if field == "upload_limit":
+            return f"{value} bytes per second"
         case bool():
             return "true" if value else "false"
-        case Hook():
-            return f"{' '.join(value.argv)} (as {value.user})"
         case tuple():
             return ", ".join(item.repository.value for item in value)
         case WrittenJump():

@@ -13,6 +13,9 @@ from backupspec.resolve.tables import Tables
 from backupspec.schedule import Quiet
 from backupspec.source import names_key_file
 
+_FOLLOW = frozenset({"BS203", "BS204", "BS210"})
+"""What is found of a host when one of its layers is not there."""
+
 
 def server_of(tables: Tables, written: WrittenServer) -> Server:
     """Give the server, complete."""
@@ -55,15 +58,17 @@ def host_of(tables: Tables, written: WrittenHost) -> Host:
     server = tables.servers.get(name)
     system, borg = _system(tables, machine, server, where)
     layers = [] if tables.inventory.defaults is None else [tables.inventory.defaults]
-    for profile in written.profiles:
-        found = tables.lookup(profile, tables.profiles, "profile", f"{where}.profiles")
-        if found is not None:
-            layers.append(found)
+    known = [tables.lookup(profile, tables.profiles, "profile", f"{where}.profiles") for profile in written.profiles]
+    layers += [profile for profile in known if profile is not None]
     layers.append(written.layer)
+    before = len(tables.found)
     wide = merge(tables, [(layer.name, layer.settings) for layer in layers], where)
     key_name = f"keys/{name}.pub" if written.ssh_key is None else written.ssh_key.value
     inline = not names_key_file(key_name)
     jump = wide.scalar("jump")
+    jobs = jobs_of(tables, written, layers)
+    if None in known:  # what that profile would have brought is not missing as well
+        tables.found[before:] = [found for found in tables.found[before:] if found.code not in _FOLLOW]
     return Host(
         name=name,
         site=_site(tables, machine, where) or (server.site if server else None),
@@ -79,7 +84,7 @@ def host_of(tables: Tables, written: WrittenHost) -> Host:
         on_ac_only=bool(value(wide, "on_ac_only")),
         stay_awake=bool(value(wide, "stay_awake")) or bool(value(wide, "roaming")),
         jump=None if jump is None else _jump(tables, cast(WrittenJump, jump.value), f"{where}.jump"),
-        jobs=jobs_of(tables, written, layers),
+        jobs=jobs,
         origins=tuple(
             item for item in wide.origins() if item[0] in {"quiet", "roaming", "on_ac_only", "stay_awake", "jump"}
         ),

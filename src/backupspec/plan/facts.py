@@ -1,0 +1,111 @@
+"""What two compilations are compared by: a summary of each machine, as JSON."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+from backupspec.fleet import FilesJob, Fleet, Host, HostKey, Repository, Server, Target
+from backupspec.plan.ssh import key_of
+
+Facts = dict[str, object]
+
+
+def facts(fleet: Fleet) -> tuple[tuple[str, str], ...]:
+    """Give (machine, facts) by name; facts are a JSON object of kind, subject and fact, as `meaning` tells them.
+
+    Only what changes a backup, or who reaches it, is a fact; None, false and an empty list are left out.
+    """
+    known: dict[str, dict[str, dict[str, Facts]]] = {server.name: {} for server in fleet.servers}
+    for host in fleet.hosts:
+        alerts = [alert.mail or shlex.join(alert.command) for alert in fleet.alerts]
+        known[host.name] = {
+            "host": {host.name: {**_host(host), "alerts": alerts}},
+            "repository": {repository.name: _repository(repository) for repository in host.repositories},
+            "job": {job.name: _job(job) for job in host.jobs},
+            "target": {
+                f"{job.name}_{target.repository.name}": _target(target) for job in host.jobs for target in job.targets
+            },
+        }
+    for server in fleet.servers:
+        known[server.name]["server"] = {server.name: _server(server)}
+    return tuple((name, json.dumps(_said(known[name]), sort_keys=True)) for name in sorted(known))
+
+
+def _host(host: Host) -> Facts:
+    key = key_of(host)
+    return {
+        "quiet": None if host.quiet is None else str(host.quiet),
+        "roaming": host.roaming,
+        "on_ac_only": host.on_ac_only,
+        "ssh_key": None if key is None else key.base64,
+        "jump": None if host.jump is None else f"{host.jump.user}@{host.jump.address}:{host.jump.port}",
+        "formerly": list(host.formerly),
+    }
+
+
+def _server(server: Server) -> Facts:
+    return {
+        "host_key": _key(server.host_key),
+        "address": f"{server.address}:{server.port}",
+        "storage": server.storage,
+        "storage_mounted": list(server.storage_mounted),
+    }
+
+
+def _repository(repository: Repository) -> Facts:
+    foreign, server = repository.foreign, repository.server
+    return {
+        "encryption": repository.encryption,
+        "append_only": repository.append_only,
+        "quota": repository.quota,
+        "place": (f"{foreign.address}:{foreign.port}:" if foreign else f"{server.name}:" if server else "")
+        + repository.path,
+        "account": foreign.user if foreign else repository.account,
+        "host_key": _key(foreign.host_key) if foreign else None,
+        "passphrase": repository.credential,
+        "present_sometimes": repository.present_sometimes,
+        "mounted": list(repository.mounted),
+        "check": repository.check,
+    }
+
+
+def _job(job: FilesJob) -> Facts:
+    return {
+        "paths": [*job.paths, *job.optional_paths],
+        "exclude": list(job.exclude),
+        "except": list(job.except_),
+        "inner": list(job.inner),
+        "mounted": list(job.mounted),
+        "one_file_system": job.one_file_system,
+        "honour_markers": job.honour_markers,
+        "compression": job.compression,
+        "before": [str(hook) for hook in job.before],
+        "after": [str(hook) for hook in job.after],
+    }
+
+
+def _target(target: Target) -> Facts:
+    retention = target.retention
+    return {
+        "retention": dict(retention.buckets())
+        | ({"within": retention.within} if retention.within else {})
+        | ({"forever": True} if retention.forever else {}),
+        "schedule": str(target.schedule),
+        "upload_limit": target.upload_limit,
+    }
+
+
+def _key(key: HostKey) -> str:
+    return f"{key.algorithm} {key.blob}"
+
+
+def _said(value: dict[str, dict[str, Facts]]) -> dict[str, dict[str, Facts]]:
+    """Leave out what is not in effect, so that a manifest does not grow with every setting there is."""
+    return {
+        kind: {
+            subject: {fact: told for fact, told in found.items() if told not in (None, False, [])}
+            for subject, found in subjects.items()
+        }
+        for kind, subjects in value.items()
+    }
