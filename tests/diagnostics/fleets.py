@@ -11,13 +11,14 @@ from backupspec.fleet import Fleet
 from backupspec.pipeline import load_fleet
 
 SERVER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKdhj+FDbx3fHEIloZfekV/Tav1dO65soufSmfz2M9gN"
+ALERTS = "{admins: {mail: admins@example.org}}"
 USB = "{path: /media/backup/borg, mounted: [/media/backup], present: sometimes}"
 
 
 def fleet_of(folder: Path, text: str) -> Fleet:
     """Give the fleet of an inventory without `version` and `fleet`; `USB` and `KEY` in it stand for longer texts."""
     whole = textwrap.dedent(text).replace("USB", USB).replace("KEY", SERVER_KEY)
-    (folder / "inventory.yaml").write_text(f"version: 1\nfleet: tried\n{whole}", encoding="utf-8")
+    (folder / "inventory.yaml").write_text(f"version: 1\nfleet: tried\nalerts: {ALERTS}\n{whole}", encoding="utf-8")
     fleet, found = load_fleet(folder)
     assert fleet is not None, found
     return fleet

@@ -227,7 +227,7 @@ def test_what_systemd_refuses_is_reported_where_it_was_chosen(tmp_path: Path) ->
     assert calendars(fleet) == ("Sat 04:00",)
     assert refused_calendars(fleet, ask_systemd(calendars(fleet))) == ()
     (found,) = refused_calendars(fleet, {"Sat 04:00": "no"})
-    assert (found.code, found.where, found.span.line) == ("BS307", "hosts.laptop", 7)
+    assert (found.code, found.where, found.span.line) == ("BS307", "hosts.laptop", 8)
 
 
 def test_three_hundred_hosts_are_judged_in_seconds(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ RULES = (
     schedules.calendars_keep_quiet,
     schedules.policies_mean_what_they_say,
     schedules.eternity_has_room,
+    machines.somebody_hears_of_failures,
     sources.hosts_have_jobs,
     sources.jobs_have_paths,
     sources.exceptions_have_a_rule,

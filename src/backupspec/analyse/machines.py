@@ -177,3 +177,15 @@ def _literal(address: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def somebody_hears_of_failures(fleet: Fleet) -> Iterator[Diagnostic]:
+    """Ask a fleet of several machines where failures are reported."""
+    if len(fleet.hosts) > 1 and not fleet.alerts:
+        yield diagnose(
+            "BS435",
+            "no `alerts`: a failure is written to its machine's journal and nowhere else",
+            fleet.span,
+            where="alerts",
+            hint="add `alerts: {admins: {mail: admins@example.org}}`",
+        )

@@ -217,4 +217,12 @@ FLEET: tuple[Entry, ...] = (
         "fixed.",
         Severity.NOTE,
     ),
+    Entry(
+        "BS435",
+        "nobody hears of failures",
+        "The fleet has several machines and no `alerts`: a job that fails is written to its machine's journal and "
+        "nowhere else, and a backup that has failed for weeks is found out on the day of the loss. Say where failures "
+        "are reported: `alerts: {admins: {mail: admins@example.org}}`, or a command of your own.",
+        Severity.NOTE,
+    ),
 )
