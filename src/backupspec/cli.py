@@ -204,13 +204,14 @@ def _diff(
     if not against.is_dir():
         raise typer.BadParameter(f"{against} is not a folder", param_hint="--against")
     told = _Told(path, form, strict=strict)
-    outcome = told.compared(against, hosts or [])
+    changes = told.compared(against, []).changes
+    if hosts and told.run.tree:
+        changes = changes.of(_hosts(told.run.tree, hosts))
     told.show()
-    changes = outcome.changes.of(outcome.hosts) if outcome.hosts else outcome.changes
     told.lines(diff.lines(changes, texts=not short))
-    if not outcome.stale:
+    if not changes.files:
         told.lines([(diff.Style.CONTEXT, f"{against} is up to date: nothing would change")])
-    raise typer.Exit(FINDINGS if exit_code and outcome.stale else 0)
+    raise typer.Exit(FINDINGS if exit_code and changes.files else 0)
 
 
 @app.command("explain", epilog=_EPILOG)

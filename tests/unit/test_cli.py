@@ -294,6 +294,7 @@ def test_diff_can_be_short_for_one_host_and_tell_by_its_exit_code(
     )
     run = program("diff", inventory, "--against", output, "--exit-code", "--host", "office")
     assert (run.code, run.out) == (0, f"{output} is up to date: nothing would change\n")
+    assert program("diff", inventory, "--against", output, "--host", "wed").code == 2
 
 
 def test_findings_of_a_compile_are_had_by_machines_too(
