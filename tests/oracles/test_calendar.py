@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from backupspec.fleet import Host
+from backupspec.fleet import Host, Repository
+from backupspec.plan.times import travels
 from backupspec.schedule import Quiet, Schedule, Window
 from tests.golden.trees import INVENTORIES, Compiled
 from tests.oracles.machines import UNITS, fleet
@@ -38,17 +39,18 @@ HALF_HOUR = timedelta(minutes=30)
 class Timer:
     """One timer, its `OnCalendar=` values, and the schedule behind it, if it is a job's (None: a check's).
 
-    `tried` is one of a machine that travels: it elapses every half hour, and a script of the job tells what is due.
+    `tried` is one of what travels: it elapses every half hour, and a script beside it tells what is due.
     """
 
     name: str
     host: Host
     schedule: Schedule | None
     lines: tuple[str, ...]
+    repository: Repository
 
     @property
     def tried(self) -> bool:
-        return self.host.roaming and self.schedule is not None and self.schedule.calendar is None
+        return travels(self.host, self.repository) and (self.schedule is None or self.schedule.calendar is None)
 
 
 def _timers(name: str, compiled: Compiled) -> Iterator[Timer]:
@@ -60,7 +62,9 @@ def _timers(name: str, compiled: Compiled) -> Iterator[Timer]:
         }
         for path in sorted((compiled(name) / "hosts" / host.name / "root" / UNITS).glob("*.timer")):
             lines = re.findall(r"^OnCalendar=(.*)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
-            yield Timer(f"{host.name} {path.name}", host, schedules.get(path.name), tuple(lines))
+            where = re.split(r"_|-check-", path.stem)[-1]
+            repository = next(item for item in host.repositories if item.name == where)
+            yield Timer(f"{host.name} {path.name}", host, schedules.get(path.name), tuple(lines), repository)
 
 
 def _elapses(lines: list[str], base: str, count: int) -> dict[str, list[datetime]]:

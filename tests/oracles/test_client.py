@@ -13,7 +13,7 @@ from tests.golden.trees import INVENTORIES, Compiled
 from tests.oracles.machines import fleet, images
 
 CONFIG = "etc/backupspec/ssh_config"
-JUMP = "backupspec-jump"
+JUMP = "jump-of-backupspec"
 
 
 def _remotes(host: Host) -> dict[str, Remote]:

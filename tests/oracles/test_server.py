@@ -52,8 +52,8 @@ class Line:
     @property
     def source(self) -> str | None:
         """Give the address that the host comes from, if it is known to be always the same."""
-        address = self.host.address if self.host.jump is None else self.host.jump.address
-        return address if literal(address) and not self.host.roaming else None
+        known = self.host.jump is None and not self.host.roaming and literal(self.host.address)
+        return self.host.address if known else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from backupspec.fleet import Hook
 from demo.lab.room import Room
 from tests.golden.trees import INVENTORIES, Compiled
 from tests.oracles.machines import SCRIPTS, UNITS, fleet, images, runs, units
@@ -84,15 +85,18 @@ def test_systemd_runs_exactly_what_the_inventory_says(name: str, compiled: Compi
             for run in runs(fleet(name)):
                 if run.host.name == host.name:
                     commands = understood[f"backupspec-{run.name}.service"]
-                    hooks = [
-                        [*([] if hook.timeout is None else ["/usr/bin/timeout", str(hook.timeout)]), *hook.argv]
-                        for hook in (*run.job.before, *run.job.after)
-                    ]
+                    before = [_hook(hook) for hook in run.job.before]
+                    unless_held_back = ["/bin/sh", "-c", '[ "$SERVICE_RESULT" = exec-condition ] || exec "$@"', "hook"]
+                    hooks = [*before, *([*unless_held_back, *_hook(hook)] for hook in run.job.after)]
                     own = [words for words in commands if words[0].startswith(f"/{SCRIPTS}/")]
                     assert [words for words in commands if words not in own] == hooks
                     assert [f"/{SCRIPTS}/jobs/{run.name}/create"] in own
                     assert [words for words in own if not (image / words[0].lstrip("/")).is_file()] == []
             machine.sh(f"rm -rf /{UNITS}/backupspec* /{SCRIPTS}")
+
+
+def _hook(hook: Hook) -> list[str]:
+    return [*([] if hook.timeout is None else ["/usr/bin/timeout", str(hook.timeout)]), *hook.argv]
 
 
 def _kinds(name: str, image: Path) -> dict[str, str]:
