@@ -50,7 +50,7 @@ def test_that_word_is_heard(compiled: Compiled) -> None:
 def _understood(dump: str) -> dict[str, list[list[str]]]:
     """Give the words of each command of each unit of ours from systemd's dump, in the order of running."""
     found = {}
-    for part in re.split(r"^\t?-> Unit ", dump, flags=re.MULTILINE)[1:]:
+    for part in re.split(r"^\t?(?:->|→) Unit ", dump, flags=re.MULTILINE)[1:]:
         unit, _, text = part.partition(":\n")
         if unit.startswith("backupspec") and unit.endswith(".service"):
             lines = re.findall(r"^\t+Command Line: (.*)$", text, flags=re.MULTILINE)

@@ -59,7 +59,7 @@ def parsed(units: list[str]) -> list[list[str]]:
         )
     out, warnings = ran.stdout.decode(), ran.stderr.decode()
     assert not re.findall(r".*v\d+\.service:\d+:.*", out + warnings)
-    dumps = dict(dump.split(":\n", 1) for dump in re.split(r"^\t?-> Unit ", out, flags=re.MULTILINE)[1:])
+    dumps = dict(dump.split(":\n", 1) for dump in re.split(r"^\t?(?:->|→) Unit ", out, flags=re.MULTILINE)[1:])
     return [[line.strip("\t") for line in dumps[name].split("\n")] for name in names]
 
 

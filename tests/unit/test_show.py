@@ -169,7 +169,9 @@ def test_square_brackets_are_text_and_no_markup() -> None:
 
 def test_a_terminal_gets_colours() -> None:
     page = io.StringIO()
-    Console(file=page, force_terminal=True, width=200).print(as_text((TWICE,), (Source("inventory.yaml", TEXT),)))
+    Console(file=page, force_terminal=True, color_system="standard", width=200).print(
+        as_text((TWICE,), (Source("inventory.yaml", TEXT),))
+    )
     assert "\x1b[1;31merror[BS021]" in page.getvalue()
 
 
