@@ -138,6 +138,17 @@ def test_what_cannot_be_whole_fails_and_says_why(fleet: Fleet) -> None:
     assert "/srv/gone" in missing.stderr
     host.run(["mkdir", "/srv/gone"])
     job_script(host, "gone", "central", "create")
+    archives = repository_script(host, "central", "list").stdout
+    host.sh("rmdir /srv/gone && ln -s /srv/data /srv/gone")
+    linked = job_script(host, "gone", "central", "create", check=False)
+    assert linked.code == 1
+    assert "/srv/gone is a symbolic link" in linked.stderr
+    host.sh("rm /srv/gone && mkdir /srv/gone && touch /srv/gone/.nobackup /srv/gone/file")
+    marked = job_script(host, "gone", "central", "create", check=False)
+    assert marked.code == 1
+    assert "/srv/gone itself is marked" in marked.stderr
+    assert repository_script(host, "central", "list").stdout == archives
+    host.sh("rm -r /srv/gone")
 
 
 def test_a_stolen_key_opens_its_own_host_s_repositories_from_its_own_address_and_nothing_else(fleet: Fleet) -> None:

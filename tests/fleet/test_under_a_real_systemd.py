@@ -141,6 +141,11 @@ def test_a_person_lists_and_restores_with_the_job_s_own_environment(pair: Pair) 
     before = host.files_below("/usr/share/doc/borgbackup")
     host.run(["backupspec-run", "restore", "central", "everything", "/srv/restored", "/usr/share/doc/borgbackup"])
     assert host.files_below("/srv/restored/usr/share/doc/borgbackup") == before
+    host.run(["install", "-d", "-o", "nobody", "/srv/theirs"])
+    theirs = host.run(["backupspec-run", "restore", "central", "everything", "/srv/theirs"], check=False)
+    assert theirs.code != 0
+    assert "must be a folder that belongs to root" in theirs.stderr
+    assert host.run(["ls", "-A", "/srv/theirs"]).stdout == ""
     assert "backupspec-everything_central.timer" in host.run(["backupspec-run", "status"]).stdout
     wrong_owner = host.run(["find", "/var/lib/backupspec", "!", "-user", "backupspec"]).stdout
     assert wrong_owner == ""

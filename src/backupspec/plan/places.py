@@ -15,7 +15,6 @@ CREDENTIALS = own_folders.CREDENTIALS
 STATE = own_folders.STATE
 RESTORE = own_folders.RESTORE
 KEYS = "/etc/ssh/backupspec"
-OWN_SECRETS = own_folders.OWN_SECRETS
 
 
 def notice(origin: str) -> Comment:
