@@ -11,6 +11,7 @@ from pathlib import Path
 from demo.lab.base import base
 from demo.lab.machine import Machine
 from demo.lab.room import LabError, Room, held
+from demo.lab.traces import groups_called
 
 _BOOT = Path(__file__).with_name("boot.py")
 _SECONDS_TO_BOOT = 90
@@ -44,7 +45,7 @@ def _groups_removed(name: str) -> Iterator[None]:
     try:
         yield
     finally:
-        for top in list(Path("/sys/fs/cgroup").rglob(name)):
+        for top in groups_called(name):
             for folder, _, _ in os.walk(top, topdown=False):
                 with contextlib.suppress(FileNotFoundError):
                     Path(folder).rmdir()

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Self
 
@@ -47,7 +48,7 @@ class Traces:
         found = {f"mount: {words[4]} ({words[0]})" for words in mounts if words[4].startswith(_MOUNTED)}
         found |= {f"account: {line}" for line in (*_lines("/etc/passwd"), *_lines("/etc/group"))}
         found |= {f"network: {path.name}" for path in Path("/sys/class/net").iterdir()}
-        for path in Path("/sys/fs/cgroup").rglob("backupspec-lab-*"):
+        for path in groups_called("backupspec-lab-*"):
             if not Path("/proc", path.name.split("-")[2]).exists():
                 found.add(f"group: {path}")
         for folder in _WATCHED:
@@ -78,3 +79,12 @@ def _held(process: Path) -> set[str]:
         return {f"process: {process.name} {(process / 'comm').read_text(encoding='utf-8').strip()}"}
     except OSError:
         return set()
+
+
+def groups_called(pattern: str) -> tuple[Path, ...]:
+    """Return the control groups whose name fits `pattern`; others may come and go while it looks."""
+    # `os.walk` passes over folders that vanish; `Path.rglob` of Python 3.11 raises.
+    found = []
+    for top, folders, _ in os.walk("/sys/fs/cgroup"):
+        found += [Path(top, name) for name in folders if fnmatchcase(name, pattern)]
+    return tuple(found)
