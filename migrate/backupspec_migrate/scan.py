@@ -12,25 +12,30 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Span
 from backupspec_migrate.layout import Layout, Part, Series
 from backupspec_migrate.view import View
 
+TimeFrom = Literal["folder", "name", "logfile", "given"]
+"""What gave a snapshot its time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One interval folder.
+    """One complete state of the hosts: `slot` is the path of its folder below the root.
 
-    `time` (seconds since 1970) is its mtime, which rsnapshot sets when a backup is complete and rotation keeps.
+    `time` is in seconds since 1970, and `time_from` says what gave it. rsnapshot's own mark is the folder's mtime,
+    which it sets when a backup is complete and which rotation keeps. `rung` is the place on rsnapshot's ladder.
     """
 
     slot: str
-    retain: str
-    number: int
     time: int
     identity: tuple[int, int, int]  # device, inode, mtime in nanoseconds: does it still stand where it stood?
+    rung: tuple[str, int] | None
+    time_from: TimeFrom
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +43,15 @@ class Root:
     """A folder or file of one snapshot and its path in the archive.
 
     `location` is relative to the snapshot, `original` has no first slash. `own`: it is itself a thing of the host;
-    False for a host's folder, which rsnapshot made.
+    False for a host's folder, which rsnapshot made. `without`: paths on the host (no first slash) that another series
+    of the same host has, to be left out here.
     """
 
     location: str
     original: str
     numeric_ids: bool
     own: bool = True
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +149,15 @@ def _snapshots(layout: Layout, view: View) -> tuple[tuple[Snapshot, ...], tuple[
             continue
         retain, _, number = entry.name.rpartition(".")
         identity = (state.st_dev, state.st_ino, state.st_mtime_ns)
-        snapshots.append(Snapshot(entry.name, retain, int(number), state.st_mtime_ns // 10**9, identity))
-    # Of two with one time, that with the higher number was rotated earlier.
-    return tuple(sorted(snapshots, key=lambda one: (one.time, -one.number, one.retain))), tuple(skipped)
+        when = state.st_mtime_ns // 10**9
+        snapshots.append(Snapshot(entry.name, when, identity, (retain, int(number)), "folder"))
+    return tuple(sorted(snapshots, key=_age)), tuple(skipped)
+
+
+def _age(snapshot: Snapshot) -> tuple[int, int, str]:
+    """Sort the oldest first; of two with one time, that with the higher number was rotated earlier."""
+    retain, number = snapshot.rung or ("", 0)
+    return snapshot.time, -number, retain or snapshot.slot
 
 
 _NO_SNAPSHOTS = (
@@ -170,10 +183,10 @@ def _not_a_snapshot(name: str, mode: int, retains: tuple[str, ...]) -> str | Non
 def _doubts(layout: Layout, snapshots: tuple[Snapshot, ...], *, interrupted: bool) -> tuple[Doubt, ...]:
     doubts: dict[str, str] = {}
     now = time.time()
-    by_slot = {(snapshot.retain, snapshot.number): snapshot for snapshot in snapshots}
+    by_rung = {snapshot.rung: snapshot for snapshot in snapshots}
     lowest = layout.retains[0] if layout.retains else None
     for snapshot in snapshots:
-        older = by_slot.get((snapshot.retain, snapshot.number + 1))
+        older = by_rung.get((snapshot.rung[0], snapshot.rung[1] + 1)) if snapshot.rung else None
         if snapshot.time > now:
             doubts[snapshot.slot] = "its time is in the future"
         if older is None:
@@ -184,7 +197,7 @@ def _doubts(layout: Layout, snapshots: tuple[Snapshot, ...], *, interrupted: boo
             doubts[older.slot] = (
                 f"it is newer than {snapshot.slot}: rsnapshot was interrupted while it copied or removed it"
             )
-    newest = by_slot.get((lowest, 0)) if lowest else None
+    newest = by_rung.get((lowest, 0)) if lowest else None
     if interrupted and newest is not None:
         doubts.setdefault(
             newest.slot, "rsnapshot left its lockfile behind: it may have been interrupted while it filled it"
