@@ -7,19 +7,24 @@ from collections.abc import Iterator
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Span
 from backupspec.document import Document, Mapping, Node, Scalar, Sequence, plain
-from backupspec.shape import explain_error, validator
+from backupspec.shape import INVENTORY, Language, explain_error
 from backupspec.source import character_name, holds_private_key, unfit_character
 
 
 def check(document: Document) -> Diagnostics:
     """Give everything in which the document differs from the schema, sorted by place, each with one; never raises."""
-    found = list(_unfit(document.root, ""))
+    return judge(document.root, INVENTORY)
+
+
+def judge(root: Mapping, language: Language) -> Diagnostics:
+    """Give everything in which a text differs from the schema of its language, as `check` does for the inventory."""
+    found = list(_unfit(root, ""))
     private = tuple(each for each in found if each.code == "BS111")
     if private:  # whatever else is said might repeat it
         return private
     spoilt = {each.span for each in found}
-    for error in validator().iter_errors(plain(document.root)):
-        found.extend(each for each in explain_error(error, document.root) if each.span not in spoilt)
+    for error in language.validator.iter_errors(plain(root)):
+        found.extend(each for each in explain_error(error, root, language) if each.span not in spoilt)
     mistyped = {each.span for each in found if each.code == "BS102"}
     kept = {
         (each.code, each.message, each.span): each

@@ -23,7 +23,6 @@ from backupspec.key_places import belongs
 from backupspec.source import shortened
 from backupspec.suggest import did_you_mean
 
-SCHEMA_FILE = "inventory.schema.json"
 _KINDS = {
     "string": "text",
     "integer": "a whole number",
@@ -39,16 +38,36 @@ _YES, _NO = ("yes", "on", "True", "TRUE", "Yes", "On", "y"), ("no", "off", "Fals
 Schema = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Language:
+    """A language that people write: the file of its schema, and what a whole text in it is called."""
+
+    file: str
+    whole: str
+
+    @property
+    def schema(self) -> Schema:
+        """Give the schema."""
+        return _read(self.file)
+
+    @property
+    def validator(self) -> Draft202012Validator:
+        """Give the validator of the schema."""
+        return _validator(self.file)
+
+
+INVENTORY = Language("inventory.schema.json", "the inventory")
+
+
 @functools.cache
-def _schema() -> Schema:
-    schema: Schema = json.loads((data_folder("schema") / SCHEMA_FILE).read_text(encoding="utf-8"))
+def _read(file: str) -> Schema:
+    schema: Schema = json.loads((data_folder("schema") / file).read_text(encoding="utf-8"))
     return schema
 
 
 @functools.cache
-def validator() -> Draft202012Validator:
-    """Give the validator of the inventory's schema."""
-    return Draft202012Validator(_schema())
+def _validator(file: str) -> Draft202012Validator:
+    return Draft202012Validator(_read(file))
 
 
 # Where an error is ----------------------------------------------------------------------------------------------------
@@ -63,6 +82,7 @@ class _Place:
     key: str | None
     key_span: Span | None
     name: str
+    language: Language
 
     @property
     def head(self) -> Span:
@@ -79,17 +99,19 @@ class _Place:
         return self.head if isinstance(self.node, Mapping | Sequence) or self.node.value is None else self.node.span
 
 
-def _locate(root: Mapping, error: ValidationError) -> _Place:
-    place = _Place(root, "", None, None, "the inventory")
+def _locate(root: Mapping, error: ValidationError, language: Language) -> _Place:
+    place = _Place(root, "", None, None, language.whole, language)
     for step in error.absolute_path:
         node = place.node
         if isinstance(node, Mapping) and isinstance(step, str):
             entry = node.entry(step)
             if entry is None:
                 break
-            place = _Place(entry.value, f"{place.where}.{step}".removeprefix("."), step, entry.key_span, f"`{step}`")
+            where = f"{place.where}.{step}".removeprefix(".")
+            place = _Place(entry.value, where, step, entry.key_span, f"`{step}`", language)
         elif isinstance(node, Sequence) and isinstance(step, int):
-            place = _Place(node.items[step], f"{place.where}[{step}]", None, None, f"item {step + 1} of {place.name}")
+            name = f"item {step + 1} of {place.name}"
+            place = _Place(node.items[step], f"{place.where}[{step}]", None, None, name, language)
         else:
             break
     if (
@@ -106,6 +128,7 @@ def _locate(root: Mapping, error: ValidationError) -> _Place:
                 entry.key,
                 entry.key_span,
                 name,
+                language,
             )
     return place
 
@@ -113,9 +136,9 @@ def _locate(root: Mapping, error: ValidationError) -> _Place:
 # What an error says ---------------------------------------------------------------------------------------------------
 
 
-def explain_error(error: ValidationError, root: Mapping) -> Iterator[Diagnostic]:
+def explain_error(error: ValidationError, root: Mapping, language: Language = INVENTORY) -> Iterator[Diagnostic]:
     """Give the findings behind one error of the validator: at least one, each with a place."""
-    place = _locate(root, error)
+    place = _locate(root, error, language)
     schema: Schema = error.schema if isinstance(error.schema, dict) else {}
     if "x-message" in schema:
         yield _about_keys(schema, place)
@@ -213,13 +236,13 @@ def _about_keys(schema: Schema, place: _Place) -> Diagnostic:
 
 def _unknown_keys(place: _Place, schema: Schema) -> Iterator[Diagnostic]:
     known = sorted(schema.get("properties", {}))
-    later = _schema().get("x-later", ())
+    later = place.language.schema.get("x-later", ())
     inside = f"in `{place.where}`" if place.where else "at the top level"
     for entry in place.node if isinstance(place.node, Mapping) else ():
         if entry.key in known:
             continue
         hint = did_you_mean(entry.key, known) or did_you_mean(entry.key.lower().replace("-", "_"), known)
-        hint = hint or belongs(entry.key, _schema())
+        hint = hint or belongs(entry.key, place.language.schema)
         if not hint:
             allowed = ", ".join(f"`{key}`" for key in known)
             hint = f"allowed here: {allowed}" if known else schema.get("x-hint", "")
@@ -238,17 +261,17 @@ def _missing_keys(place: _Place, schema: Schema) -> Iterator[Diagnostic]:
     present = {entry.key for entry in place.node} if isinstance(place.node, Mapping) else set()
     for key in schema["required"]:
         if key not in present:
-            inner = _resolved(schema.get("properties", {}).get(key, {}))
+            inner = _resolved(schema.get("properties", {}).get(key, {}), place.language)
             example = next(iter(inner.get("examples", ())), None)
             hint = f"add `{key}: …`" if example is None else f"add `{key}: {_flow(example)}`, for example"
             message = f"{place.name} needs `{key}`"
             yield diagnose(schema.get("x-code", "BS103"), message, place.head, hint=hint, where=place.where)
 
 
-def _resolved(schema: Schema) -> Schema:
+def _resolved(schema: Schema, language: Language) -> Schema:
     """Give a node of the schema with what it refers to; what stands beside the reference wins."""
     while "$ref" in schema:
-        target = _schema()["$defs"][schema["$ref"].rpartition("/")[2]]
+        target = language.schema["$defs"][schema["$ref"].rpartition("/")[2]]
         schema = target | {key: value for key, value in schema.items() if key != "$ref"}
     return schema
 
@@ -283,7 +306,7 @@ def _explain_choice(error: ValidationError, place: _Place, schema: Schema, root:
     fitting = [errors for errors in branches.values() if not any(_is_mistyped(each) for each in errors)]
     if fitting:
         for each in min(fitting, key=_distance):
-            yield from explain_error(each, root)
+            yield from explain_error(each, root, place.language)
         return
     mistyped = [each for errors in branches.values() for each in errors if _is_mistyped(each)]
     expected = list(dict.fromkeys(str(each.validator_value) for each in mistyped))
