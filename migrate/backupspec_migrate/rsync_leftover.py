@@ -6,7 +6,7 @@ import re
 
 _LEFTOVER = re.compile(r"\..+\.([A-Za-z0-9]{6})", re.DOTALL)
 # What people and programs write after the last dot: `.env.sample`, `.profile.BACKUP`, `.dump.202401`, `.list.sha256`.
-# Chance gives such six characters to one temporary file in fifty.
+# Chance gives such six characters to one temporary file in sixty.
 _WORD = re.compile(r"[A-Z]?[a-z]{5,6}|[A-Z]{6}|[0-9]{6}|sha(?:256|384|512)")
 
 

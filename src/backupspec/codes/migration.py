@@ -238,4 +238,18 @@ MIGRATION: tuple[Entry, ...] = (
         "Python was started in a locale whose file names are not UTF-8, and Borg would store other bytes than the "
         "source has. Set LC_ALL=C.UTF-8.",
     ),
+    Entry(
+        "BS676",
+        "tree cannot be read as a whole",
+        "A folder, or what is known of a file, could not be read while the tree was counted. A run would fail at it, "
+        "since an archive with something missing looks complete for ever. Repair the disk or the permissions first.",
+    ),
+    Entry(
+        "BS677",
+        "files that rsync was still receiving",
+        "rsync writes a file under a name like `.NAME.XXXXXX` and renames it when it is complete. Such a name in a "
+        "snapshot means that rsync was killed there, and that more may be missing: leave the snapshot out, or import "
+        "it knowing that the file of that name is a piece of one.",
+        Severity.WARNING,
+    ),
 )
