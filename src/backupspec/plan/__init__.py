@@ -1,6 +1,7 @@
 """Plan: Fleet -> Plan. Every decision is taken here; templates only have shape.
 
-One module for each concern: `units`, `hardening`, `scripts`, `ssh` (both sides), `rollout` (apply, Ansible, the page).
+One module for each concern: `units`, `hardening`, `scripts`, `ssh` (both sides), `rollout` (apply, the page),
+`playbooks` (Ansible).
 A value that a target language cannot hold is found here, when its word is made, and reported at the setting that it
 comes from.
 """
