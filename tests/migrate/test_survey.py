@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pwd
 import resource
@@ -19,6 +20,7 @@ from borg.helpers import safe_ns
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backupspec_migrate.estimate import estimate
 from backupspec_migrate.layout import layout_of_root
 from backupspec_migrate.rsync_leftover import is_rsync_leftover
 from backupspec_migrate.scan import Image, Root, Scan, scan
@@ -287,3 +289,45 @@ def test_each_inode_tells_the_walk_that_met_it_last(met: list[tuple[int, int]], 
         )
         assert seen.meet(number * 7, walk) in {last.get(number, 0), walk}
         last[number] = walk
+
+
+def listing(count: int) -> bytes:
+    """Give text that compresses as text does, and is nowhere twice."""
+    return "\n".join(f"{count * 977 + line:x} {hash_of(line * count)}" for line in range(60)).encode()
+
+
+def hash_of(number: int) -> str:
+    return hashlib.sha256(str(number).encode()).hexdigest()[: number % 40]
+
+
+@pytest.mark.borg
+def test_a_repository_is_as_large_as_estimated(make_site: Callable[..., Site], borg14: Path) -> None:
+    site = make_site()
+    for number in range(600):
+        site.put(f"web01/srv/{number % 20}/file-{number}.txt", listing(number))
+    for night in range(3):
+        site.put(f"web01/srv/new-{night}", os.urandom(20_000))
+        site.night()
+    with open_view(str(site.snapshots)) as view:
+        scanned, _ = scan(layout_of_root(str(site.snapshots)), view, interrupted=False)
+        found = survey(scanned, view, lambda _: None)
+        guess = estimate(found, view)
+    site.borg(borg14, "init", "-e", "none", str(site.repo()))
+    for one in scanned.snapshots:
+        where = site.snapshots / one.slot / "web01"
+        options = ["--noctime", "--nobirthtime", "--compression", "auto,zstd,3"]
+        site.borg(borg14, "create", *options, f"{site.repo()}::{one.time}", ".", cwd=where)
+    size = sum(path.stat().st_size for path in site.repo().rglob("*") if path.is_file())
+    assert guess.sampled is not None
+    assert guess.repository.low < size < guess.repository.high
+    assert guess.repository.high < 3 * guess.repository.low
+
+
+def test_little_that_can_be_read_makes_no_claim_about_compression(place: Path) -> None:
+    (place / "daily.0/web").mkdir(parents=True)
+    (place / "daily.0/web/file").write_bytes(b"x" * 1000)
+    with open_view(str(place)) as view:
+        scanned, _ = scan(layout_of_root(str(place)), view, interrupted=False)
+        guess = estimate(survey(scanned, view, lambda _: None), view)
+    assert guess.sampled is None
+    assert (guess.content.low, guess.content.high) == (500, 1000)
