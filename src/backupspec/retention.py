@@ -108,7 +108,7 @@ def _of_rule(
     found: dict[int, Decision] = {}
     if number == 0:
         return found
-    bucket = None
+    bucket: tuple[int, ...] | None = None
     for place, local in newest_first:
         newer, bucket = bucket, _BUCKETS[rule](local)
         if bucket != newer and place not in earlier:
