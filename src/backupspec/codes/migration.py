@@ -252,4 +252,24 @@ MIGRATION: tuple[Entry, ...] = (
         "it knowing that the file of that name is a piece of one.",
         Severity.WARNING,
     ),
+    # --- BS68x: the rehearsal --------------------------------------------------------------------------------------
+    Entry(
+        "BS680",
+        "program for the rehearsal is missing",
+        "A rehearsal makes its trees with the real rsnapshot and rsync, so both must be installed where it runs: "
+        "`apt-get install rsnapshot rsync`. The migration itself needs neither.",
+    ),
+    Entry(
+        "BS681",
+        "folder is not fit to rehearse in",
+        "A rehearsal makes hosts, trees and repositories in a folder of its own, so that removing this folder removes "
+        "all of it. It must be empty or not there yet, and rsnapshot.conf must be able to hold its path.",
+    ),
+    Entry(
+        "BS682",
+        "step of the rehearsal failed",
+        "A command ended otherwise than it does on a machine that is fit for a migration. What it said stands above "
+        "this finding, and everything is left in the folder of the rehearsal to be looked at. Find the cause before "
+        "the day itself.",
+    ),
 )
