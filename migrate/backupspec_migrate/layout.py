@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Literal
 
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Span
 from backupspec_migrate.configuration import BackupPoint, BackupScript, Configuration
+from backupspec_migrate.given_times import GivenTimes
+from backupspec_migrate.ladder import Ladder
+from backupspec_migrate.logfile import Run
+from backupspec_migrate.naming import Naming
 
 NAME = re.compile(r"(?!.*\.\.)[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 """What a host or a job may be called: the grammar of the inventory, so that the archives fit a job's series."""
@@ -24,6 +29,9 @@ class Part:
 
     `settle`: rsync got a source without a slash at its end, so that it may lie at `location/basename` or, if it was a
     file, at `location` itself; only the tree can tell.
+
+    `source` and `dest` are the line's own words. `kept_time`: each run makes the folder `dest` anew, so that two
+    snapshots have one time only if one is a copy.
     """
 
     location: str
@@ -31,6 +39,9 @@ class Part:
     numeric_ids: bool
     settle: Literal["no", "remote", "local"]
     span: Span
+    source: str = ""
+    dest: str = ""
+    kept_time: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +60,37 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A tree's shape. `retains` is the ladder, lowest rung first.
+    """A tree's shape. Without `series` each folder of a snapshot is a host, or the snapshot is one host's.
 
-    Empty when no rsnapshot.conf was given: each folder is a host then.
+    `configuration` is the file that says all this, if there is one. `renames` (folder to host name) and `paths` (host
+    to path, without the first slash) are the user's words. `runs` is what the logfile knows; `given` replaces all
+    times.
     """
 
     root: str
-    retains: tuple[str, ...]
+    naming: Naming
     series: tuple[Series, ...]
     lockfile: str | None
     stop_on_stale_lockfile: bool
     place: Span
+    configuration: str | None = None
+    logfile: str | None = None
+    renames: Mapping[str, str] = field(default_factory=dict)
+    paths: Mapping[str, str] = field(default_factory=dict)
+    runs: tuple[Run, ...] = ()
+    given: GivenTimes | None = None
 
 
-def layout_of_root(root: str) -> Layout:
-    """Give the layout of a tree whose rsnapshot.conf is lost.
+def layout_of_root(root: str, naming: Naming | None = None) -> Layout:
+    """Give the layout of a tree that no configuration describes: `naming` says what its snapshots are called.
 
-    Rsnapshot's default, each folder in a snapshot is a host's `/`.
+    Without it the tree is rsnapshot's, whose configuration is lost. Each folder in a snapshot is a host's `/` then, as
+    rsnapshot's default has it.
     """
-    return Layout(root, (), (), None, stop_on_stale_lockfile=False, place=Span(root, 1, 1, 1, 1))
+    return Layout(root, naming or Ladder(), (), None, stop_on_stale_lockfile=False, place=Span(root, 1, 1, 1, 1))
 
 
-def layout_of(configuration: Configuration, renames: dict[str, str]) -> tuple[Layout, Diagnostics]:
+def layout_of(configuration: Configuration, renames: Mapping[str, str]) -> tuple[Layout, Diagnostics]:
     """Find the hosts in the `backup` lines. `renames` gives folders (relative to a snapshot) another host name.
 
     Two machines are never put into one host: where the lines leave it open, a host's folder is as deep as it takes to
@@ -80,7 +100,7 @@ def layout_of(configuration: Configuration, renames: dict[str, str]) -> tuple[La
     folders = _folders(configuration.points)
     grouped: dict[str, list[Part]] = {}
     for point, folder in zip(configuration.points, folders, strict=True):
-        part, said = _part(point)
+        part, said = _part(point, link_dest=configuration.link_dest)
         found += said + _warnings(point)
         grouped.setdefault(folder, []).append(part)
     names = _names(sorted(grouped), renames)
@@ -99,11 +119,18 @@ def layout_of(configuration: Configuration, renames: dict[str, str]) -> tuple[La
     found += _left_out(configuration.points)
     layout = Layout(
         configuration.root,
-        tuple(retain.name for retain in configuration.retains),
+        Ladder(
+            tuple((retain.name, retain.count) for retain in configuration.retains),
+            configuration.sync_first,
+            configuration.link_dest,
+        ),
         tuple(series),
         configuration.lockfile,
         configuration.stop_on_stale_lockfile,
         place,
+        configuration.file,
+        configuration.logfile,
+        renames,
     )
     return layout, tuple(found)
 
@@ -161,7 +188,7 @@ def _deeper(point: BackupPoint, folder: str) -> str:
     return "/".join(dest[: len(_components(folder)) + 1])
 
 
-def _part(point: BackupPoint) -> tuple[Part, list[Diagnostic]]:
+def _part(point: BackupPoint, *, link_dest: bool) -> tuple[Part, list[Diagnostic]]:
     path = _source_path(point.source)
     unknown = (
         point.source.startswith(("rsync://", "lvm://")) or "::" in point.source.split("/")[0] or path.startswith("~")
@@ -178,14 +205,18 @@ def _part(point: BackupPoint) -> tuple[Part, list[Diagnostic]]:
         original = "/".join(_components(path))
         inside = "/".join(_components(below if cut else kept))
         location = "/".join(filter(None, (dest, inside)))
-        return Part(location, original, point.transfer.numeric_ids, settle="no", span=point.span), found
+        # Of a whole file system rsync also sets the time of the folder that it copies into.
+        mine = link_dest and bool(inside)
+        made = Part(location, original, point.transfer.numeric_ids, "no", point.span, point.source, dest, mine)
+        return made, found
     settle: Literal["no", "remote", "local"] = "no"
     if path and not path.endswith("/"):
         settle = "remote" if _machine(point.source) else "local"
-    return Part(dest, "/".join(_components(path)), point.transfer.numeric_ids, settle=settle, span=point.span), found
+    original = "/".join(_components(path))
+    return Part(dest, original, point.transfer.numeric_ids, settle, point.span, point.source, dest), found
 
 
-def _names(folders: list[str], renames: dict[str, str]) -> dict[str, str]:
+def _names(folders: list[str], renames: Mapping[str, str]) -> dict[str, str]:
     """Name each folder's host by its last component; folders that share it keep all components."""
     last = {folder: PurePosixPath(folder).name or "localhost" for folder in folders}
     counts = Counter(last.values())
@@ -195,7 +226,7 @@ def _names(folders: list[str], renames: dict[str, str]) -> dict[str, str]:
     }
 
 
-def _script_series(script: BackupScript, names: dict[str, str], renames: dict[str, str]) -> Series:
+def _script_series(script: BackupScript, names: dict[str, str], renames: Mapping[str, str]) -> Series:
     """Give a script's output a series of its own.
 
     It is no file of the host, and the regular job of that name will not have it.
@@ -214,7 +245,7 @@ def _script_series(script: BackupScript, names: dict[str, str], renames: dict[st
     below = dest[len(_components(folder)) :] or dest
     job = re.sub(r"[^a-z0-9]+", "-", below[-1].lower()).strip("-") or "script"
     location = "/".join(dest)
-    part = Part(location, "/".join(below), numeric_ids=True, settle="no", span=script.span)
+    part = Part(location, "/".join(below), True, "no", script.span, script.command, location)  # noqa: FBT003 - the field's name is at hand
     return Series(host, f"script-{job}", location, (part,), script.span)
 
 

@@ -1,0 +1,174 @@
+"""Reads rsnapshot's logfile: which runs there were, whether they came to their end, and what failed in them."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import Literal
+
+from backupspec_migrate.local_time import after_skipped, readings
+
+Outcome = Literal["completed", "warnings", "errors", "unfinished"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of rsnapshot; times are in seconds since 1970.
+
+    `touched`: when the snapshot was complete (None: the run filled none, or did not come so far). `limit`: the run was
+    over by then. `failed` are sources and scripts with what went wrong, `rolled_back` destinations. `removing`: the
+    folder that it was removing when it stopped.
+    """
+
+    level: str
+    started: int
+    touched: int | None
+    limit: int | None
+    outcome: Outcome
+    failed: tuple[tuple[str, str], ...]
+    partial: tuple[str, ...]
+    rolled_back: tuple[str, ...]
+    removing: str | None
+
+
+@dataclass(slots=True)
+class _Open:
+    """A run that has begun."""
+
+    command: str
+    started: int
+    touched: int | None = None
+    limit: int | None = None
+    outcome: Outcome = "unfinished"
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    partial: list[str] = field(default_factory=list)
+    rolled_back: list[str] = field(default_factory=list)
+    removing: str | None = None
+
+    def closed(self) -> Run:
+        return Run(
+            _level(self.command),
+            self.started,
+            self.touched,
+            self.limit,
+            self.outcome,
+            tuple(self.failed),
+            tuple(self.partial),
+            tuple(self.rolled_back),
+            self.removing,
+        )
+
+
+def log_files(path: Path) -> tuple[Path, ...]:
+    """Give a logfile with what logrotate made of it (`.1`, `.2.gz`, `-20240131`), the oldest first."""
+    numbered, dated = [], []
+    for other in path.parent.iterdir() if path.parent.is_dir() else ():
+        rest = other.name.removeprefix(path.name)
+        if not other.name.startswith(path.name) or not other.is_file():
+            continue
+        if match := re.fullmatch(r"\.([0-9]+)(\.gz)?", rest):
+            numbered.append((-int(match[1]), other))
+        elif match := re.fullmatch(r"[-.]([0-9]{8}(?:-[0-9]+)?)(\.gz)?", rest):
+            dated.append((match[1], other))
+    older = [other for _, other in sorted(numbered)] or [other for _, other in sorted(dated)]
+    return (*older, *([path] if path.is_file() else []))
+
+
+def read_log(files: Iterable[Path], zone: tzinfo | None) -> tuple[Run, ...]:
+    """Give the runs, the oldest first; what is no line of rsnapshot's is passed over. OSError when one cannot be read.
+
+    The times are local ones: `zone` None is the machine's own. In the hour that clocks show twice the order of the
+    lines decides.
+    """
+    done: list[_Open] = []
+    running: list[_Open] = []
+    for when, text in _entries(files, zone):
+        _take(when, text, running, done)
+    return tuple(one.closed() for one in sorted((*done, *running), key=lambda one: one.started))
+
+
+def _entries(files: Iterable[Path], zone: tzinfo | None) -> Iterator[tuple[int, str]]:
+    before = 0
+    for path in files:
+        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        for line in raw.decode("utf-8", "surrogateescape").split("\n"):
+            match = re.match(r"\[([^\]]{19,20})\] (.*)", line, re.DOTALL)
+            shown = None if match is None else _shown(match[1])
+            if match is None or shown is None:
+                continue
+            meant = readings(shown, zone) or (after_skipped(shown, zone),)
+            before = next((one for one in meant if one >= before), meant[-1])
+            yield before, match[2]
+
+
+def _shown(text: str) -> datetime | None:
+    # Until 1.3 the logfile had the form of web servers.
+    for form in ("%Y-%m-%dT%H:%M:%S", "%d/%b/%Y:%H:%M:%S"):
+        try:
+            return datetime.strptime(text, form)  # noqa: DTZ007 - a clock's reading
+        except ValueError:
+            continue
+    return None
+
+
+def _take(when: int, text: str, running: list[_Open], done: list[_Open]) -> None:
+    if text.endswith(": started"):
+        running.append(_Open(text.removesuffix(": started"), when))
+        return
+    if match := re.search(
+        r"(?:^|ERROR: |WARNING: )(\S.*): completed(?: successfully|, but with (?:some|no) (\w+))", text
+    ):
+        _end(match[1], match[2], when, running, done)
+        return
+    if not running:
+        return
+    one = running[-1]
+    if "exists and so does its process" in text or re.search(r"ERROR: (?:Stale lockfile|Lockfile \S+ exists)", text):
+        # It never began: another one was at work, or it was told to stop.
+        running.pop()
+        return
+    _note(when, text, one)
+
+
+def _end(command: str, how: str | None, when: int, running: list[_Open], done: list[_Open]) -> None:
+    command = command.removeprefix("ERROR: ").removeprefix("WARNING: ")
+    for index in range(len(running) - 1, -1, -1):
+        if command.endswith(running[index].command):
+            one = running.pop(index)
+            one.limit = when
+            one.outcome = "completed" if how is None else "warnings" if how == "warnings" else "errors"
+            one.removing = None
+            done.append(one)
+            return
+
+
+def _note(when: int, text: str, one: _Open) -> None:
+    if match := re.search(r"(returned \d+) while processing (.+)$", text):
+        one.failed.append((match[2].rstrip(), f"rsync {match[1]}"))
+    elif match := re.search(r"backup_script (.+) (returned \d+)$", text):
+        one.failed.append((match[1], match[2]))
+    elif match := re.search(r"Some files and/or directories in (.+) (?:only transferred partially|vanished)", text):
+        one.partial.append(match[1])
+    elif match := re.search(r'Rolling back "(.*)"', text):
+        one.rolled_back.append(match[1])
+    elif match := re.match(r"touch .*/([^/]+)/$", text):
+        one.touched, one.removing = when, None
+    elif match := re.match(r"\S*rm -rf .*/(\w+\.\d+)/?$", text):
+        one.removing = match[1]
+    elif re.match(r"(?:mv |mkdir |/\S*(?:cp|rsync) |native_cp_al|cp )", text):
+        one.removing = None
+
+
+def _level(command: str) -> str:
+    """Give the first word after the options: `rsnapshot -c FILE daily` is of level daily."""
+    words = iter(command.split()[1:])
+    for word in words:
+        if not word.startswith("-"):
+            return word
+        if word.endswith("c"):
+            next(words, None)
+    return ""
