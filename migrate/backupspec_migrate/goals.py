@@ -1,6 +1,6 @@
 """Says where each host's history goes when an inventory says it.
 
-The job that it continues and that job's repository.
+The job that it continues and that job's repository; or each job, when the history is split among them by path.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from pathlib import Path
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic
 from backupspec.fleet import FilesJob, Fleet, Host, Repository, Target
-from backupspec_migrate.plan import Goal
+from backupspec_migrate.draft import Goal
+from backupspec_migrate.split import Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,24 +22,50 @@ class Wish:
     """What the user said beside the inventory, None where nothing.
 
     `repository` chooses among several repositories of a job, `job` among several jobs; `template` (with {host}) is the
-    place instead of the inventory's.
+    place instead of the inventory's. `split`: a history is divided among all jobs of its host.
     """
 
     repository: str | None = None
     job: str | None = None
     template: str | None = None
+    split: bool = False
 
 
-def goals_of(fleet: Fleet, wish: Wish, is_here: Callable[[Repository], bool]) -> dict[str, Goal | Diagnostic]:
-    """Give the goal of each host, under its name and its former ones, or what stands in the way of one.
+def goals_of(
+    fleet: Fleet, wish: Wish, is_here: Callable[[Repository], bool]
+) -> dict[str, tuple[Goal, ...] | Diagnostic]:
+    """Give the goals of each host, under its name and its former ones, or what stands in the way of one.
 
     Without a wish the only repository counts, or the only one that lies on this machine. `is_here` tells whether a
     server's repository does.
     """
-    goals: dict[str, Goal | Diagnostic] = {}
+    goals: dict[str, tuple[Goal, ...] | Diagnostic] = {}
     for host in fleet.hosts:
-        goals |= dict.fromkeys((host.name, *host.formerly), _goal(host, wish, is_here))
+        goals |= dict.fromkeys((host.name, *host.formerly), _goals(host, wish, is_here))
     return goals
+
+
+def shares_of(fleet: Fleet) -> dict[str, tuple[Share, ...]]:
+    """Give the paths that each job of each host has, for hosts with several; the marked job takes the rest."""
+    shares: dict[str, tuple[Share, ...]] = {}
+    for host in fleet.hosts:
+        paths = {job.name: _paths(job) for job in host.jobs}
+        if len(paths) > 1:
+            made = tuple(
+                Share(
+                    job.name,
+                    paths[job.name],
+                    tuple(path for name in paths if name != job.name for path in paths[name]),
+                    rest=job.history,
+                )
+                for job in host.jobs
+            )
+            shares |= dict.fromkeys((host.name, *host.formerly), made)
+    return shares
+
+
+def _paths(job: FilesJob) -> tuple[str, ...]:
+    return tuple(path.strip("/") for path in (*job.paths, *job.optional_paths))
 
 
 def lies_here(repository: Repository) -> bool:
@@ -55,29 +82,41 @@ def lies_here(repository: Repository) -> bool:
         return False
 
 
-def _goal(host: Host, wish: Wish, is_here: Callable[[Repository], bool]) -> Goal | Diagnostic:
+def _goals(host: Host, wish: Wish, is_here: Callable[[Repository], bool]) -> tuple[Goal, ...] | Diagnostic:
+    if wish.split and host.jobs:
+        jobs = [goal for job in host.jobs for goal in [_goal(host, job, wish, is_here)]]
+        refused = next((goal for goal in jobs if isinstance(goal, Diagnostic)), None)
+        return refused or tuple(goal for goal in jobs if isinstance(goal, Goal))
     job = _job(host, wish.job)
     if isinstance(job, Diagnostic):
         return job
+    goal = _goal(host, job, wish, is_here)
+    return goal if isinstance(goal, Diagnostic) else (goal,)
+
+
+def _goal(host: Host, job: FilesJob, wish: Wish, is_here: Callable[[Repository], bool]) -> Goal | Diagnostic:
     if wish.template is None:
         target = _target(job, wish.repository, is_here)
         if isinstance(target, Diagnostic):
             return target
-        location = _location(target.repository, is_here)
-        unencrypted = target.repository.encryption == "none"
+        location, fitting = _location(target.repository, is_here), [target]
     else:
         location = wish.template.replace("{host}", host.name)
         fitting = [target for target in job.targets if wish.repository in {None, target.repository.name}]
         if not fitting:
             return _which(job)
-        unencrypted = all(target.repository.encryption == "none" for target in fitting)
+    # Of several repositories that the template may mean, only what they agree on is known.
+    retentions = {target.retention for target in fitting}
+    zones = {target.schedule.timezone for target in fitting}
     return Goal(
         location,
         job.name,
         job.compression,
-        unencrypted=unencrypted,
+        unencrypted=all(target.repository.encryption == "none" for target in fitting),
         numeric_ids=job.numeric_ids,
         host=host.name,
+        retention=retentions.pop() if len(retentions) == 1 else None,
+        timezone=zones.pop() if len(zones) == 1 else None,
     )
 
 
@@ -92,9 +131,10 @@ def _job(host: Host, name: str | None) -> FilesJob | Diagnostic:
     marked = [job for job in host.jobs if job.history] or list(host.jobs)
     if len(marked) == 1:
         return marked[0]
-    hint = "mark the job whose series the old snapshots continue with `history: true`, or say --job" if marked else ""
+    hint = "mark the job whose series the old snapshots continue with `history: true`, say --job, or --split by path"
     message = f"{host.name} has {len(marked)} files jobs: which one do the old snapshots belong to?"
     if not marked:
+        hint = ""
         message = f"{host.name} has no files job that its history could continue"
     return diagnose("BS619", message, host.span, hint=hint, where=host.where)
 

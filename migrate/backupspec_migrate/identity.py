@@ -23,7 +23,7 @@ class Identity:
 
 def archive_name(host: str, job: str, time: int) -> str:
     """Give the name that continues the job's series: `HOST_JOB_2024-01-31T02:00:00Z`."""
-    return f"{host}_{job}_{_text(time)}Z"
+    return f"{host}_{job}_{utc(time)}"
 
 
 def comment(identity: Identity, slot: str) -> str:
@@ -31,7 +31,7 @@ def comment(identity: Identity, slot: str) -> str:
 
     `slot` is only for people. It has no braces, which Borg would take for placeholders.
     """
-    fields = {"source": identity.source, "dest": identity.dest, "time": f"{_text(identity.time)}Z", "slot": slot}
+    fields = {"source": identity.source, "dest": identity.dest, "time": utc(identity.time), "slot": slot}
     return _MARK + urlencode(fields, safe="/:", quote_via=quote, errors="surrogateescape")
 
 
@@ -47,5 +47,6 @@ def read_comment(text: str) -> Identity | None:
         return None
 
 
-def _text(time: int) -> str:
-    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+def utc(time: int) -> str:
+    """Write seconds since 1970 as 2024-01-31T02:00:00Z."""
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

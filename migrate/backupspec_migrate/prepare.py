@@ -1,9 +1,7 @@
-"""Reads the configuration and the tree under rsnapshot's lock, and plans: the common beginning of every command."""
+"""Opens a tree under rsnapshot's lock and looks at it: the common beginning of every command."""
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -12,15 +10,19 @@ from pathlib import Path
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Span, has_errors
 from backupspec.pipeline import load_fleet
-from backupspec_migrate.goals import Wish, goals_of, lies_here
-from backupspec_migrate.layout import Layout, layout_of, layout_of_root
-from backupspec_migrate.lock import complaint, hold, holder
-from backupspec_migrate.plan import Choices, Plan, make_plan
-from backupspec_migrate.rsnapshot_conf import read_configuration
-from backupspec_migrate.scan import Folders, folders_of, scan
+from backupspec_migrate.draft import Choices, draft
+from backupspec_migrate.goals import Wish, goals_of, lies_here, shares_of
+from backupspec_migrate.layout import Layout
+from backupspec_migrate.lock import Holder, complaint, hold, holder
+from backupspec_migrate.plan_document import PlanDocument, PlannedSource
+from backupspec_migrate.scan import Folders, Scan, folders_of, scan
+from backupspec_migrate.settle import Settled, settle
+from backupspec_migrate.split import split
 from backupspec_migrate.view import View, open_view
 
-STOPPING = frozenset({"BS601", "BS602", "BS603", "BS604", "BS610", "BS614", "BS617", "BS618", "BS620", "BS661"})
+STOPPING = frozenset(
+    {"BS601", "BS602", "BS603", "BS604", "BS610", "BS614", "BS617", "BS618", "BS620", "BS661", "BS691", "BS694"}
+)
 """Errors that concern everything; others concern one host or snapshot, and the rest is imported all the same."""
 
 
@@ -33,37 +35,45 @@ class StoppedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What the user asked for.
+class Tree:
+    """An open tree as it stands now, and what was found on the way. `lock` says who held rsnapshot's lock before."""
 
-    `renames` maps folders in a snapshot to host names; `to` names a repository of the inventory.
+    layout: Layout
+    view: View
+    scanned: Scan
+    folders: Folders
+    lock: Holder | None
+    found: Diagnostics
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asked for beside the tree.
+
+    `inventory` says jobs and repositories; `to` names one of its repositories; `split` divides a history by path.
     """
 
-    source: Path
     inventory: Path | None
     to: str | None
-    renames: dict[str, str]
     choices: Choices
+    split: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A plan, the tree that it is about, its snapshots as they stood then, and what was found on the way."""
+    """A plan and the open tree that it is about."""
 
-    layout: Layout
-    view: View
-    plan: Plan
-    folders: Folders
-    found: Diagnostics
+    tree: Tree
+    document: PlanDocument
+    settled: Settled
 
 
 @contextmanager
-def prepared(request: Request, *, lock: bool) -> Iterator[Prepared]:
-    """Give the plan and an open view; StoppedError when there is nothing to go on with.
+def opened(layout: Layout, found: Diagnostics, *, lock: bool) -> Iterator[Tree]:
+    """Give the tree, open and scanned; StoppedError when it cannot be read or somebody works on it.
 
     With `lock` rsnapshot's lockfile is held from before the tree is looked at to the end of the block.
     """
-    layout, found = _layout(request)
     lockfile = None if layout.lockfile is None else Path(layout.lockfile)
     there = None if lockfile is None else holder(lockfile)
     if lockfile is not None and there is not None:
@@ -71,7 +81,6 @@ def prepared(request: Request, *, lock: bool) -> Iterator[Prepared]:
         found = (*found, said)
         if lock and has_errors((said,)):
             raise StoppedError(found)
-    choices, found = _choices(request, found)
     with ExitStack() as stack:
         try:
             stack.enter_context(hold(lockfile if lock else None))
@@ -85,41 +94,52 @@ def prepared(request: Request, *, lock: bool) -> Iterator[Prepared]:
             place = Span(layout.root, 1, 1, 1, 1)
             message = f"{layout.root} cannot be read: {error.strerror}"
             raise StoppedError((*found, diagnose("BS610", message, place))) from error
-        plan, said_of_plan = make_plan(scanned, choices)
-        decided = tuple(one for one in said_of_tree if not (one.code == "BS616" and one.where in choices.skip))
-        everything = (*found, *decided, *said_of_plan)
-        if any(one.code in STOPPING and has_errors((one,)) for one in everything):
-            raise StoppedError(everything)
-        yield Prepared(layout, view, plan, folders_of(scanned.snapshots), everything)
+        everything = (*found, *said_of_tree)
+        if lock:
+            _stop(everything)
+        yield Tree(layout, view, scanned, folders_of(scanned.snapshots), there, everything)
 
 
-def _layout(request: Request) -> tuple[Layout, tuple[Diagnostic, ...]]:
-    if sys.getfilesystemencoding().lower() != "utf-8":
-        place = Span("LC_ALL", 1, 1, 1, 1)
-        message = f"file names are {sys.getfilesystemencoding()} here"
-        raise StoppedError((diagnose("BS661", message, place, hint="set LC_ALL=C.UTF-8"),))
-    if request.source.is_dir():
-        return layout_of_root(os.path.realpath(request.source)), ()
-    configuration, found = read_configuration(request.source)
-    if configuration is None:
+def drafted(tree: Tree, file: str, source: PlannedSource, request: Request) -> tuple[Prepared, Diagnostics]:
+    """Draft a plan for an open tree; StoppedError when nothing at all can be planned.
+
+    The findings are those of the tree, too.
+    """
+    goals, shares, choices = {}, {}, request.choices
+    if request.inventory is not None:
+        folder = request.inventory if request.inventory.is_dir() else request.inventory.parent
+        fleet, said = load_fleet(request.inventory)
+        if fleet is None:
+            raise StoppedError((*tree.found, *(_placed(one, folder) for one in said)))
+        wish = Wish(request.to, choices.job, choices.template, request.split)
+        goals = {
+            host: _placed(goal, folder) if isinstance(goal, Diagnostic) else goal
+            for host, goal in goals_of(fleet, wish, lies_here).items()
+        }
+        shares = shares_of(fleet) if request.split else {}
+        choices = replace(choices, goals=goals)
+    decided = tuple(one for one in tree.found if not (one.code == "BS616" and one.where in choices.skip))
+    scanned, said_of_split = split(tree.scanned, shares, tree.view)
+    document, said_of_draft = draft(file, source, scanned, choices)
+    settled, said_of_plan = settle(document, scanned)
+    everything = (*decided, *said_of_split, *said_of_draft, *said_of_plan)
+    _stop(everything)
+    return Prepared(replace(tree, scanned=scanned), document, settled), everything
+
+
+def resumed(tree: Tree, document: PlanDocument) -> tuple[Prepared, Diagnostics]:
+    """Bring a plan that was read together with the tree; StoppedError when nothing of it can be done."""
+    if document.source.root != tree.layout.root:
+        message = f"the plan is about {document.source.root}, and its configuration says {tree.layout.root} now"
+        raise StoppedError((diagnose("BS694", message, Span(document.file, 1, 1, 1, 1), hint="plan again"),))
+    settled, found = settle(document, tree.scanned)
+    _stop(found)
+    return Prepared(tree, document, settled), found
+
+
+def _stop(found: Diagnostics) -> None:
+    if any(one.code in STOPPING and has_errors((one,)) for one in found):
         raise StoppedError(found)
-    layout, said = layout_of(configuration, request.renames)
-    return layout, (*found, *said)
-
-
-def _choices(request: Request, found: Diagnostics) -> tuple[Choices, Diagnostics]:
-    if request.inventory is None:
-        return request.choices, found
-    folder = request.inventory if request.inventory.is_dir() else request.inventory.parent
-    fleet, said = load_fleet(request.inventory)
-    if fleet is None:
-        raise StoppedError((*found, *(_placed(one, folder) for one in said)))
-    wish = Wish(request.to, request.choices.job, request.choices.template)
-    goals = {
-        host: _placed(goal, folder) if isinstance(goal, Diagnostic) else goal
-        for host, goal in goals_of(fleet, wish, lies_here).items()
-    }
-    return replace(request.choices, goals=goals), found
 
 
 def _placed(found: Diagnostic, folder: Path) -> Diagnostic:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,67 +14,87 @@ from borg.archive import Archive
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Span
 from backupspec_migrate.identity import read_comment
+from backupspec_migrate.messages import LossKind, Message, Present, Written
 from backupspec_migrate.plan import Import, Target
-from backupspec_migrate.prepare import Prepared
+from backupspec_migrate.prepare import Prepared, Tree
 from backupspec_migrate.progress import Event, Sink
-from backupspec_migrate.repository import (
-    Encryption,
-    RepositoryError,
-    Session,
-    create_repository,
-    is_local,
-    open_repository,
-)
+from backupspec_migrate.repository import RepositoryError, Session, create_repository, is_local, open_repository
 from backupspec_migrate.scan import folders_now
-from backupspec_migrate.verify import verify_target
-from backupspec_migrate.view import View, listings_tell_inodes
-from backupspec_migrate.worker import Send, in_process_of_owner
+from backupspec_migrate.verify import gone, verify_target
+from backupspec_migrate.view import listings_tell_inodes
+from backupspec_migrate.worker import Crew, Send
 from backupspec_migrate.writer import IncompleteError, StorageError, Tally, Writer
 
+Note = Callable[[Message], None]
 
-def run_plan(prepared: Prepared, make: Encryption | None, show: Sink) -> Diagnostics:
+
+def run_plan(prepared: Prepared, crew: int, show: Sink, note: Note) -> Diagnostics:
     """Import all that the plan names and the repositories do not have; errors say what is still missing.
 
     Each archive is complete or not there. After an interruption of any kind the next run goes on where this one ended.
-    `make`: a local repository that is not there is made, encrypted like this; None refuses instead.
+    `crew` repositories are worked on at a time.
     """
-    found: list[Diagnostic] = []
-    for target in prepared.plan.targets:
-        work = partial(_import_all, target, prepared, make)
-        found += in_process_of_owner(target, work, show)
-    return tuple(found)
+    return Crew(crew, show, note).all(
+        (target, partial(_import_all, target, prepared.tree)) for target in prepared.settled.plan.targets
+    )
 
 
-def verify_plan(prepared: Prepared, show: Sink) -> Diagnostics:
-    """Compare all archives of a plan with the source, each repository in a process of its own, as its owner."""
-    found: list[Diagnostic] = []
-    for target in prepared.plan.targets:
-        found += in_process_of_owner(target, partial(_verify, target, prepared.view), show)
-    return tuple(found)
+def verify_plan(  # noqa: PLR0913 - all are facts of the caller
+    prepared: Prepared, crew: int, show: Sink, note: Note, *, share: float, done: frozenset[tuple[str, str, str]]
+) -> Diagnostics:
+    """Compare all archives of a plan with the source, each repository in a process of its own, as its owner.
+
+    Of the distinct files of an archive `share` have their bytes compared. Archives in `done` (repository, name, id) are
+    passed over.
+    """
+    return Crew(crew, show, note).all(
+        (target, partial(_verify, target, prepared.tree, share, done)) for target in prepared.settled.plan.targets
+    )
 
 
-def _verify(target: Target, view: View, send: Send) -> None:
+def look_at_archives(prepared: Prepared, show: Sink, note: Note) -> Diagnostics:
+    """Say of each planned archive that is in its repository under which id; nothing is read of it."""
+    return Crew(1, show, note).all((target, partial(_look, target)) for target in prepared.settled.plan.targets)
+
+
+def _look(target: Target, send: Send) -> None:
     try:
         with open_repository(target.repository, compression=None, unencrypted=target.unencrypted) as session:
-            verify_target(target, session, view, send)
+            for one in target.imports:
+                if one.archive in session.manifest.archives:
+                    send(Present(target.repository, one.archive, session.manifest.archives[one.archive].id.hex()))
     except RepositoryError as error:
         send(error.found)
 
 
-def _import_all(target: Target, prepared: Prepared, make: Encryption | None, send: Send) -> None:
+def _verify(target: Target, tree: Tree, share: float, done: frozenset[tuple[str, str, str]], send: Send) -> None:
+    try:
+        with open_repository(target.repository, compression=None, unencrypted=target.unencrypted) as session:
+            there = session.manifest.archives
+            open_ = tuple(
+                one
+                for one in target.imports
+                if one.archive not in there or (target.repository, one.archive, there[one.archive].id.hex()) not in done
+            )
+            verify_target(replace(target, imports=open_), session, tree.view, send, share=share)
+    except RepositoryError as error:
+        send(error.found)
+
+
+def _import_all(target: Target, tree: Tree, send: Send) -> None:
     repository = target.repository
     pending = list(enumerate(target.imports, start=1))
     try:
-        if make is not None and is_local(repository) and not (Path(repository) / "config").exists():
-            create_repository(repository, make)
-            if make != "none":
+        if target.make is not None and is_local(repository) and not (Path(repository) / "config").exists():
+            create_repository(repository, target.make)
+            if target.make != "none":
                 send(_key_to_export(repository))
         while pending:
             try:
                 with open_repository(
                     repository, compression=target.compression, unencrypted=target.unencrypted
                 ) as session:
-                    _Run(target, session, prepared, send).until_empty(pending)
+                    _Run(target, session, tree, send).until_empty(pending)
             except IncompleteError as error:
                 # What was written for it is rolled back, and what the memo knows with it: a new session begins.
                 number, failed = pending.pop(0)
@@ -97,9 +118,9 @@ def _key_to_export(repository: str) -> Diagnostic:
 class _Run:
     """The import into one open repository."""
 
-    def __init__(self, target: Target, session: Session, prepared: Prepared, send: Send) -> None:
-        self.target, self.session, self.prepared, self.send = target, session, prepared, send
-        self.trusted = listings_tell_inodes(prepared.layout.root)
+    def __init__(self, target: Target, session: Session, tree: Tree, send: Send) -> None:
+        self.target, self.session, self.tree, self.send = target, session, tree, send
+        self.trusted = listings_tell_inodes(tree.layout.root)
 
     def until_empty(self, pending: list[tuple[int, Import]]) -> None:
         """Import what is pending and take each off the list when it is through."""
@@ -109,28 +130,43 @@ class _Run:
             event = Event("start", self.target.repository, one.archive, number, len(self.target.imports))
             if one.archive in self.session.manifest.archives:
                 self.send(replace(event, what="present" if self.is_ours(one) else "failed"))
+            elif one.gone:
+                self.send(replace(event, what="failed"))
+                self.send(gone(one))
             else:
                 self.send(event)
                 if writer is None or series != (one.host, one.identity.dest):
-                    writer = Writer(self.session, self.prepared.view, trusted=self.trusted)
+                    writer = Writer(self.session, self.tree.view, trusted=self.trusted)
                     series = (one.host, one.identity.dest)
                 tally = writer.write(one, self.still_there, partial(self.report, event))
+                self.send(self.written(one, tally))
                 self.send(_counted(event, "done", tally))
                 self.declare_losses(one, tally)
             pending.pop(0)
 
     def still_there(self) -> bool:
         """Tell whether the snapshots stand as they did when the plan was made."""
-        return folders_now(self.prepared.layout, self.prepared.view) == self.prepared.folders
+        return folders_now(self.tree.layout, self.tree.view) == self.tree.folders
 
     def report(self, event: Event, tally: Tally) -> None:
         """Say how far one archive is."""
         self.send(_counted(event, "advance", tally))
 
+    def written(self, one: Import, tally: Tally) -> Written:
+        """Say what was written, by the id that the archive has now."""
+        identity = self.session.manifest.archives[one.archive].id.hex()
+        lost: tuple[tuple[LossKind, tuple[str, ...]], ...] = (
+            ("socket", tuple(tally.sockets)),
+            ("clamped time", tuple(tally.clamped)),
+        )
+        counts = (tally.entries, tally.inodes_read, tally.bytes_read)
+        return Written(self.target.repository, one.archive, identity, *counts, tuple(one for one in lost if one[1]))
+
     def is_ours(self, one: Import) -> bool:
         """Tell whether the archive of that name is this very import; say so when it is not."""
         there = Archive(self.session.repository, self.session.key, self.session.manifest, one.archive)
         if read_comment(there.comment) == one.identity:
+            self.send(Present(self.target.repository, one.archive, there.id.hex()))
             return True
         source = f"{one.identity.source}/{one.identity.dest}"
         message = f"{one.archive} is in {self.target.repository} already, and not from {source}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import random
 import shlex
 import stat
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from borg.repository import Repository
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Span
 from backupspec_migrate.identity import read_comment
+from backupspec_migrate.messages import Compared, LossKind
 from backupspec_migrate.plan import Import, Target
 from backupspec_migrate.posix_acl import from_attribute, from_borg
 from backupspec_migrate.progress import Event
@@ -33,6 +35,7 @@ from backupspec_migrate.worker import Send
 _MANY = 50  # differences named in one archive
 _LATEST = 2_147_310_847 * 10**9  # nanoseconds: the last second that Borg 1 can hold, in January 2038
 _SHOW_EVERY = 2000  # entries
+_DRAW = random.SystemRandom()
 _ACLS = {"acl_access": "system.posix_acl_access", "acl_default": "system.posix_acl_default"}
 
 
@@ -43,13 +46,14 @@ class _Counts:
     bytes: int = 0
 
 
-def verify_target(target: Target, session: Session, view: View, send: Send) -> None:
+def verify_target(target: Target, session: Session, view: View, send: Send, *, share: float = 1.0) -> None:
     """Compare each archive of one repository with its snapshot; what differs is sent as a diagnostic.
 
     The bytes of an inode are compared once for each list of chunks that stands for it: other archives with the same
-    inode and the same chunks give back the same bytes.
+    inode and the same chunks give back the same bytes. With a `share` below 1 the bytes of so many of the inodes are
+    compared, drawn anew in each run; items are compared all the same.
     """
-    compared: set[tuple[int, int, tuple[bytes, ...]]] = set()
+    compared: dict[tuple[int, int, tuple[bytes, ...]], bool] = {}
     for number, one in enumerate(target.imports, start=1):
         event = Event("start", target.repository, one.archive, number, len(target.imports))
         if one.archive not in session.manifest.archives:
@@ -57,12 +61,25 @@ def verify_target(target: Target, session: Session, view: View, send: Send) -> N
             send(diagnose("BS650", message, _place(one), where=one.archive))
             send(replace(event, what="failed"))
             continue
+        if one.gone:
+            send(gone(one))
+            send(replace(event, what="failed"))
+            continue
         send(event)
         check = _Check(one, session, view, compared, partial(_report, send, event))
+        check.share = share
         found = _with_way_out(check.run(), one, target)
         for difference in found:
             send(difference)
+        send(check.compared_as(target.repository, share))
         _report(send, replace(event, what="differs" if found else "done"), check.counts)
+
+
+def gone(one: Import) -> Diagnostic:
+    """Say that the snapshot of an archive to be is not in the tree any more."""
+    message = f"the snapshot of {one.archive} is not in the tree any more"
+    hint = "if rsnapshot rotated it away after it was imported, all is well; else it is lost"
+    return diagnose("BS693", message, _place(one), hint=hint, where=one.archive)
 
 
 def _report(send: Send, event: Event, counts: _Counts) -> None:
@@ -93,12 +110,16 @@ class _Check:
         one: Import,
         session: Session,
         view: View,
-        compared: set[tuple[int, int, tuple[bytes, ...]]],
+        compared: dict[tuple[int, int, tuple[bytes, ...]], bool],
         report: Callable[[_Counts], None],
     ) -> None:
         self.one, self.session, self.view, self.compared, self.report = one, session, view, compared, report
         self.counts, self.found, self.left_out = _Counts(), [], 0  # type: tuple[_Counts, list[Diagnostic], int]
+        self.share, self.id = 1.0, ""
+        self.lost: dict[LossKind, list[str]] = {"socket": [], "clamped time": [], "split symlink": []}
+        self.symlinks: set[tuple[int, int]] = set()
         self.seen: set[str] = set()
+        self.without: frozenset[str] = frozenset()
         self.opened: tuple[str, int] | None = None
         self.names_of: dict[tuple[int, int], set[str]] = {}
         self.links: dict[str, set[str]] = {}
@@ -107,6 +128,7 @@ class _Check:
         """Compare both ways: each item with its file, then each file with the list of items."""
         try:
             archive = Archive(self.session.repository, self.session.key, self.session.manifest, self.one.archive)
+            self.id = archive.id.hex()
             self._about(archive)
             for item in archive.iter_items():
                 self._item(item, archive)
@@ -127,6 +149,14 @@ class _Check:
                 diagnose("BS651", f"{self.left_out} more differences in {self.one.archive}", _place(self.one))
             )
         return self.found
+
+    def compared_as(self, repository: str, share: float) -> Compared:
+        """Say how the comparison ended."""
+        lost = tuple((kind, tuple(paths)) for kind, paths in self.lost.items() if paths)
+        counts = (self.counts.entries, self.counts.inodes, self.counts.bytes)
+        first = tuple(one.message for one in self.found)
+        number = len(self.found) + max(self.left_out - 1, 0)
+        return Compared(repository, self.one.archive, self.id, *counts, share, number, first, lost)
 
     def _differs(self, code: str, message: str) -> None:
         if len(self.found) < _MANY:
@@ -246,11 +276,10 @@ class _Check:
             yield f"size {item.get('size')}, source {state.st_size}"
             return
         identity = (state.st_dev, state.st_ino, tuple(chunk.id for chunk in chunks))
-        if identity in self.compared:
-            return
-        if self._same_bytes(chunks, name, parent, archive):
-            self.compared.add(identity)
-        else:
+        if identity not in self.compared:
+            drawn = self.share >= 1 or _DRAW.random() < self.share
+            self.compared[identity] = not drawn or self._same_bytes(chunks, name, parent, archive)
+        if not self.compared[identity]:
             yield "content"
 
     def _same_bytes(self, chunks: list[BorgObject], name: str, parent: int, archive: BorgObject) -> bool:
@@ -274,13 +303,24 @@ class _Check:
         (Device, inode) comes with it where the thing can have several names.
         """
         location = "/".join(filter(None, (self.one.slot, root.location)))
+        self.without = frozenset(root.without)
         with self.view.parent(location) as (parent, name):
             yield from self._below(name, parent, root.original, own=root.own)
 
     def _below(self, name: str, parent: int, path: str, *, own: bool) -> Iterator[tuple[str, tuple[int, int] | None]]:
         state = os.stat(name, dir_fd=parent, follow_symlinks=False)
-        if stat.S_ISSOCK(state.st_mode):
+        if path in self.without:
             return
+        if stat.S_ISSOCK(state.st_mode):
+            self.lost["socket"].append(path)
+            return
+        if state.st_mtime_ns != min(max(state.st_mtime_ns, 0), _LATEST):
+            self.lost["clamped time"].append(path)
+        if stat.S_ISLNK(state.st_mode) and state.st_nlink > 1:
+            inode = (state.st_dev, state.st_ino)
+            if inode in self.symlinks:
+                self.lost["split symlink"].append(path)
+            self.symlinks.add(inode)
         if not stat.S_ISDIR(state.st_mode):
             yield path, None if stat.S_ISLNK(state.st_mode) else (state.st_dev, state.st_ino)
             return

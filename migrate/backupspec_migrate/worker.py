@@ -1,4 +1,4 @@
-"""Runs work on one repository in a process of its own, as the account that the repository belongs to."""
+"""Runs work on repositories in processes of their own, as the accounts that the repositories belong to."""
 
 from __future__ import annotations
 
@@ -8,64 +8,114 @@ import resource
 import signal
 import sys
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import islice
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import cast
 
 from borg.helpers import get_keys_dir
 
 from backupspec.catalogue import diagnose
-from backupspec.diagnostic import Diagnostic, Span
+from backupspec.diagnostic import Diagnostic, Diagnostics, Span
 from backupspec_migrate.lock import interrupt
+from backupspec_migrate.messages import Message
 from backupspec_migrate.passphrase import PassphraseError, give_passphrase
 from backupspec_migrate.plan import Target
 from backupspec_migrate.privilege import account_base, become, die_with_parent, owner_of
 from backupspec_migrate.progress import Event, Sink
 from backupspec_migrate.repository import is_local
 
-Send = Callable[[Event | Diagnostic], None]
+Send = Callable[[Event | Diagnostic | Message], None]
+Work = Callable[[Send], None]
 _DEEP = 20_000  # folders within folders; each costs one frame and one descriptor
 
 
-def in_process_of_owner(target: Target, work: Callable[[Send], None], show: Sink) -> list[Diagnostic]:
-    """Run `work` in a process of its own, as the owner of the (local) repository; give the diagnostics that it sent.
+@dataclass(slots=True)
+class _Worker:
+    target: Target
+    process: BaseProcess
+    receiving: Connection
+
+
+class Crew:
+    """Runs the work on several repositories, `size` at a time, each in a process of its own as the repository's owner.
 
     Root writing into an account's repository would leave files that the account's next backup cannot open. The
     passphrase of one repository is never in the process that works on another.
     """
-    repository = target.repository
-    context = multiprocessing.get_context("fork")
-    receiving, sending = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(target, work, sending, receiving))
-    process.start()
-    sending.close()
-    found: list[Diagnostic] = []
-    try:
-        with suppress(EOFError):
+
+    def __init__(self, size: int, show: Sink, note: Callable[[Message], None]) -> None:
+        self._size, self._show, self._note = size, show, note
+        self._found: list[Diagnostic] = []
+        self._working: dict[Connection, _Worker] = {}
+
+    def all(self, work: Iterable[tuple[Target, Work]]) -> Diagnostics:
+        """Do all of it, and give the diagnostics that were sent; none of the processes outlives the call."""
+        waiting = iter(work)
+        try:
             while True:
-                message = receiving.recv()
-                if isinstance(message, Diagnostic):
-                    found.append(message)
-                else:
-                    show(message)
-        process.join()
-    finally:
-        if process.is_alive():
-            process.terminate()
-            process.join()
-        receiving.close()
-    if process.exitcode:
-        code = process.exitcode
-        how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-        message = f"the work on {repository} ended early ({how})"
-        found.append(diagnose("BS624", message, _place(repository), hint="start the same command again"))
-    return found
+                for target, one in islice(waiting, self._size - len(self._working)):
+                    worker = self._started(target, one)
+                    self._working[worker.receiving] = worker
+                if not self._working:
+                    return tuple(self._found)
+                for ready in wait(list(self._working)):
+                    self._receive(self._working[cast("Connection", ready)])
+        finally:
+            for worker in self._working.values():
+                worker.process.terminate()
+            for worker in self._working.values():
+                worker.process.join()
+                worker.receiving.close()
+
+    def _started(self, target: Target, work: Work) -> _Worker:
+        context = multiprocessing.get_context("fork")
+        receiving, sending = context.Pipe(duplex=False)
+        # What the others send must not be held open by this one.
+        theirs = (receiving, *self._working)
+        alone = self._size == 1
+        process = context.Process(target=_child, args=(target, work, sending, theirs), kwargs={"alone": alone})
+        process.start()
+        sending.close()
+        return _Worker(target, process, receiving)
+
+    def _receive(self, worker: _Worker) -> None:
+        try:
+            message = worker.receiving.recv()
+        except EOFError:
+            self._ended(worker)
+            return
+        match message:
+            case Diagnostic():
+                self._found.append(message)
+            case Event():
+                self._show(message)
+            case _:
+                self._note(message)
+
+    def _ended(self, worker: _Worker) -> None:
+        del self._working[worker.receiving]
+        worker.process.join()
+        worker.receiving.close()
+        if code := worker.process.exitcode:
+            how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+            message = f"the work on {worker.target.repository} ended early ({how})"
+            place = _place(worker.target.repository)
+            self._found.append(diagnose("BS624", message, place, hint="start the same command again"))
 
 
-def _child(target: Target, work: Callable[[Send], None], sending: Connection, receiving: Connection) -> None:
+def _child(target: Target, work: Work, sending: Connection, theirs: tuple[Connection, ...], *, alone: bool) -> None:
     repository = target.repository
-    receiving.close()
+    for connection in theirs:
+        connection.close()
     die_with_parent()
+    if not alone:
+        # Several questions for a passphrase at one terminal could not be told apart: there is no terminal, so that Borg
+        # says what is missing instead.
+        os.setsid()
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     # A terminal's ^C reaches both processes: the parent ends this one, in one way for every reason.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, interrupt)

@@ -259,10 +259,11 @@ def _explain(
 @app.command("schema")
 def _schema(
     fragment: Annotated[bool, typer.Option("--fragment", help="The schema of an included file.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="The schema of a migration plan.")] = False,
 ) -> None:
     """Print the inventory's JSON Schema, for editors."""
-    name = "inventory-fragment.schema.json" if fragment else "inventory.schema.json"
-    _raw((data_folder("schema") / name).read_text(encoding="utf-8"))
+    name = "migration-plan" if plan else ("inventory-fragment" if fragment else "inventory")
+    _raw((data_folder("schema") / f"{name}.schema.json").read_text(encoding="utf-8"))
 
 
 @app.command(

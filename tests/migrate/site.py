@@ -64,6 +64,10 @@ class Site:
         return self.folder / "rsnapshot.pid"
 
     @property
+    def plan(self) -> Path:
+        return self.folder / "migration/plan.yaml"
+
+    @property
     def template(self) -> str:
         return f"{self.folder}/repos/{{host}}"
 
@@ -136,8 +140,13 @@ class Site:
     def command(
         self, name: str, *arguments: str, source: Path | None = None, repository: str | None = None
     ) -> list[str]:
-        where = ["--repository", repository or self.template]
-        return [sys.executable, "-m", "backupspec", "migrate", name, str(source or self.conf), *where, *arguments]
+        """Give the command of a name: `rsnapshot` only imports, the others work on the plan that it leaves."""
+        program = [sys.executable, "-m", "backupspec", "migrate", name]
+        if name in {"rsnapshot", "plan"}:
+            where = ["--repository", repository or self.template]
+            plan = ["--plan", str(self.plan), "--no-verify"] if name == "rsnapshot" else ["-o", str(self.plan)]
+            return [*program, str(source or self.conf), *where, *plan, *arguments]
+        return [*program, str(self.plan), *arguments]
 
     def run(
         self, name: str, *arguments: str, source: Path | None = None, repository: str | None = None

@@ -1,0 +1,164 @@
+"""The work behind the commands: plan, run, verify and report on an open tree. Each shows what it does as it goes."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from backupspec.catalogue import diagnose
+from backupspec.diagnostic import Diagnostics, Span
+from backupspec_migrate.accepted import ids_of
+from backupspec_migrate.commands.said import Said, need_borg, output, stopping
+from backupspec_migrate.messages import Message
+from backupspec_migrate.plan import Plan
+from backupspec_migrate.plan_document import PlanDocument
+from backupspec_migrate.plan_file import Beside, write_whole
+from backupspec_migrate.plan_reading import read_plan
+from backupspec_migrate.prepare import Prepared, StoppedError, opened, resumed
+from backupspec_migrate.progress import Event, Sink, show_progress
+from backupspec_migrate.record import Record
+from backupspec_migrate.report_html import as_html
+from backupspec_migrate.report_json import as_json
+from backupspec_migrate.report_text import as_text
+from backupspec_migrate.source import layout_of_plan
+from backupspec_migrate.standing_now import standing_of
+from backupspec_migrate.verdict import verdict
+
+
+class _Counting:
+    """Counts how the archives ended while it shows the progress."""
+
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
+        self.ends: Counter[str] = Counter()
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        self.ends[event.what] += 1
+        self.sink(event)
+
+
+@contextmanager
+def planned(plan: Path, hosts: list[str] | None, say: Said, *, lock: bool = True) -> Iterator[Prepared]:
+    """Read a plan and open its tree, with `lock` under rsnapshot's lock; ends the command when that cannot be."""
+    with stopping(say):
+        document, _, found = read_plan(plan)
+        if document is None:
+            raise StoppedError(found)
+        say.all(found)
+        layout, said = layout_of_plan(document)
+        # What the configuration says about the tree was shown when the plan was made.
+        with opened(layout, tuple(one for one in said if one.severity.label == "error"), lock=lock) as tree:
+            prepared, open_ = resumed(tree, _only(document, hosts))
+            say.all((*_news(tree.found), *open_))
+            yield prepared
+
+
+def import_all(prepared: Prepared, jobs: int, say: Said) -> str:
+    """Import what is missing, note it in the record, and give a sentence about it."""
+    need_borg()
+    from backupspec_migrate.run import run_plan  # noqa: PLC0415 - needs Borg's package
+
+    record = Record(Beside(Path(prepared.document.file)).record)
+    with show_progress(log_json=say.log_json) as sink:
+        counting = _Counting(sink)
+        say.all(run_plan(prepared, jobs, counting, record.note))
+    new, old = counting.ends["done"], counting.ends["present"]
+    plan = prepared.settled.plan
+    say.json({"type": "imported", "new": new, "present": old, "failed": counting.ends["failed"]})
+    if not new:
+        there = "1 archive is" if old == 1 else f"{old} archives are"
+        return f"nothing new: {there} there already"
+    earlier = f"; {old} {'was' if old == 1 else 'were'} there already" if old else ""
+    return f"imported: {in_repositories(new, plan)}{earlier}"
+
+
+def verify_all(prepared: Prepared, jobs: int, say: Said, *, percent: float, resume: bool) -> str:
+    """Compare what is there with the source, note it in the record, and give a sentence about it."""
+    need_borg()
+    from backupspec_migrate.run import verify_plan  # noqa: PLC0415 - needs Borg's package
+
+    beside = Beside(Path(prepared.document.file))
+    record = Record(beside.record)
+    done = frozenset((one.repository, one.archive, one.id) for one in record.all() if resume and one.whole)
+    with show_progress(log_json=say.log_json) as sink:
+        counting = _Counting(sink)
+        say.all(verify_plan(prepared, jobs, counting, record.note, share=percent / 100, done=done))
+    for series in prepared.document.series:
+        _write(beside.accepted / f"{series.host}_{series.job}.ids", ids_of(series, prepared.document, record))
+    plan = prepared.settled.plan
+    equal, passed = (
+        counting.ends["done"],
+        sum(len(target.imports) for target in plan.targets)
+        - sum(counting.ends[what] for what in ("done", "differs", "failed")),
+    )
+    say.json({"type": "verified", "equal": equal, "differs": counting.ends["differs"], "percent": percent})
+    bytes_ = "byte" if percent >= 100 else f"in the bytes of {percent:g} % of the files"  # noqa: PLR2004 - per cent
+    joined = "item and" if percent >= 100 else "item, and"  # noqa: PLR2004 - per cent
+    earlier = f"; {passed} compared earlier" if passed and resume else ""
+    return f"equal to the source in every {joined} {bytes_}: {in_repositories(equal, plan)}{earlier}"
+
+
+def report_on(prepared: Prepared, say: Said, form: str = "text") -> str:
+    """Write the report beside the plan, show it as `form`, and give a last sentence; not safe is a failure."""
+    need_borg()
+    from backupspec_migrate.run import look_at_archives  # noqa: PLC0415 - needs Borg's package
+
+    beside = Beside(Path(prepared.document.file))
+    record, there = Record(beside.record), {}
+
+    def note(message: Message) -> None:
+        there[message.repository, message.archive] = message.id
+
+    found = look_at_archives(prepared, lambda _: None, note)
+    problems = tuple(one.message for one in found)
+    standing = standing_of(prepared, record, there, problems, int(time.time()))
+    pages = {"json": as_json(standing), "html": as_html(standing)}
+    for suffix, text in pages.items():
+        _write(beside.report(suffix), text)
+    if form == "text":
+        console = output()
+        console.print(as_text(standing, console.width), end="")
+    else:
+        sys.stdout.write(pages[form])
+    result = verdict(standing)
+    say.json({"type": "report", "safe": result.safe, "because": list(result.because)})
+    say.failed = say.failed or not result.safe
+    return f"the page to sign: {beside.report('html')}"
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        write_whole(file, text)
+    except OSError as error:
+        place = Span(str(file), 1, 1, 1, 1)
+        raise StoppedError((diagnose("BS696", f"{file} cannot be written: {error.strerror}", place),)) from error
+
+
+def in_repositories(archives: int, plan: Plan) -> str:
+    """Count archives and repositories in words."""
+    repositories = len({target.repository for target in plan.targets})
+    places = f"{repositories} repositor{'y' if repositories == 1 else 'ies'}"
+    return f"{archives} archive{'' if archives == 1 else 's'} in {places}"
+
+
+def next_command(name: str, plan: Path) -> str:
+    """Give the command to type next."""
+    return f"next: {shlex.join(['backupspec', 'migrate', name, str(plan)])}"
+
+
+def _only(document: PlanDocument, hosts: list[str] | None) -> PlanDocument:
+    if not hosts:
+        return document
+    return replace(document, series=tuple(one for one in document.series if one.host in hosts))
+
+
+def _news(found: Diagnostics) -> Diagnostics:
+    """Keep of what is found in the tree what no plan can say: that somebody holds the lock, or held it."""
+    return tuple(one for one in found if one.code in {"BS620", "BS621"})

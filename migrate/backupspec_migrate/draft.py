@@ -1,0 +1,214 @@
+"""Drafts a plan: pure data made from a scan and the user's choices, no look at any disk."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from backupspec.catalogue import diagnose
+from backupspec.diagnostic import Diagnostic, Diagnostics, Span
+from backupspec.fleet import Retention
+from backupspec_migrate.layout import NAME
+from backupspec_migrate.plan import DEFAULT_COMPRESSION, DEFAULT_JOB
+from backupspec_migrate.plan_document import (
+    LeftOut,
+    PlanDocument,
+    PlannedArchive,
+    PlannedSeries,
+    PlannedSnapshot,
+    PlannedSource,
+)
+from backupspec_migrate.scan import Image, Root, Scan
+
+ON_REQUEST = "left out on request"
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """Where one host's history goes, when an inventory says it.
+
+    `host` is the name that it has now; its snapshots may know it by a former one. `retention` and `timezone` are those
+    of the job, None where they are not known.
+    """
+
+    repository: str
+    job: str
+    compression: str
+    unencrypted: bool
+    numeric_ids: bool = False
+    host: str = ""
+    retention: Retention | None = None
+    timezone: str | None = None
+
+
+Goals = Mapping[str, tuple[Goal, ...] | Diagnostic]
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the user asked for.
+
+    `goals` (by host) come before `template` and `job`; a finding there is why a host has none. They are None without an
+    inventory.
+
+    `job` None: the inventory's, or DEFAULT_JOB. `numeric_ids` None: as rsync was told. `compression` None: the job's,
+    or Borg's usual one. `passphrase_file` is a path with {host}. `make`: how repositories are made that are not there.
+    """
+
+    template: str | None
+    goals: Goals | None = None
+    hosts: tuple[str, ...] = ()
+    job: str | None = None
+    accept: frozenset[str] = frozenset()
+    skip: frozenset[str] = frozenset()
+    numeric_ids: bool | None = None
+    compression: str | None = None
+    make: Literal["none", "repokey-blake2"] | None = None
+    passphrase_file: str | None = None
+
+
+def draft(file: str, source: PlannedSource, scanned: Scan, choices: Choices) -> tuple[PlanDocument, Diagnostics]:
+    """Plan the import of every snapshot of every chosen host.
+
+    What cannot go in is an error with the way out, never left out silently. Doubtful snapshots go in undecided unless
+    the choices decide about them. `file` is where the plan will be written.
+    """
+    wanted, found = _wanted(scanned, choices)
+    found += _slots_there(scanned, choices)
+    if choices.template is not None:
+        found += _template_fits(choices.template, {_present_name(host, choices) for host in wanted})
+    place = Span(file, 1, 1, 1, 1)
+    doubts = {doubt.slot: doubt.why for doubt in scanned.doubts}
+    snapshots = tuple(
+        PlannedSnapshot(
+            one.slot,
+            one.time,
+            one.time_from,
+            doubts.get(one.slot),
+            "accepted on request" if one.slot in doubts and one.slot in choices.accept else None,
+            place,
+        )
+        for one in scanned.snapshots
+    )
+    series: list[PlannedSeries] = []
+    for host, job, folder in sorted({(image.host, image.job or "", image.folder) for image in scanned.images}):
+        images = [one for one in scanned.images if (one.host, one.job or "", one.folder) == (host, job, folder)]
+        if host in wanted:
+            made, said = _series_of(images, scanned, choices, place)
+            series += made
+            found += said
+    skipped = (LeftOut(name, why, place) for name, why in scanned.skipped)
+    said_to_skip = (
+        LeftOut(name, ON_REQUEST, place) for name in sorted(choices.skip - {one.slot for one in scanned.snapshots})
+    )
+    unwanted = sorted({image.host for image in scanned.images} - wanted)
+    unwanted_hosts = (
+        LeftOut(folder, f"{ON_REQUEST}: host {host}", place)
+        for host in unwanted
+        for folder in sorted({image.folder for image in scanned.images if image.host == host})
+    )
+    plan = PlanDocument(file, source, snapshots, (*skipped, *said_to_skip, *unwanted_hosts), tuple(series))
+    return plan, tuple(found)
+
+
+def _place(scanned: Scan, *names: str) -> Span:
+    return Span("/".join([scanned.root, *names]), 1, 1, 1, 1)
+
+
+def _template_fits(template: str, hosts: set[str]) -> list[Diagnostic]:
+    rest = template.replace("{host}", "")
+    place = Span("--repository", 1, 1, 1, len(template) + 1)
+    if "{" in rest or "}" in rest:
+        hint = "only {host} is replaced; Borg's own placeholders are not known here"
+        return [diagnose("BS618", f"{template!r} has braces other than {{host}}", place, hint=hint)]
+    if not template.startswith(("/", "ssh://")):
+        return [diagnose("BS618", f"{template!r} is neither a full path nor an ssh:// URL", place)]
+    if len(hosts) > 1 and "{host}" not in template:
+        message = f"{template!r} would put {len(hosts)} hosts into one repository: {', '.join(sorted(hosts))}"
+        hint = "write {host} where its name belongs, or choose one with --host"
+        return [diagnose("BS618", message, place, hint=hint)]
+    return []
+
+
+def _wanted(scanned: Scan, choices: Choices) -> tuple[set[str], list[Diagnostic]]:
+    present = {image.host for image in scanned.images}
+    if not choices.hosts:
+        return present, []
+    found = []
+    for host in choices.hosts:
+        if host not in present:
+            near = difflib.get_close_matches(host, sorted(present), n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(present)) or 'none'}"
+            found.append(diagnose("BS617", f"no snapshot holds a host {host!r}", _place(scanned), hint=hint))
+    return present & set(choices.hosts), found
+
+
+def _slots_there(scanned: Scan, choices: Choices) -> list[Diagnostic]:
+    """Find decisions about snapshots that are not there: a slip of the pen would decide nothing."""
+    slots = {one.slot for one in scanned.snapshots}
+    found = []
+    for slot in sorted(choices.accept - slots):
+        near = difflib.get_close_matches(slot, sorted(slots), n=1)
+        hint = f"did you mean {near[0]}?" if near else ""
+        found.append(diagnose("BS617", f"there is no snapshot {slot!r} to accept", _place(scanned), hint=hint))
+    return found
+
+
+def _series_of(
+    images: list[Image], scanned: Scan, choices: Choices, place: Span
+) -> tuple[list[PlannedSeries], Diagnostics]:
+    first = images[0]
+    host, where = first.host, _place(scanned, first.slot, first.folder)
+    if not NAME.fullmatch(host):
+        hint = f"give it a name of small letters, digits, dots and dashes: --rename {first.folder}=NAME"
+        return [], (diagnose("BS613", f"{host!r} is no host name", where, hint=hint),)
+    goals = _goals(host, choices)
+    if isinstance(goals, Diagnostic):
+        return [], (goals,)
+    if not goals:
+        hint = "add it to the inventory with a files job, or leave it out with --host"
+        return [], (diagnose("BS619", f"the inventory has no files job for {host}", where, hint=hint),)
+    goal = next((one for one in goals if one.job == first.job), goals[0])
+    times = {one.slot: one.time for one in scanned.snapshots}
+    images = sorted(images, key=lambda one: times[one.slot])
+    archives = tuple(
+        PlannedArchive(one.slot, _roots(one, goal, choices), place) for one in images if one.slot not in choices.skip
+    )
+    series = PlannedSeries(
+        host,
+        first.job or goal.job,
+        first.folder,
+        goal.repository,
+        choices.make if goal.repository.startswith("/") else None,
+        goal.unencrypted or choices.make == "none",
+        choices.compression or goal.compression,
+        (choices.passphrase_file or "").replace("{host}", goal.host) or None,
+        goal.retention,
+        goal.timezone,
+        archives,
+        tuple(LeftOut(one.slot, ON_REQUEST, place) for one in images if one.slot in choices.skip),
+        place,
+    )
+    return [series], ()
+
+
+def _goals(host: str, choices: Choices) -> tuple[Goal, ...] | Diagnostic:
+    if choices.goals is not None:
+        return choices.goals.get(host, ())
+    if choices.template is None:
+        return ()
+    repository = choices.template.replace("{host}", host)
+    return (Goal(repository, choices.job or DEFAULT_JOB, DEFAULT_COMPRESSION, unencrypted=False, host=host),)
+
+
+def _present_name(host: str, choices: Choices) -> str:
+    goals = (choices.goals or {}).get(host, ())
+    return goals[0].host if isinstance(goals, tuple) and goals else host
+
+
+def _roots(image: Image, goal: Goal, choices: Choices) -> tuple[Root, ...]:
+    if choices.numeric_ids is not None:
+        return tuple(replace(root, numeric_ids=choices.numeric_ids) for root in image.roots)
+    return tuple(replace(root, numeric_ids=True) for root in image.roots) if goal.numeric_ids else image.roots

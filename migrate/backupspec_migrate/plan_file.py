@@ -1,0 +1,47 @@
+"""Where a plan file lies, and what lies beside it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The files beside a plan: its record, its report, and the lists of archive ids, all named after it."""
+
+    plan: Path
+
+    @property
+    def stem(self) -> str:
+        """Give the name that they share."""
+        return self.plan.name.removesuffix(".yaml").removesuffix(".yml")
+
+    @property
+    def record(self) -> Path:
+        """What run and verify found."""
+        return self.plan.with_name(f"{self.stem}.record.json")
+
+    @property
+    def accepted(self) -> Path:
+        """The folder of archive ids, one file for each series."""
+        return self.plan.with_name(f"{self.stem}.accepted")
+
+    def report(self, suffix: str) -> Path:
+        """Give the place of the sign-off page."""
+        return self.plan.with_name(f"{self.stem}.report.{suffix}")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that it is there as a whole or as it was; its folder is made. OSError if that cannot be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with new.open("w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)

@@ -1,0 +1,131 @@
+"""The record beside a plan: what `run` and `verify` found of each archive, for a resumed verify and for the report.
+
+It proves nothing by itself: the report asks the repositories whether the archives are there with the same ids.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from backupspec_migrate.messages import Compared, Message, Written
+from backupspec_migrate.plan_file import write_whole
+
+FORMAT = 1
+MOST_PATHS = 100
+"""Paths of one kind of loss that are kept by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What Borg cannot hold of one archive: how many, and the first paths."""
+
+    kind: str
+    count: int
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is known of one archive. `id` is Borg's, in hex; times are in seconds since 1970.
+
+    `entries` are all items; `inodes` and `bytes` were read from the source for this archive. `share` of the file
+    contents was compared (1.0: all) with `differences`; None before any verify.
+    """
+
+    repository: str
+    archive: str
+    id: str
+    entries: int = 0
+    inodes: int = 0
+    bytes: int = 0
+    lost: tuple[Lost, ...] = ()
+    imported_at: int | None = None
+    verified_at: int | None = None
+    share: float | None = None
+    differences: int | None = None
+    first: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether every byte was compared and found equal."""
+        return self.share == 1.0 and self.differences == 0
+
+
+class Record:
+    """The record of one plan in the file beside it; each change is written at once and as a whole."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._found = _read(file)
+
+    def get(self, repository: str, archive: str) -> Found | None:
+        """Give what is known of an archive."""
+        return self._found.get((repository, archive))
+
+    def all(self) -> tuple[Found, ...]:
+        """Give all that is known."""
+        return tuple(self._found.values())
+
+    def note(self, message: Message) -> None:
+        """Note what a process says of an archive; what was known of another archive of that name is forgotten."""
+        known = self.get(message.repository, message.archive)
+        if known is None or known.id != message.id:
+            known = Found(message.repository, message.archive, message.id)
+        match message:
+            case Written():
+                found = replace(_counted(known, message), imported_at=int(time.time()))
+            case Compared():
+                found = self._compared(known, message)
+            case _:
+                found = known
+        if found != self.get(message.repository, message.archive):
+            self._write(found)
+
+    @staticmethod
+    def _compared(known: Found, message: Compared) -> Found:
+        # A sample that finds nothing takes nothing from what a whole comparison of the same archive found.
+        if known.whole and message.share < 1 and not message.count:
+            return known
+        return replace(
+            _counted(known, message),
+            verified_at=int(time.time()),
+            share=message.share,
+            differences=message.count,
+            first=message.differences,
+        )
+
+    def _write(self, found: Found) -> None:
+        self._found[found.repository, found.archive] = found
+        text = json.dumps({"version": FORMAT, "archives": [asdict(one) for one in self._found.values()]}, indent=1)
+        write_whole(self._file, text + "\n")
+
+
+def _counted(known: Found, message: Written | Compared) -> Found:
+    # An inode that several archives share is compared once: what the import read of it says more.
+    inodes, size = (message.inodes, message.bytes) if known.imported_at is None else (known.inodes, known.bytes)
+    lost = tuple(Lost(kind, len(paths), paths[:MOST_PATHS]) for kind, paths in message.lost)
+    return replace(known, entries=message.entries, inodes=inodes, bytes=size, lost=lost)
+
+
+def _read(file: Path) -> dict[tuple[str, str], Found]:
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+        if data["version"] != FORMAT:
+            return {}
+        listed = [
+            Found(
+                **{
+                    **one,
+                    "lost": tuple(Lost(each["kind"], each["count"], tuple(each["paths"])) for each in one["lost"]),
+                    "first": tuple(one["first"]),
+                }
+            )
+            for one in data["archives"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError):
+        # It saves work and proves nothing: one that cannot be read is made anew.
+        return {}
+    return {(one.repository, one.archive): one for one in listed}

@@ -1,0 +1,36 @@
+"""Says how the tree of a command is laid out: from what the user says, or from what a plan says."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from backupspec.diagnostic import Diagnostics
+from backupspec_migrate.find_layout import SourceWish, find_layout
+from backupspec_migrate.layout import Layout
+from backupspec_migrate.plan_document import PlanDocument, PlannedSource
+from backupspec_migrate.prepare import StoppedError
+
+
+def layout_at(source: Path, wish: SourceWish) -> tuple[Layout, Diagnostics]:
+    """Say how the tree that `source` leads to is laid out; StoppedError where nobody can tell."""
+    layout, found = find_layout(source, wish)
+    if layout is None:
+        raise StoppedError(found)
+    return layout, found
+
+
+def layout_of_plan(document: PlanDocument) -> tuple[Layout, Diagnostics]:
+    """Say how the tree of a plan is laid out now; StoppedError if nobody can tell any more."""
+    source = document.source
+    renames = {series.folder: series.host for series in document.series if series.folder}
+    times = None if source.times is None else Path(source.times)
+    wish = SourceWish(renames, source.pattern, source.timezone, source.host, times)
+    return layout_at(Path(source.configuration or source.root), wish)
+
+
+def planned_source(source: Path, wish: SourceWish, layout: Layout) -> PlannedSource:
+    """Give what a plan says of the tree that `source` led to, so that `layout_of_plan` finds it again."""
+    configuration = None if source.is_dir() else str(source.absolute())
+    times = None if wish.times_file is None else os.path.abspath(wish.times_file)  # noqa: PTH100 - symbolic links stay as they are
+    return PlannedSource(layout.naming.kind, layout.root, configuration, wish.pattern, wish.timezone, wish.name, times)

@@ -1,0 +1,82 @@
+"""Says where a migration stands now: the plan, the tree, the record and the repositories brought together. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Literal, cast
+
+from backupspec_migrate.identity import archive_name
+from backupspec_migrate.paper import decisions
+from backupspec_migrate.plan_document import PlannedArchive, PlannedSeries
+from backupspec_migrate.prepare import Prepared
+from backupspec_migrate.record import Found, Record
+from backupspec_migrate.standing import ArchiveLine, Loss, LossKind, SeriesLine, SkippedLine, Standing
+
+
+def standing_of(
+    prepared: Prepared, record: Record, there: Mapping[tuple[str, str], str], problems: tuple[str, ...], now: int
+) -> Standing:
+    """Give the standing. `there` holds the ids of the archives that are in the repositories, by (repository, name)."""
+    document, settled = prepared.document, prepared.settled
+    times = {one.folder: one.time for one in document.snapshots}
+    now_at = dict(settled.now_at)
+    doubts = {one.folder: one.doubt or "doubtful" for one in document.snapshots}
+
+    def line(series: PlannedSeries, archive: PlannedArchive, kept: tuple[str, ...] | None) -> ArchiveLine:
+        name = archive_name(series.host, series.job, times[archive.snapshot])
+        identity = there.get((series.repository, name))
+        folder = now_at.get(archive.snapshot, archive.snapshot)
+        known = record.get(series.repository, name)
+        return _line(name, folder, times[archive.snapshot], identity, known, kept)
+
+    def series_line(series: PlannedSeries) -> SeriesLine:
+        decided = decisions(series, [times[one.snapshot] for one in series.archives], now)
+        kept = (
+            [None] * len(series.archives) if decided is None else [(str(one),) if one.kept else () for one in decided]
+        )
+        archives = tuple(line(series, one, why) for one, why in zip(series.archives, kept, strict=True))
+        skipped = tuple(SkippedLine(one.name, times[one.name], series.host, one.because) for one in series.skip)
+        retention = "" if series.retention is None else str(series.retention)
+        return SeriesLine(series.host, series.job, series.repository, retention, archives, skipped)
+
+    return Standing(
+        made_at=now,
+        source=document.source.configuration or document.source.root,
+        layout=document.source.layout,
+        zone=next((one.timezone for one in document.series if one.timezone), document.source.timezone or "UTC"),
+        version=version("backupspec"),
+        series=tuple(map(series_line, document.series)),
+        left_out=tuple(SkippedLine(one.name, None, None, one.because) for one in document.left_out),
+        unplanned=tuple(
+            SkippedLine(one.folder, one.time, one.host, "it is not in the plan") for one in settled.unplanned
+        ),
+        undecided=tuple(SkippedLine(folder, times[folder], None, doubts[folder]) for folder in settled.undecided),
+        problems=problems,
+    )
+
+
+def _line(  # noqa: PLR0913 - the fields of a line
+    name: str, folder: str, time: int, identity: str | None, known: Found | None, kept: tuple[str, ...] | None
+) -> ArchiveLine:
+    if known is None:
+        return ArchiveLine(name, folder, time, identity, kept=kept)
+    verified: Literal["whole", "sample", "differs", "no"] = "no"
+    if known.share is not None:
+        verified = "differs" if known.differences else ("whole" if known.whole else "sample")
+    losses = tuple(Loss(cast("LossKind", one.kind), one.count, one.paths) for one in known.lost)
+    return ArchiveLine(
+        name,
+        folder,
+        time,
+        identity,
+        known.entries or None,
+        known.inodes,
+        known.bytes,
+        losses,
+        verified,
+        known.verified_at,
+        known.first,
+        changed_since=identity != known.id,
+        kept=kept,
+    )
