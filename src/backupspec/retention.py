@@ -52,10 +52,10 @@ class Decision:
 def keep(policy: Retention, times: Sequence[datetime], now: datetime, zone: ZoneInfo) -> tuple[Decision, ...]:
     """Decide for each archive of one series whether the compiled prune script leaves it, at `now`, and why.
 
-    The decisions stand in the order of `times`, which are those that borg has of the archives; of equal ones the last
-    counts as the newest, as borg takes it for those of the greatest name. Days begin as in `zone`, the one of the job's
-    schedule. Former names of a host are series of their own, with as many archives each. Both generations of borg
-    decide alike.
+    `times` are those that borg has of the archives, also of the one that the job has made just before; the decisions
+    stand in their order. Of equal times the last counts as the newest, as borg takes the greatest name. Days begin as
+    in `zone`, that of the job's schedule. Former names of a host are series of their own: each keeps the full numbers.
+    Both generations of borg decide alike.
 
     ValueError: a time without a zone, or a policy that names nothing, which borg refuses.
     """
@@ -115,6 +115,6 @@ def _of_rule(
             found[place] = Decision(rule, len(found) + 1)
             if len(found) == number:
                 return found
-    if len(found) < number and newest_first and (oldest := newest_first[-1][0]) not in {*earlier, *found}:
+    if number > 0 and newest_first and (oldest := newest_first[-1][0]) not in {*earlier, *found}:
         found[oldest] = Decision(rule, len(found) + 1, oldest=True)
     return found

@@ -15,7 +15,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone, tzinfo
+from datetime import UTC, datetime, tzinfo
 from types import SimpleNamespace
 from typing import Any
 
@@ -89,7 +89,7 @@ class Asked:
         """Give what borg lists for a case; nothing if it refuses the options."""
         os.environ["TZ"] = case["zone"]
         time.tzset()
-        Clock.present = datetime.fromisoformat(case["now"]).replace(tzinfo=timezone.utc)  # noqa: UP017 (Python 3.9, 3.10)
+        Clock.present = datetime.fromisoformat(case["now"]).replace(tzinfo=UTC)
         args = self._parser.parse_args(["prune", "--dry-run", "--list", *case["options"]])
         self._parser.common_options.resolve(args)
         manifest = SimpleNamespace(archives=Archives())
