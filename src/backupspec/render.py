@@ -35,11 +35,12 @@ class Untyped(TypeError):  # noqa: N818 - says what the value is
 class Language:
     """A target language: the suffix of its templates, and the types whose `str()` is right somewhere in it.
 
-    Whole numbers are right everywhere.
+    Whole numbers are right everywhere. `markup`: Jinja escapes for HTML whatever is not marked as escaped already.
     """
 
     suffix: str
     accepts: tuple[type, ...]
+    markup: bool = False
 
 
 LANGUAGES: tuple[Language, ...] = (
@@ -66,6 +67,11 @@ LANGUAGES: tuple[Language, ...] = (
     Language(".tmpfiles.j2", (words.Comment, words.ConfigToken, words.TmpfilesField)),
     Language(".patterns.j2", (words.BorgPattern, words.Comment)),
     Language(".md.j2", (words.MarkdownCode, words.MarkdownCommand, words.MarkdownText)),
+    Language(
+        ".html.j2",
+        (words.HtmlAttribute, words.HtmlText, words.HtmlTokens, words.SvgNumber, words.SvgPath),
+        markup=True,
+    ),
 )
 """All target languages. JSON and YAML are not among them: they are serialised."""
 
@@ -137,7 +143,7 @@ def environment(language: Language, source: Callable[[str], str | None]) -> Envi
         loader=FunctionLoader(source),
         undefined=StrictUndefined,
         finalize=functools.partial(_finalize, language),
-        autoescape=False,  # noqa: S701 - `_finalize` refuses every string, and none of these languages is HTML
+        autoescape=language.markup,  # noqa: S701 - on for HTML; `_finalize` refuses every string in all languages
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

@@ -24,8 +24,40 @@ _CODE = re.compile(
 _QUOTED = re.compile(rf"""(?P<escape>\\.?)|(?P<open>\$\()|(?P<close>")|(?P<hole>{HOLE})|(?P<tick>`)""")
 _KEY = re.compile(rf"^(?:[A-Z][A-Za-z0-9]*|{HOLE})=[-+!@:|]*$")
 _FENCE = re.compile(r"^ {0,3}(?:```|~~~)")
-
+_MARKUP = re.compile(
+    rf"""(?P<remark><!--.*?(?:-->|\Z))|(?P<end></(?P<ended>[^\s>]*)[^>]*>?)
+    |(?P<tag><(?P<named>[A-Za-z][^\s>/{HOLE}]*)(?:"[^"]*"|'[^']*'|[^"'>])*>?)|(?P<doctype><![A-Za-z][^>]*>)
+    |(?P<reference>&[#A-Za-z0-9]*{HOLE})|(?P<open><)""",
+    re.VERBOSE | re.DOTALL,
+)
+_TAG_NAME = re.compile(rf"<[^\s>/{HOLE}]+")
+_ATTRIBUTE = re.compile(
+    rf"""(?P<key>[^\s"'<>/={HOLE}]+)(?:\s*=\s*(?P<value>"[^"]*"?|'[^']*'?|(?:[^\s"'>/]|/(?!>))+))?""", re.DOTALL
+)
+_AFTER = frozenset(" \t\n>/")
+_RAW = frozenset({"script", "style", "iframe", "noembed", "noframes", "noscript", "plaintext", "xmp"})
+_ATTRIBUTES = frozenset(
+    {
+        "aria-label",
+        "class",
+        "cx",
+        "cy",
+        "d",
+        "datetime",
+        "height",
+        "r",
+        "title",
+        "width",
+        "x",
+        "x1",
+        "x2",
+        "y",
+        "y1",
+        "y2",
+    }
+)
 _QUOTES = "the value stands inside quotes, which it brings itself"
+_NO_NAME = "the value stands in a tag, but not as the value of an attribute"
 _COMMENTED = "a value in a comment; print a Comment on a line of its own"
 _CLOSED = {"escape": "the value stands behind a backslash", "single": _QUOTES, "comment": _COMMENTED}
 _GLUED = "the value is glued to its neighbour; around it may stand white space and `NAME=`"
@@ -164,6 +196,59 @@ def _markdown(text: str) -> Iterator[Finding]:
                 yield start + at, "the value stands in a link, a tag or an escape, or is glued to another one"
 
 
+def _html(text: str) -> Iterator[Finding]:
+    """Read a page: values stand in the text between tags, or are the whole value of an attribute made for people.
+
+    There is no script, and no value in a style sheet, a comment, a tag's or an attribute's name, or an address.
+    """
+    raw = ""  # the element whose text has no escapes
+    at = 0
+    while at < len(text):
+        token = _MARKUP.match(text, at)
+        kind, found = (token.lastgroup, token[0]) if token else ("", text[at])
+        if raw and not (kind == "end" and token and token["ended"].lower() == raw):
+            found = text[at]
+            yield from _inside(found, at, f"a value in `<{raw}>`, where nothing can be escaped")
+        elif kind == "remark":
+            yield from _inside(found, at, "a value in a comment")
+        elif kind == "reference":
+            yield from _inside(found, at, "the value is glued to a `&`")
+        elif kind == "end":
+            raw = ""
+            yield from _inside(found, at, _NO_NAME)
+        elif kind == "tag" and token:
+            raw = token["named"].lower() if token["named"].lower() in _RAW else ""
+            yield from ((at + place, message) for place, message in _tag(found, raw))
+        elif kind == "open":
+            yield at, "a `<` that begins no tag; write `&lt;`"
+        at += len(found)
+
+
+def _tag(tag: str, raw: str) -> Iterator[Finding]:
+    """Check one tag with its attributes."""
+    if raw == "script":
+        yield 0, "a page has no script"
+    name = _TAG_NAME.match(tag)
+    at = name.end() if name else 1
+    while at < len(tag):
+        attribute = _ATTRIBUTE.match(tag, at)
+        if attribute is None:
+            yield from _inside(tag[at], at, _NO_NAME)
+            at += 1
+            continue
+        key, value = attribute["key"], attribute["value"] or ""
+        start = attribute.start("value")
+        if key.lower().startswith("on"):
+            yield at, f"`{key}` is a script; a page has none"
+        if value[:1] in {'"', "'"}:
+            yield from _inside(value, start, _QUOTES)
+        elif HOLE in value and (value != HOLE or tag[attribute.end() : attribute.end() + 1] not in _AFTER):
+            yield start + value.index(HOLE), "the value is glued to its neighbour; it is all that follows `name=`"
+        elif value == HOLE and key not in _ATTRIBUTES:
+            yield start, f"`{key}` takes no value of a template"
+        at = attribute.end()
+
+
 _READERS = {
     ".sh.j2": _shell,
     ".unit.j2": _unit,
@@ -171,4 +256,5 @@ _READERS = {
     ".known_hosts.j2": _listed,
     ".patterns.j2": _whole_lines,
     ".md.j2": _markdown,
+    ".html.j2": _html,
 }

@@ -1,4 +1,4 @@
-"""Every template with views to fill it from: the plans of this repository's inventories, also with hostile words."""
+"""Every template with views to fill it from: those of inventories and of a migration, also with hostile words."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from itertools import cycle
 
 from backupspec import words
 from backupspec.data import data_folder
+from backupspec.diagnostic import Span
 from backupspec.pipeline import load_fleet
 from backupspec.plan import PlannedFile, plan
 from backupspec.plan.hardening import Directive
 from backupspec.words import Unrepresentable
+from backupspec_migrate.report_html import TEMPLATE, page
+from tests.migrate import standings
 from tests.templates.hostile import NASTY
 
 INVENTORIES = ("laptop", "small", "infra4")
@@ -26,7 +29,14 @@ def planned() -> tuple[PlannedFile, ...]:
         fleet, found = load_fleet(data_folder("inventories") / name)
         assert fleet is not None, found
         files += [file for file in plan(fleet)[0].files if file.template]
-    return tuple(files)
+    return (*files, *_pages())
+
+
+def _pages() -> list[PlannedFile]:
+    """Give the pages of the migration, which are filled in by it and not by the compiler."""
+    span = Span("plan.yaml", 1, 1, 1, 1)
+    made = (standings.nothing(), standings.poorly(), standings.hostile())
+    return [PlannedFile("report.html", 0o644, "root:root", TEMPLATE, page(standing), "", span) for standing in made]
 
 
 def of_language(suffix: str) -> tuple[PlannedFile, ...]:
@@ -42,6 +52,8 @@ REMADE: dict[type, Callable[[str], object]] = {
     words.BorgUrl: lambda text: words.BorgUrl("/" + text),
     words.Comment: words.Comment,
     words.ExecWord: words.ExecWord,
+    words.HtmlAttribute: words.HtmlAttribute,
+    words.HtmlText: words.HtmlText,
     words.MarkdownCode: words.MarkdownCode,
     words.MarkdownCommand: words.MarkdownCommand.of,
     words.MarkdownText: words.MarkdownText,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import subprocess
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,27 @@ def test_a_page_still_has_the_same_blocks() -> None:
             for view in (file.view, *(spoiled(file.view, turn) for turn in TURNS))
         }
         assert len(shapes) == 1
+
+
+def test_a_web_page_still_has_the_same_elements() -> None:
+    for file in of_language(".html.j2"):
+        shapes = set()
+        for view in (file.view, *(spoiled(file.view, turn) for turn in TURNS)):
+            text = fill(file.template, view)
+            ran = subprocess.run(["tidy", "-qe", "-utf8"], input=text.encode(), capture_output=True, check=False)
+            assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"", b"")
+            elements = _Elements()
+            elements.feed(text)
+            shapes.add(tuple(elements.seen))
+        assert len(shapes) == 1
+
+
+class _Elements(HTMLParser):
+    """Keeps the names of all elements and their attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, ...]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, *(name for name, _ in attrs)))

@@ -110,7 +110,7 @@ def test_what_a_script_may_do_passes(source: str) -> None:
         ),
         ("x.md.j2", "```sh\ncat a{{ x }}\n```\n", f"2:6: {GLUED} `NAME=`"),
         ("x.md.j2", "```{{ x }}\n```\n", "1:4: a value on the line of a fence"),
-        ("x.html.j2", "{{ x }}\n", "1:1: no target language has this suffix"),
+        ("x.css.j2", "{{ x }}\n", "1:1: no target language has this suffix"),
         ("x.unit.j2", "{%- if x %}\n{% endif %}\n", "1:1: white space control"),
         ("x.unit.j2", "{% if x }\n", "1:1: not a template: "),
     ],
@@ -136,6 +136,65 @@ def test_each_language_keeps_each_value_in_its_place(name: str, source: str, com
 )
 def test_what_the_other_languages_may_do_passes(name: str, source: str) -> None:
     assert _complaints(name, source) == []
+
+
+HTML_NAME = "the value stands in a tag, but not as the value of an attribute"
+HTML_GLUED = "the value is glued to its neighbour; it is all that follows `name=`"
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        ("<p title='{{ x }}'>\n", f"1:11: {QUOTED}"),
+        ('<p class="a {{ x }}">\n', f"1:13: {QUOTED}"),
+        ("<p {{ x }}>\n", f"1:4: {HTML_NAME}"),
+        ("<p {{ x }}=1>\n", f"1:4: {HTML_NAME}"),
+        ("<h{{ x }}>\n", f"1:3: {HTML_NAME}"),
+        ("</h{{ x }}>\n", f"1:4: {HTML_NAME}"),
+        ("<{{ x }}>\n", "1:1: a `<` that begins no tag; write `&lt;`"),
+        ("1 < 2\n", "1:3: a `<` that begins no tag; write `&lt;`"),
+        ("<p title=a{{ x }}>\n", f"1:11: {HTML_GLUED}"),
+        ("<p title={{ x }}{{ y }}>\n", f"1:10: {HTML_GLUED}"),
+        ('<p title={{ x }}"a">\n', f"1:10: {HTML_GLUED}"),
+        ("<p title={{ x }}class=a>\n", f"1:10: {HTML_GLUED}"),
+        ("<p style={{ x }}>\n", "1:10: `style` takes no value of a template"),
+        ("<a href={{ x }}>\n", "1:9: `href` takes no value of a template"),
+        ("<img src={{ x }}>\n", "1:10: `src` takes no value of a template"),
+        ("<use xlink:href={{ x }} />\n", "1:17: `xlink:href` takes no value of a template"),
+        ("<iframe srcdoc={{ x }}>\n", "1:16: `srcdoc` takes no value of a template"),
+        ("<p onclick={{ x }}>\n", "1:4: `onclick` is a script; a page has none"),
+        ("<p onclick='f()'>\n", "1:4: `onclick` is a script; a page has none"),
+        ("<script>f()</script>\n", "1:1: a page has no script"),
+        ("<ScRiPt src=x>\n", "1:1: a page has no script"),
+        ("<style>\na { color: {{ x }} }\n</style>\n", "2:12: a value in `<style>`, where nothing can be escaped"),
+        ("<style></p>{{ x }}</style>\n", "1:12: a value in `<style>`, where nothing can be escaped"),
+        ("<noscript>{{ x }}</noscript>\n", "1:11: a value in `<noscript>`, where nothing can be escaped"),
+        ("<!-- about {{ x }} -->\n", "1:12: a value in a comment"),
+        ("<!-- > {{ x }}\n", "1:8: a value in a comment"),
+        ("&{{ x }}\n", "1:2: the value is glued to a `&`"),
+        ("&#{{ x }};\n", "1:3: the value is glued to a `&`"),
+        ("<p>{{ x | safe }}</p>\n", "1:4: `{{ }}` takes a name such as `job.path` and nothing else"),
+        ("{% autoescape false %}{% endautoescape %}\n", "1:1: `{% autoescape %}`: only"),
+    ],
+)
+def test_a_page_keeps_each_value_where_it_can_be_escaped(source: str, complaint: str) -> None:
+    found = _complaints("x.html.j2", source)
+    assert found
+    assert found[0].startswith(f"x.html.j2:{complaint}")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "<!DOCTYPE html>\n<title>{{ a }}</title>\n<p title={{ b }}>{{ c }}: {{ d }}{{ e }} &amp; more</p>\n",
+        "<style>a > b { content: '<'; }</style>\n{{ a }}\n",
+        "<svg><path class={{ a }} d={{ b }}/><line x1={{ c }}\n y1={{ d }} /><title>{{ e }}</title></svg>\n",
+        "{% if a %}<p class='a > b'>{% else %}<p>{% endif %}{{ b }}</p>\n",
+        "<!-- > <p {{ -->{{ a }}\n".replace("{{ --", "--"),
+    ],
+)
+def test_what_a_page_may_do_passes(source: str) -> None:
+    assert _complaints("x.html.j2", source) == []
 
 
 @pytest.mark.parametrize(

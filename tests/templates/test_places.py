@@ -7,6 +7,7 @@ import re
 from dataclasses import fields
 
 import pytest
+from markupsafe import Markup
 
 from backupspec.data import data_folder
 from backupspec.render import LANGUAGES, Language, environment, language_of
@@ -29,8 +30,8 @@ def marked(template: str, view: object) -> str:
     accepts = made.finalize
     assert accepts is not None
 
-    def finalize(value: object) -> str:
-        return f"\ue001{type(value).__name__}\ue002{accepts(value)}\ue003"
+    def finalize(value: object) -> Markup:
+        return Markup("\ue001{}\ue002{}\ue003").format(type(value).__name__, accepts(value))
 
     made.finalize = finalize
     variables = {field.name: getattr(view, field.name) for field in fields(view)}  # type: ignore[arg-type]
@@ -73,6 +74,24 @@ def _misplaced_elsewhere(line: str, *, fenced: bool) -> list[str]:
     return []
 
 
+ATTRIBUTES = {
+    "HtmlAttribute": {"aria-label", "title"},
+    "HtmlTokens": {"class", "datetime"},
+    "SvgNumber": {"x", "x1", "x2", "y", "y1", "y2"},
+    "SvgPath": {"d"},
+}
+
+
+def _misplaced_in_page(line: str) -> list[str]:
+    bad = []
+    for found in VALUE.finditer(line):
+        attribute = re.search(r"(?<![^ ])([a-z0-9-]+)=$", line[: found.start()])
+        name, kind = attribute[1] if attribute else "", found[1]
+        right = name in ATTRIBUTES[kind] if kind in ATTRIBUTES else not name and kind in {"HtmlText", "int"}
+        bad += [] if right else [line]
+    return bad
+
+
 @pytest.mark.parametrize("suffix", [language.suffix for language in LANGUAGES])
 def test_every_value_stands_at_a_place_made_for_its_type(suffix: str) -> None:
     files = of_language(suffix)
@@ -82,5 +101,8 @@ def test_every_value_stands_at_a_place_made_for_its_type(suffix: str) -> None:
         text = marked(file.template, file.view)
         for line in re.split(r"\n(?![^\ue001]*\ue003)", text):
             fenced ^= suffix == ".md.j2" and line.startswith("```")
-            found = _misplaced_in_unit(line) if suffix == ".unit.j2" else _misplaced_elsewhere(line, fenced=fenced)
+            if suffix == ".html.j2":
+                found = _misplaced_in_page(line)
+            else:
+                found = _misplaced_in_unit(line) if suffix == ".unit.j2" else _misplaced_elsewhere(line, fenced=fenced)
             assert not found, (file.path, found)

@@ -11,7 +11,7 @@ from jinja2.exceptions import UndefinedError
 from backupspec.diagnostic import Span
 from backupspec.plan.types import Plan, PlannedFile
 from backupspec.render import LANGUAGES, Untyped, environment, fill, language_of, render
-from backupspec.words import Comment, ConfigToken, ShellWord, UnitText
+from backupspec.words import Comment, ConfigToken, HtmlAttribute, HtmlText, ShellWord, UnitText
 
 SPAN = Span("inventory.yaml", 3, 5, 3, 8)
 
@@ -74,7 +74,17 @@ def test_an_include_cannot_cross_over_to_another_language() -> None:
             "x.sh.j2"
         ).render()
     with pytest.raises(LookupError):
-        fill("x.html.j2", SPAN)
+        fill("x.css.j2", SPAN)
+
+
+def test_a_page_is_escaped_twice_over_by_word_and_by_the_environment_and_yet_once() -> None:
+    made = environment(language_of("x.html.j2"), {"x.html.j2": "<p title={{ a }}>{{ b }}{{ n }}</p>\n"}.get)
+    assert made.autoescape is True
+    names = {"a": HtmlAttribute('"<&'), "b": HtmlText("<b>&lt;"), "n": 7}
+    wanted = '<p title="&quot;&lt;&amp;">&lt;b&gt;&amp;lt;7</p>\n'
+    assert made.get_template("x.html.j2").render(names) == wanted
+    made.finalize = None  # were the check of types lost, text would still not become markup
+    assert made.from_string("{{ text }}").render(text="<b>") == "&lt;b&gt;"
 
 
 def test_lines_with_only_a_tag_vanish_and_the_last_line_end_stays() -> None:

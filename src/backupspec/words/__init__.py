@@ -6,6 +6,7 @@ text for that place, and the constructor raises `Unrepresentable` where the lang
 """
 
 from backupspec.words.borg import ArchiveGlob, ArchiveName, BorgPattern, BorgUrl
+from backupspec.words.html import HtmlAttribute, HtmlText, HtmlTokens, SvgNumber, SvgPath
 from backupspec.words.markdown import MarkdownCode, MarkdownCommand, MarkdownText
 from backupspec.words.plain import Comment, ConfigToken, Unrepresentable
 from backupspec.words.shell import ShellWord
@@ -32,6 +33,9 @@ __all__ = [
     "ConfigToken",
     "ExecProgram",
     "ExecWord",
+    "HtmlAttribute",
+    "HtmlText",
+    "HtmlTokens",
     "KeyOption",
     "KnownHost",
     "MarkdownCode",
@@ -40,6 +44,8 @@ __all__ = [
     "PublicKey",
     "ShellWord",
     "SshConfigValue",
+    "SvgNumber",
+    "SvgPath",
     "SysusersField",
     "TmpfilesField",
     "UnitCalendar",

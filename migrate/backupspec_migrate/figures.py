@@ -1,0 +1,73 @@
+"""Names, times and numbers as a report shows them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from backupspec.source import unfit_character
+
+_STEP = 1000
+_BYTE, _LAST_BYTE = 0xDC80, 0xDCFF
+_LAST_ASCII = 0x7F
+
+
+def shown(text: str) -> str:
+    r"""Give a name in which nothing is hidden, moves a cursor or turns the order around; a harmless one as it is.
+
+    A byte that is no UTF-8 becomes `\xe9`, a control character `\x1b` or `\u202e`; beside one, `\` becomes `\\`.
+    """
+    if unfit_character(text) is None:
+        return text
+    return "".join(_escaped(character) for character in text)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if _BYTE <= code <= _LAST_BYTE:
+        return f"\\x{code - 0xDC00:02x}"
+    if unfit_character(character) is None:
+        return character.replace("\\", "\\\\")
+    return f"\\x{code:02x}" if code <= _LAST_ASCII else f"\\u{code:04x}"
+
+
+def utc(time: int) -> str:
+    """Give `2024-01-31T02:00:00Z`, or `@SECONDS` for a time outside of the years 1 to 9999."""
+    try:
+        return datetime.fromtimestamp(time, UTC).isoformat().replace("+00:00", "Z")
+    except (OverflowError, ValueError, OSError):
+        return f"@{time}"
+
+
+def local(time: int, zone: str) -> str:
+    """Give `2024-01-31 03:00 +01:00`, or `@SECONDS` as `utc` does."""
+    try:
+        moment = datetime.fromtimestamp(time, ZoneInfo(zone)).isoformat(" ", "minutes")
+        return f"{moment[:-6]} {moment[-6:]}"
+    except (OverflowError, ValueError, OSError):
+        return f"@{time}"
+
+
+def day(time: int, zone: str) -> str:
+    """Give `2024-01-31`, or `@SECONDS` as `utc` does."""
+    return local(time, zone).split(" ", 1)[0]
+
+
+def size(number: int) -> str:
+    """Give a size as Borg does, in powers of 1000: `1.23 GB`."""
+    value, units = float(number), ["B", "kB", "MB", "GB", "TB", "PB"]
+    while value >= _STEP and len(units) > 1:
+        value, units = value / _STEP, units[1:]
+    return f"{number} B" if units[0] == "B" else f"{value:.2f} {units[0]}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Give `1 archive`, `1,024 archives`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(names: list[str], most: int = 3) -> str:
+    """Give the first few names and how many more there are; hidden characters show."""
+    shown_names = [shown(name) for name in names[:most]]
+    more = len(names) - len(shown_names)
+    return ", ".join(shown_names) + (f" and {more:,} more" if more else "")
