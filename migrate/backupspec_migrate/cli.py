@@ -6,6 +6,7 @@ import typer
 
 from backupspec_migrate.commands.flat import flat
 from backupspec_migrate.commands.plan import plan
+from backupspec_migrate.commands.rehearse import rehearse
 from backupspec_migrate.commands.report import report
 from backupspec_migrate.commands.rsnapshot import rsnapshot
 from backupspec_migrate.commands.run import run
@@ -17,5 +18,5 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (plan, run, verify, report, rsnapshot):
+for command in (plan, run, verify, report, rsnapshot, rehearse):
     app.command(command.__name__)(flat(command))

@@ -23,21 +23,28 @@ def make_sample_tree(
     `source` is backed up as it is, and only read; without one a small source is made and changed from day to day. The
     last snapshot holds the source as it stands at the end. Owners are mapped by name. Raises SampleError.
     """
-    program = shutil.which("rsnapshot")
-    if program is None or shutil.which("rsync") is None:
-        raise SampleError("rsnapshot and rsync are needed: apt-get install rsnapshot rsync")
+    rsnapshot = program("rsnapshot")
+    program("rsync")
     folder.mkdir(parents=True, exist_ok=True)
     root = folder / "snapshots"
     root.mkdir()
     backed_up = folder / "source" if source is None else source
     configuration = folder / "rsnapshot.conf"
     configuration.write_text(
-        _configuration(folder, backed_up, host, link_dest=link_dest, keep=max(snapshots, 2)), encoding="utf-8"
+        rsnapshot_conf(
+            folder,
+            retains=(("daily", max(snapshots, 2)),),
+            backups=((f"{backed_up}/", f"{host}/"),),
+            link_dest=link_dest,
+        ),
+        encoding="utf-8",
     )
     for day in range(snapshots):
         if source is None:
             _change(backed_up, day)
-        run = subprocess.run([program, "-c", str(configuration), "daily"], capture_output=True, text=True, check=False)
+        run = subprocess.run(
+            [rsnapshot, "-c", str(configuration), "daily"], capture_output=True, text=True, check=False
+        )
         if run.returncode != 0:
             raise SampleError(f"rsnapshot failed: {run.stdout}{run.stderr}")
         night = FIRST_NIGHT + day * DAY
@@ -45,23 +52,43 @@ def make_sample_tree(
     return configuration
 
 
-def _configuration(folder: Path, source: Path, host: str, *, link_dest: bool, keep: int) -> str:
+def program(name: str) -> str:
+    """Give the path of a program; SampleError when it is not installed."""
+    found = shutil.which(name)
+    if found is None:
+        raise SampleError("rsnapshot and rsync are needed: apt-get install rsnapshot rsync")
+    return found
+
+
+def rsnapshot_conf(
+    folder: Path,
+    *,
+    retains: tuple[tuple[str, int], ...],
+    backups: tuple[tuple[str, str], ...],
+    link_dest: bool,
+    ssh: Path | None = None,
+) -> str:
+    """Give the text of an rsnapshot.conf whose tree, logfile and lockfile lie in `folder`.
+
+    `backups` are (source, dest), `retains` the ladder from its lowest rung. Raises SampleError.
+    """
     lines = [
         ("config_version", "1.2"),
         ("snapshot_root", f"{folder}/snapshots/"),
         ("no_create_root", "1"),
-        ("cmd_cp", shutil.which("cp") or "/bin/cp"),
-        ("cmd_rm", shutil.which("rm") or "/bin/rm"),
-        ("cmd_rsync", shutil.which("rsync") or "/usr/bin/rsync"),
-        ("retain", "daily", str(keep)),
+        ("cmd_cp", program("cp")),
+        ("cmd_rm", program("rm")),
+        ("cmd_rsync", program("rsync")),
+        *((("cmd_ssh", str(ssh)),) if ssh is not None else ()),
+        *(("retain", name, str(count)) for name, count in retains),
         ("loglevel", "3"),
         ("verbose", "1"),
         ("logfile", f"{folder}/rsnapshot.log"),
         ("lockfile", f"{folder}/rsnapshot.pid"),
         ("link_dest", str(int(link_dest))),
-        ("rsync_short_args", "-aHAX"),
+        ("rsync_short_args", "-aHAXS"),
         ("rsync_long_args", "--delete --relative --delete-excluded"),
-        ("backup", f"{source}/", f"{host}/"),
+        *(("backup", source, dest) for source, dest in backups),
     ]
     return "".join("\t".join(line) + "\n" for line in lines)
 
