@@ -111,6 +111,21 @@ def test_a_file_that_two_hosts_share_counts_for_both_and_once_in_the_total(place
     assert (found.total.entries, found.total.files, found.total.bytes) == (2, 1, 100)
 
 
+def test_a_file_that_comes_back_after_a_snapshot_without_it_is_not_new(place: Path) -> None:
+    for number in (2, 1, 0):
+        (place / f"daily.{number}/web").mkdir(parents=True)
+    (place / "daily.2/web/file").write_bytes(b"x" * 100)
+    os.link(place / "daily.2/web/file", place / "daily.0/web/renamed")
+    for number in (2, 1, 0):
+        os.utime(place / f"daily.{number}", (OLD - number * DAY,) * 2)
+    _, found = surveyed(place)
+    assert [(slot, one.files, one.entries) for slot, one in counts(found).items()] == [
+        ("daily.2", 1, 1),
+        ("daily.1", 0, 0),
+        ("daily.0", 0, 1),
+    ]
+
+
 def test_an_inode_is_known_by_device_and_number(place: Path) -> None:
     """Two file systems repeat each other's inode numbers; both files count."""
     for slot in ("daily.0", "daily.1"):
