@@ -49,7 +49,8 @@ def by_the_log(layout: Layout, snapshots: tuple[Snapshot, ...], doubts: tuple[Do
         raised += _failures(layout, snapshot, run)
         found += _shortfalls(layout, snapshot, run)
     last = layout.runs[-1] if layout.runs else None
-    remain = [doubt for doubt in doubts if not _freed(doubt, confirmed, last)]
+    filled = {one.slot for one in snapshots if one.rung is not None and one.rung[1] == 0}
+    remain = [doubt for doubt in doubts if not _freed(doubt, confirmed, filled, last)]
     if last is not None and last.outcome == "unfinished" and last.removing in {one.slot for one in snapshots}:
         why = f"the logfile ends while rsnapshot was removing it, in a run that began at {_utc(last.started)}"
         raised.append(Doubt(last.removing or "", "half-removed", why))
@@ -70,13 +71,12 @@ def _run_of(snapshot: Snapshot, runs: list[Run]) -> int | None:
     return None
 
 
-def _freed(doubt: Doubt, confirmed: set[str], last: Run | None) -> bool:
-    if doubt.kind == "lockfile":
-        # Of a run that died the logfile knows whether it was at removing something.
-        return doubt.slot in confirmed and not (
-            last is not None and last.outcome == "unfinished" and last.removing == doubt.slot
-        )
-    return doubt.kind == "moved" and doubt.slot in confirmed
+def _freed(doubt: Doubt, confirmed: set[str], filled: set[str], last: Run | None) -> bool:
+    """Tell whether the logfile answers a doubt; `filled` are the slots that a run fills, and does not remove."""
+    died = last is not None and last.outcome == "unfinished"
+    if doubt.kind == "lockfile" and died and doubt.slot not in filled:
+        return last is not None and last.removing != doubt.slot
+    return doubt.kind in {"lockfile", "moved"} and doubt.slot in confirmed
 
 
 def _failures(layout: Layout, snapshot: Snapshot, run: Run) -> list[Doubt]:
