@@ -14,8 +14,8 @@ from backupspec.suggest import did_you_mean
 def one_of(*names: str) -> dict[str, Any]:
     """Give what makes an option take one of these words; an enum would name its Python error to the user."""
 
-    def checked(value: str) -> str:
-        if value not in names:
+    def checked(value: str | None) -> str | None:
+        if value is not None and value not in names:
             hint = did_you_mean(value, names)
             raise typer.BadParameter(f"{value!r} is none of {', '.join(names)}" + (f"; {hint}" if hint else ""))
         return value
