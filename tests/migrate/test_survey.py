@@ -119,7 +119,7 @@ def test_a_file_that_comes_back_after_a_snapshot_without_it_is_not_new(place: Pa
     for number in (2, 1, 0):
         os.utime(place / f"daily.{number}", (OLD - number * DAY,) * 2)
     _, found = surveyed(place)
-    assert [(slot, one.files, one.entries) for slot, one in counts(found).items()] == [
+    assert [(slot, one.files, one.entries) for slot, one in counts(found, "web").items()] == [
         ("daily.2", 1, 1),
         ("daily.1", 0, 0),
         ("daily.0", 0, 1),
