@@ -55,8 +55,8 @@ def _borg_family(folder: Path, names: frozenset[str], place: Span) -> Diagnostic
             f"borg check --verify-data {word}",
         )
         hint = (
-            "Borg 1.2 and 1.4 make it one of theirs, on the machine that has it and with the account that has the key: "
-            + "; ".join(commands)
+            "Borg 1.2 and 1.4 make it one of theirs, on the machine that has it and with the account that has the key "
+            "(--archives-tam: 1.2.5 and later): " + "; ".join(commands)
         )
         return diagnose("BS672", f"{folder} is an Attic repository", place, hint=hint)
     return diagnose(
