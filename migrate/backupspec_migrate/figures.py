@@ -5,19 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from backupspec.source import unfit_character
-
 _STEP = 1000
 _BYTE, _LAST_BYTE = 0xDC80, 0xDCFF
-_LAST_ASCII = 0x7F
+_LAST_ASCII, _LAST_SHORT = 0x7F, 0xFFFF
 
 
 def shown(text: str) -> str:
     r"""Give a name in which nothing is hidden, moves a cursor or turns the order around; a harmless one as it is.
 
-    A byte that is no UTF-8 becomes `\xe9`, a control character `\x1b` or `\u202e`; beside one, `\` becomes `\\`.
+    A byte that is no UTF-8 becomes `\xe9`, a control character, one without width or a space that is none `\x1b` or
+    `\u200b`; beside one, `\` becomes `\\`.
     """
-    if unfit_character(text) is None:
+    if text.isprintable():
         return text
     return "".join(_escaped(character) for character in text)
 
@@ -26,9 +25,11 @@ def _escaped(character: str) -> str:
     code = ord(character)
     if _BYTE <= code <= _LAST_BYTE:
         return f"\\x{code - 0xDC00:02x}"
-    if unfit_character(character) is None:
+    if character.isprintable():
         return character.replace("\\", "\\\\")
-    return f"\\x{code:02x}" if code <= _LAST_ASCII else f"\\u{code:04x}"
+    if code <= _LAST_ASCII:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= _LAST_SHORT else f"\\U{code:08x}"
 
 
 def utc(time: int) -> str:

@@ -220,7 +220,7 @@ def _legend(standing: Standing) -> Iterator[Shape]:
 
 def _part(series: SeriesLine, standing: Standing, axis: Axis | None) -> Part:
     zone = standing.zone
-    waiting = tuple(line for line in (*standing.unplanned, *standing.undecided) if line.host == series.host)
+    waiting = tuple(line for line in (*standing.unplanned, *standing.undecided) if line.host in {None, series.host})
     whole = bool(series.archives) and all(condition(line) == "whole" for line in series.archives)
     whole = whole and not waiting
     kind: Kind = "whole" if whole else "differs" if series.archives or waiting else "skipped"
@@ -251,7 +251,8 @@ def _summary(series: SeriesLine) -> str:
         said = f"{'all ' if total > 1 else ''}{counted(total, 'archive')} verified whole"
     else:
         order: tuple[Condition, ...] = ("whole", "sample", "no", "changed", "differs", "missing")
-        counts = ", ".join(f"{states[state]:,} {CONDITIONS[state]}" for state in order if states[state])
+        said_of = {**CONDITIONS, "differs": "different"}
+        counts = ", ".join(f"{states[state]:,} {said_of[state]}" for state in order if states[state])
         said = f"{counted(total, 'archive')}: {counts}"
     left = remaining(series)
     if left is None:
@@ -306,7 +307,7 @@ def _row(line: ArchiveLine, zone: str) -> Row:
         condition=_text(CONDITIONS[state]),
         verified_at=_text("" if line.verified_at is None else day(line.verified_at, zone)),
         losses=_number(lost or None),
-        kept=_text(_kept(line)),
+        kept=HtmlText(_kept(line)),
     )
 
 
@@ -318,7 +319,7 @@ def _breaking(text: str, longest: int) -> HtmlTokens:
 def _kept(line: ArchiveLine) -> str:
     if line.kept is None:
         return "not known"
-    return ", ".join(reason.replace(" #", "\N{NO-BREAK SPACE}#") for reason in line.kept) or "goes"
+    return ", ".join(shown(reason).replace(" #", "\N{NO-BREAK SPACE}#") for reason in line.kept) or "goes"
 
 
 def _number(number: int | None) -> HtmlText:

@@ -130,7 +130,7 @@ def _others(standing: Standing) -> Iterable[SkippedLine]:
 
 
 def draw(series: SeriesLine, waiting: tuple[SkippedLine, ...], axis: Axis, zone: str) -> Drawing:
-    """Draw one series; `waiting` are the snapshots of its host that are unplanned or undecided."""
+    """Draw one series; `waiting` are the unplanned and undecided snapshots in which its host may be."""
     marks, threads = list[Mark](), list[tuple[float, float, float]]()
     for line in series.archives:
         x, state = axis.place(line.time), condition(line)
@@ -147,7 +147,9 @@ def draw(series: SeriesLine, waiting: tuple[SkippedLine, ...], axis: Axis, zone:
     marks += _without_archive("unplanned", waiting, axis, zone)
     # What is wrong is drawn last, on top of all else.
     marks.sort(key=lambda mark: (mark.tone == "bad", mark.tone == "warn", mark.x))
-    found = sum(mark.kind in {"found", "skipped", "unplanned"} for mark in marks)
+    # A snapshot that waits for a decision may be planned already.
+    times = {line.time for line in series.archives} | {line.time for line in (*series.skipped, *waiting)}
+    found = len(times - {None})
     there = sum(line.id is not None for line in series.archives)
     known = all(line.kept is not None for line in series.archives)
     kept = sum(mark.kind == "kept" for mark in marks) if known and series.archives else None

@@ -24,6 +24,7 @@ HOSTILE = (
     "'; DROP TABLE snapshots; --",
     "\ud800 alone",
     "  three   spaces  ",
+    "zero\u200bwidth\u00ad\u061c\u00a0\U000e0041",
 )
 
 

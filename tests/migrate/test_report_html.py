@@ -86,6 +86,7 @@ def test_hostile_names_show_as_they_are_and_do_nothing() -> None:
     assert {unfit_character(line) for line in text.splitlines()} == {None}
     assert "exe\\u202egnp.txt" in page.inside("code")
     assert "caf\\xe9" in page.inside("code")
+    assert "zero\\u200bwidth\\u00ad\\u061c\\u00a0\\U000e0041" in page.inside("code")
 
 
 def test_the_verdict_comes_first_and_only_a_yes_can_be_signed() -> None:
@@ -156,6 +157,21 @@ def test_a_drawing_counts_what_was_found_imported_and_kept() -> None:
     assert {mark.kind for mark in drawing.marks[-3:]} == {"unplanned", "differs", "missing"}
     assert draw(standing.series[8], (), axis, "UTC").counts == (41, 41, None)
     assert axis_of(nothing()) is None
+
+
+def test_a_snapshot_that_may_be_of_any_host_waits_in_every_drawing() -> None:
+    undecided = (SkippedLine("daily.2", NOW - 2 * DAY, None, "interrupted"),)  # planned, too
+    drawings = [drawing for drawing in _drawings(as_html(replace(well(), undecided=undecided))) if drawing.get("role")]
+    for drawing in drawings:
+        titles = [title.text or "" for title in drawing.iterfind("path/title")]
+        assert "daily.2, 2024-01-30 03:00 +01:00: interrupted" in titles
+    assert [drawing.findtext("text[@class='count']") for drawing in drawings] == ["41"] * 5 + ["2"] + ["41"] * 4
+
+
+def test_names_are_shown_so_that_no_two_look_alike() -> None:
+    names = ["a", "a\u200b", "a ", "a\u00a0", "caf\udce9", "caf\\xe9\n", "é", "e\u0301", "\x1b", "漢", "back\\slash"]
+    assert len(set(map(shown, names))) == len(names)
+    assert [shown(name) for name in ("漢字 é", "dev\\x2dsda", "\x1b\\")] == ["漢字 é", "dev\\x2dsda", "\\x1b\\\\"]
 
 
 def test_times_that_no_calendar_has_are_shown_as_seconds() -> None:
