@@ -10,6 +10,7 @@ from backupspec_migrate.commands.rehearse import rehearse
 from backupspec_migrate.commands.report import report
 from backupspec_migrate.commands.rsnapshot import rsnapshot
 from backupspec_migrate.commands.run import run
+from backupspec_migrate.commands.scan import scan
 from backupspec_migrate.commands.verify import verify
 
 app = typer.Typer(
@@ -18,5 +19,5 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (plan, run, verify, report, rsnapshot, rehearse):
+for command in (scan, plan, run, verify, report, rsnapshot, rehearse):
     app.command(command.__name__)(flat(command))

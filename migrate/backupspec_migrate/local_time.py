@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -50,3 +51,9 @@ def _moment(local: datetime, fold: int, zone: tzinfo | None) -> int:
 
 def _shown(moment: int, zone: tzinfo | None) -> datetime:
     return datetime.fromtimestamp(moment, zone).replace(tzinfo=None, fold=0)
+
+
+def machine_zone() -> str:
+    """Give the name of this machine's zone in the tz database, UTC where it has none."""
+    name = os.environ.get("TZ", "").removeprefix(":") or os.path.realpath("/etc/localtime").rpartition("/zoneinfo/")[2]
+    return name if zone_named(name) is not None else "UTC"

@@ -80,6 +80,19 @@ class TreeOptions:
     ] = None
 
     @property
+    def words(self) -> tuple[str, ...]:
+        """Give them as they are typed."""
+        options: tuple[tuple[str, tuple[object, ...]], ...] = (
+            ("--rename", tuple(self.rename or ())),
+            ("--pattern", (self.pattern,)),
+            ("--timezone", (self.timezone,)),
+            ("--name", (self.name,)),
+            ("--path-of", tuple(self.path_of or ())),
+            ("--times", (self.times,)),
+        )
+        return tuple(word for option, values in options for value in values if value for word in (option, str(value)))
+
+    @property
     def wish(self) -> SourceWish:
         """Give what they say; typer.BadParameter where a pair is none."""
         return SourceWish(

@@ -1,4 +1,4 @@
-"""`migrate rehearse`: do it once before it counts."""
+"""`migrate rehearse`: the whole migration once, before it counts."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
+from backupspec_migrate import rehearse as rehearsal
 from backupspec_migrate.commands.said import Said, need_borg, output
-from backupspec_migrate.rehearse import rehearse as rehearse_in
 
 
 def rehearse(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="An empty folder, or one that is not there yet.")],
 ) -> None:
-    """Make hosts and rsnapshot trees in a folder and migrate them, showing each command that the day itself needs."""
+    """Make trees with real rsnapshot in FOLDER and migrate them, step by step, with the commands of the day itself."""
     need_borg()
     say = Said()
-    say.all(rehearse_in(folder, output()))
+    say.all(rehearsal.rehearse(folder, output()))
     say.end("")
