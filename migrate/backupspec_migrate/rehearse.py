@@ -65,11 +65,11 @@ def rehearse(folder: Path, out: Console) -> Diagnostics:
     found = _unfit(folder)
     if found:
         return found
-    folder.mkdir(parents=True, exist_ok=True)
     _say(out, "Making three hosts and two rsnapshot trees with eight weeks of history; it takes some seconds.")
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         site = make_sample_site(folder)
-    except SampleError as error:
+    except (OSError, SampleError) as error:
         return (diagnose("BS682", str(error), Span(str(folder), 1, 1, 1, 1)),)
     _say(out, f"All of it lies in {folder}, and the commands are typed there.")
     if os.geteuid() != 0:

@@ -172,11 +172,11 @@ def _rsnapshot(tree: SampleTree, level: str, when: int, code: int = 0) -> None:
     log = tree.folder / "rsnapshot.log"
     before = log.stat().st_size if log.exists() else 0
     ran = subprocess.run(argv, capture_output=True, text=True, errors="backslashreplace", check=False)
+    if ran.returncode != code:
+        raise SampleError(f"rsnapshot {level} ended with {ran.returncode}: {ran.stdout}{ran.stderr}")
     said = log.read_bytes()
     stamp = time.strftime("[%Y-%m-%dT%H:%M:%S]", time.localtime(when)).encode()
     log.write_bytes(said[:before] + re.sub(rb"(?m)^\[[-0-9T:]+\]", stamp, said[before:]))
-    if ran.returncode != code:
-        raise SampleError(f"rsnapshot {level} ended with {ran.returncode}: {ran.stdout}{ran.stderr}")
 
 
 def _interrupt(site: SampleSite, tree: SampleTree, when: int) -> None:
