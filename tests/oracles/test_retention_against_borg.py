@@ -236,8 +236,26 @@ def test_the_command_itself_decides_alike(borg: Borg) -> None:
         assert said == borg.ask(options, every, case.now, case.zone)
 
 
-def test_a_policy_that_keeps_nothing_is_refused(borg: Borg) -> None:
-    done = _command(borg, "prune", "--dry-run", "--list", "--keep-last", "3", "--keep-secondly", "0", code=2)
+def test_a_prune_that_is_no_trial_leaves_what_was_reckoned(borg: Borg, tmp_path: Path) -> None:
+    at = datetime(2010, 11, 7, 12, tzinfo=UTC)
+    times = tuple(at - distance for distance in (40 * DAY, 12 * HOUR, 9 * HOUR + 30 * SECOND * 59, 9 * HOUR, 0 * HOUR))
+    case = Case(Retention(daily=2, monthly=3), "America/St_Johns", at, times)
+    repository = str(tmp_path / "repository")
+    _command(borg, "init", "--encryption", "none", repository)
+    for name, moment in _named(case):
+        _command(borg, "create", "--timestamp", f"{moment:%Y-%m-%dT%H:%M:%S}", f"{repository}::{name}", str(DRIVER))
+    reckoned = _reckoned(case)
+    assert reckoned is not None
+    assert 0 < reckoned.count("pruned") < len(times)
+    _command(borg, "prune", *_options(case.policy), repository, zone=case.zone)
+    left = _command(borg, "list", "--short", repository).stdout.split()
+    assert left == [name for (name, _), word in zip(_named(case), reckoned, strict=True) if word != "pruned"]
+
+
+def test_a_policy_that_keeps_nothing_is_refused(borg: Borg, tmp_path: Path) -> None:
+    repository = str(tmp_path / "repository")
+    _command(borg, "init", "--encryption", "none", repository)
+    done = _command(borg, "prune", "--dry-run", "--keep-last", "3", "--keep-secondly", "0", repository, code=2)
     assert "At least one of" in done.stderr
     with pytest.raises(ValueError, match="keeps nothing"):
         keep(Retention(last=3, secondly=0), (), datetime.now(UTC), ZoneInfo("UTC"))
