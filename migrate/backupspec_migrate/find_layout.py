@@ -17,7 +17,7 @@ from backupspec_migrate.dated import MARKER, Dated, time_backup
 from backupspec_migrate.given_times import read_times
 from backupspec_migrate.layout import Layout, layout_of, layout_of_root
 from backupspec_migrate.local_time import zone_named
-from backupspec_migrate.logfile import log_files, read_log
+from backupspec_migrate.logfile import log_files, read_log, runs_of_tree
 from backupspec_migrate.naming import Kind, Naming
 from backupspec_migrate.other_tools import other_tool
 from backupspec_migrate.pattern import Pattern, read_pattern
@@ -131,7 +131,8 @@ def _of_configuration(source: Path, wish: SourceWish, zone: tzinfo | None) -> tu
     if layout.logfile is None or not Path(layout.logfile).exists():
         return layout, found
     try:
-        return replace(layout, runs=read_log(log_files(Path(layout.logfile)), zone)), found
+        runs = read_log(log_files(Path(layout.logfile)), zone)
+        return replace(layout, runs=runs_of_tree(runs, layout.root, str(source.absolute()))), found
     except (OSError, EOFError) as error:
         return layout, (*found, diagnose("BS664", f"{layout.logfile} cannot be read: {error}", layout.place))
 

@@ -16,12 +16,23 @@ Outcome = Literal["completed", "warnings", "errors", "unfinished"]
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """One thing done to an interval folder: a move or copy to another one, a removal, or the mark of its completion."""
+
+    what: Literal["move", "copy", "remove", "complete"]
+    slot: str
+    to: str
+    when: int
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One run of rsnapshot; times are in seconds since 1970.
 
     `touched`: when the snapshot was complete (None: the run filled none, or did not come so far). `limit`: the run was
     over by then. `failed` are sources and scripts with what went wrong, `rolled_back` destinations. `removing`: the
-    folder that it was removing when it stopped.
+    folder that it was removing when it stopped. `root` is the snapshot root, `configuration` the file that `-c` named;
+    None where the lines do not tell. `steps` are what was done to interval folders.
     """
 
     level: str
@@ -33,6 +44,9 @@ class Run:
     partial: tuple[str, ...]
     rolled_back: tuple[str, ...]
     removing: str | None
+    root: str | None = None
+    configuration: str | None = None
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass(slots=True)
@@ -48,10 +62,13 @@ class _Open:
     partial: list[str] = field(default_factory=list)
     rolled_back: list[str] = field(default_factory=list)
     removing: str | None = None
+    root: str | None = None
+    steps: list[Step] = field(default_factory=list)
 
     def closed(self) -> Run:
+        level, configuration = _words(self.command)
         return Run(
-            _level(self.command),
+            level,
             self.started,
             self.touched,
             self.limit,
@@ -60,6 +77,9 @@ class _Open:
             tuple(self.partial),
             tuple(self.rolled_back),
             self.removing,
+            self.root,
+            configuration,
+            tuple(self.steps),
         )
 
 
@@ -155,20 +175,73 @@ def _note(when: int, text: str, one: _Open) -> None:
         one.partial.append(match[1])
     elif match := re.search(r'Rolling back "(.*)"', text):
         one.rolled_back.append(match[1])
-    elif match := re.match(r"touch .*/([^/]+)/$", text):
-        one.touched, one.removing = when, None
-    elif match := re.match(r"\S*rm -rf .*/(\w+\.\d+)/?$", text):
-        one.removing = match[1]
-    elif re.match(r"(?:mv |mkdir |/\S*(?:cp|rsync) |native_cp_al|cp )", text):
+    else:
+        _step(when, text, one)
+
+
+_SLOT = r"(\w+\.[0-9]+|\.sync|_delete\.[0-9]+)/?"
+_STEPS: tuple[tuple[Literal["move", "copy", "remove", "complete"], str], ...] = (
+    ("complete", rf"touch (/.*)/{_SLOT}"),
+    ("move", rf"mv\s+(/.*)/{_SLOT}\s+/.*/{_SLOT}"),
+    ("copy", rf"/\S*cp -al (/.*)/{_SLOT} /.*/{_SLOT}"),
+    ("copy", rf'native_cp_al\("(/.*)/{_SLOT}", "/.*/{_SLOT}"\)'),
+    ("remove", rf"\S*rm -rf (/.*)/{_SLOT}"),
+)
+
+
+def _step(when: int, text: str, one: _Open) -> None:
+    """Take a line for what it did to an interval folder; any later command means that a removal is over."""
+    for what, pattern in _STEPS:
+        match = re.fullmatch(pattern, text.rstrip())
+        if match is None or match[1] != (one.root or match[1]):
+            continue
+        to = match[3] if what in {"move", "copy"} else ""
+        one.root = match[1]
+        one.steps.append(Step(what, match[2], to, when))
+        one.removing = match[2] if what == "remove" else None
+        one.touched = when if what == "complete" else one.touched
+        return
+    if match := re.fullmatch(rf"mkdir -m 0755 -p (/.*)/{_SLOT}", text.rstrip()):
+        one.root = match[1]
+    if re.match(r"(?:mkdir |/\S*(?:cp|rsync) |native_cp_al)", text):
         one.removing = None
 
 
-def _level(command: str) -> str:
-    """Give the first word after the options: `rsnapshot -c FILE daily` is of level daily."""
+def _words(command: str) -> tuple[str, str | None]:
+    """Give the first word after the options and the file of `-c`: `rsnapshot -c FILE daily` is of level daily."""
     words = iter(command.split()[1:])
+    configuration = None
     for word in words:
         if not word.startswith("-"):
-            return word
+            return word, configuration
         if word.endswith("c"):
-            next(words, None)
-    return ""
+            configuration = next(words, None)
+    return "", configuration
+
+
+def runs_of_tree(runs: tuple[Run, ...], root: str, configuration: str) -> tuple[Run, ...]:
+    """Leave out the runs of other trees, since several configurations often share one logfile.
+
+    A tree that was moved is known by being the only one that the logfile speaks of.
+    """
+    roots = {run.root for run in runs if run.root is not None}
+    mine = root if root in roots else next(iter(roots)) if len(roots) == 1 else None
+    return tuple(
+        run
+        for run in runs
+        if (run.root == mine if run.root is not None else run.configuration in {None, configuration})
+    )
+
+
+def replayed(runs: tuple[Run, ...]) -> dict[str, int]:
+    """Give the time of each interval folder that the steps of all runs, one after the other, come to."""
+    times: dict[str, int] = {}
+    for step in (step for run in runs for step in run.steps):
+        if step.what == "complete":
+            times[step.slot] = step.when
+        elif step.what == "copy":
+            if step.slot in times:
+                times[step.to] = times[step.slot]
+        elif (when := times.pop(step.slot, None)) is not None and step.what == "move":
+            times[step.to] = when
+    return times

@@ -33,7 +33,7 @@ def by_the_log(layout: Layout, snapshots: tuple[Snapshot, ...], doubts: tuple[Do
     fills = [run for run in layout.runs if run.level in layout.naming.filling]
     made: dict[int, Snapshot] = {}
     for snapshot in snapshots:
-        number = _run_of(snapshot, fills) if snapshot.time_from == "folder" else None
+        number = _run_of(snapshot, fills) if snapshot.time_from in {"folder", "logfile"} else None
         if number is not None:
             made.setdefault(number, snapshot)
     raised: list[Doubt] = []

@@ -12,9 +12,10 @@ from backupspec_migrate.anomalies import first_of_each, gaps
 from backupspec_migrate.given_times import with_times
 from backupspec_migrate.images import Image, Root, images_of, place_of
 from backupspec_migrate.layout import Layout
+from backupspec_migrate.logfile import replayed
 from backupspec_migrate.rolled_back import rolled_back
 from backupspec_migrate.runs import by_the_log
-from backupspec_migrate.snapshot import Doubt, DoubtKind, Gap, Snapshot, TimeFrom
+from backupspec_migrate.snapshot import Doubt, DoubtKind, Gap, Snapshot, TimeFrom, age
 from backupspec_migrate.view import View
 
 __all__ = [
@@ -70,7 +71,11 @@ def scan(layout: Layout, view: View, *, interrupted: bool) -> tuple[Scan, Diagno
         made, said_of_images = images_of(layout, snapshot, sight.hosts.get(snapshot.slot), view)
         images += made
         found += said_of_images
-    by_names = layout.naming.doubts(snapshots, interrupted=interrupted, now=int(time.time()))
+    now = int(time.time())
+    by_names = layout.naming.doubts(snapshots, interrupted=interrupted, now=now)
+    if any(doubt.kind == "moved" for doubt in by_names) and (timed := _by_the_log(layout, snapshots)) is not None:
+        snapshots = timed
+        by_names = layout.naming.doubts(snapshots, interrupted=interrupted, now=now)
     settled = by_the_log(layout, snapshots, (*sight.doubts, *by_names))
     doubts = first_of_each((*settled.doubts, *rolled_back(layout, snapshots, view)))
     found += settled.found
@@ -84,6 +89,14 @@ def scan(layout: Layout, view: View, *, interrupted: bool) -> tuple[Scan, Diagno
         settled.confirmed,
     )
     return scanned, _once(found)
+
+
+def _by_the_log(layout: Layout, snapshots: tuple[Snapshot, ...]) -> tuple[Snapshot, ...] | None:
+    """Give a moved tree the times that the logfile has for it; None unless it has one for each snapshot."""
+    times = replayed(layout.runs)
+    if not all(one.slot in times for one in snapshots):
+        return None
+    return tuple(sorted((replace(one, time=times[one.slot], time_from="logfile") for one in snapshots), key=age))
 
 
 def _once(found: list[Diagnostic]) -> Diagnostics:
