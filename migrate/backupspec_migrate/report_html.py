@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from backupspec.render import fill
 from backupspec.words import HtmlAttribute, HtmlText, HtmlTokens, SvgNumber, SvgPath
 from backupspec_migrate.figures import counted, day, local, shown, size, utc
+from backupspec_migrate.report_json import as_json
 from backupspec_migrate.standing import (
     CONDITIONS,
     LOSSES,
@@ -147,7 +149,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The whole page; what is not a word of HTML here is only asked about."""
+    """The whole page; what is not a word of HTML here is only asked about.
+
+    `digest`: SHA-256 of the JSON report of the same standing, so that a signature on paper covers each name in full.
+    """
 
     title: HtmlText
     safe: bool
@@ -159,6 +164,7 @@ class Page:
     made_utc: HtmlTokens
     zone: HtmlText
     version: HtmlText
+    digest: HtmlText
     totals: HtmlText
     legend: tuple[Shape, ...]
     parts: tuple[Part, ...]
@@ -188,6 +194,7 @@ def page(standing: Standing) -> Page:
         made_utc=HtmlTokens(utc(standing.made_at).replace("@", "unix:")),
         zone=_text(standing.zone),
         version=_text(standing.version),
+        digest=_text(hashlib.sha256(as_json(standing).encode()).hexdigest()),
         totals=_text(_totals(standing)),
         legend=tuple(_legend(standing)),
         parts=parts,

@@ -145,8 +145,8 @@ def draw(series: SeriesLine, waiting: tuple[SkippedLine, ...], axis: Axis, zone:
         threads.append((x, LANES[0], deepest))
     marks += _without_archive("skipped", series.skipped, axis, zone)
     marks += _without_archive("unplanned", waiting, axis, zone)
-    # What is wrong is drawn last, on top of all else.
-    marks.sort(key=lambda mark: (mark.tone == "bad", mark.tone == "warn", mark.x))
+    # What is wrong is drawn last, on top of all else, and what goes lies below what stays.
+    marks.sort(key=lambda mark: (mark.tone == "bad", mark.tone == "warn", mark.tone != "quiet", mark.x))
     # A snapshot that waits for a decision may be planned already.
     times = {line.time for line in series.archives} | {line.time for line in (*series.skipped, *waiting)}
     found = len(times - {None})

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from backupspec.source import unfit_character
 from backupspec_migrate.figures import local, shown, utc
 from backupspec_migrate.report_html import as_html
+from backupspec_migrate.report_json import as_json
 from backupspec_migrate.standing import SkippedLine, Standing
 from backupspec_migrate.timeline import LEFT, RIGHT, SHAPES, Axis, axis_of, draw, outline
 from tests.migrate.standings import DAY, HOSTILE, NOW, hostile, ladder, nothing, poorly, series, well
@@ -95,6 +96,35 @@ def test_the_verdict_comes_first_and_only_a_yes_can_be_signed() -> None:
     assert "<li>Signature</li>" in yes
     assert "Signature" not in no
     assert "so there is nothing to sign" in no
+
+
+def test_a_signed_page_names_the_exact_report() -> None:
+    digest = hashlib.sha256(as_json(well()).encode()).hexdigest()
+    assert digest in _Page(as_html(well())).inside("code")
+
+
+def test_words_and_marks_can_be_told_from_the_paper() -> None:
+    (style,) = re.findall(r"<style>(.*?)</style>", as_html(well()), re.DOTALL)
+    for block in re.findall(r":root \{(.*?)\}", style, re.DOTALL):
+        colours = dict(re.findall(r"--([a-z]+): #([0-9a-f]+)", block))
+        for paper in ("paper", "sheet"):
+            contrast = {name: _contrast(colours[name], colours[paper]) for name in colours}
+            words = {name: contrast[name] for name in ("ink", "soft", "yes", "no", "good", "warn", "bad")}
+            assert min(words.values()) >= 4.5, words  # WCAG 2.2, 1.4.3
+            assert min(contrast["quiet"], contrast["keep"]) >= 3, contrast  # 1.4.11
+
+
+def _contrast(one: str, other: str) -> float:
+    """Give the ratio of WCAG 2.2 between two colours in hex."""
+    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    digits = colour if len(colour) == 6 else "".join(2 * digit for digit in colour)
+    parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def test_each_archive_has_a_row_and_each_table_has_heads() -> None:
