@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from backupspec_migrate import rehearse as rehearsal
-from backupspec_migrate.commands.said import Said, need_borg, output
+from backupspec_migrate.commands.said import ENVIRONMENT, Said, need_borg, output
 
 
 def rehearse(
@@ -17,5 +17,8 @@ def rehearse(
     """Make trees with real rsnapshot in FOLDER and migrate them, step by step, with the commands of the day itself."""
     need_borg()
     say = Said()
-    say.all(rehearsal.rehearse(folder, output()))
+    found = rehearsal.rehearse(folder, output())
+    say.all(found)
+    if any(one.code == "BS680" for one in found):
+        raise typer.Exit(ENVIRONMENT)
     say.end("")
