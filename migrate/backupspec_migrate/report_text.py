@@ -92,7 +92,7 @@ class _Lines:
     def table(self, archives: list[ArchiveLine], zone: str) -> None:
         wide = self.width >= _WIDE
         rows = [_cells(line, zone, wide=wide) for line in archives]
-        head = ("  archive" if wide else "  time", "snapshot", "verified", "entries", "size", "kept as")
+        head = ("  archive" if wide else "  time", "snapshot", "verified", "entries", "new data", "kept as")
         widths = [max(cell_len(row[at]) for row in (head, *rows)) for at in range(len(head))]
         # Names that are too long for their column are whole in the other forms of the report.
         widths[0] = min(widths[0], 50 if wide else 24)

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-LossKind = Literal["socket", "clamped time", "split symlink"]
+from backupspec_migrate.messages import LossKind
+
 LOSSES: Mapping[LossKind, str] = {
     "socket": "Borg stores no sockets",
     "clamped time": "Borg holds times from 1970 to January 2038; others became the nearest of these",
@@ -43,7 +44,9 @@ class ArchiveLine:
     """One planned archive.
 
     `folder` is the snapshot's, where it lies now or lay when the plan was made. `id` is that of the archive in the
-    repository now, None if there is none. `entries`, `inodes` (distinct) and `bytes` are None where unknown.
+    repository now, None if there is none. `entries` are all names in it; `inodes` and `bytes` were read for it, since
+    no earlier archive of the series has them. All three are None where unknown.
+
     `changed_since`: the archive is not the one that was verified. `kept` holds the reasons of the new retention
     (`daily #3`); empty: it goes at the first prune; None: no retention is known.
     """

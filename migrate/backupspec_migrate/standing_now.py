@@ -7,11 +7,12 @@ from importlib.metadata import version
 from typing import Literal, cast
 
 from backupspec_migrate.identity import archive_name
+from backupspec_migrate.messages import LossKind
 from backupspec_migrate.paper import decisions
 from backupspec_migrate.plan_document import PlannedArchive, PlannedSeries
 from backupspec_migrate.prepare import Prepared
 from backupspec_migrate.record import Found, Record
-from backupspec_migrate.standing import ArchiveLine, Loss, LossKind, SeriesLine, SkippedLine, Standing
+from backupspec_migrate.standing import ArchiveLine, Loss, SeriesLine, SkippedLine, Standing
 
 
 def standing_of(
@@ -45,7 +46,7 @@ def standing_of(
         source=document.source.configuration or document.source.root,
         layout=document.source.layout,
         zone=next((one.timezone for one in document.series if one.timezone), document.source.timezone or "UTC"),
-        version=version("backupspec"),
+        version=f"backupspec {version('backupspec')}",
         series=tuple(map(series_line, document.series)),
         left_out=tuple(SkippedLine(one.name, None, None, one.because) for one in document.left_out),
         unplanned=tuple(

@@ -24,8 +24,8 @@ def test_no_line_is_wider_than_the_terminal(make: Callable[[], Standing], width:
 def test_all_that_colours_say_is_said_without_them() -> None:
     text = as_text(poorly(), 80).plain
     assert text.startswith("Safe to retire the old tree: NO\n")
-    assert "\nX 2024-01-29 03:00  daily.3     differs         939,392  51.85 GB  daily #4\n" in text
-    assert "\nX 2021-09-29 04:00  yearly.5    missing               -         -  goes\n" in text
+    assert "\nX 2024-01-29 03:00  daily.3     differs         939,392  541.00 MB  daily #4\n" in text
+    assert "\nX 2021-09-29 04:00  yearly.5    missing               -          -  goes\n" in text
     assert "\n! 2024-02-01 03:00  daily.0     changed since" in text
     assert "\n~ 2018-10-03 04:00  yearly.17   sample only" in text
     assert "\n? 2024-02-01 03:00  daily.0     not verified" in text
