@@ -13,6 +13,7 @@ from backupspec.codes.input import INPUT
 from backupspec.codes.migration import MIGRATION
 from backupspec.codes.names import NAMES
 from backupspec.codes.output import OUTPUT
+from backupspec.codes.trees import TREES
 from backupspec.diagnostic import Diagnostic, Related, Span
 
 __all__ = ["CATALOGUE", "Entry", "diagnose", "explain"]
@@ -42,6 +43,7 @@ CATALOGUE: tuple[Entry, ...] = (
     *FLEET,
     *OUTPUT,
     *MIGRATION,
+    *TREES,
 )
 
 _BY_CODE = {entry.code: entry for entry in CATALOGUE}

@@ -52,7 +52,7 @@ class Borg:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How many archives of each bucket stay (None: the bucket is not used); `within` is in hours."""
+    """How many archives of each bucket stay (None: the bucket is not used); `within` is as borg writes it."""
 
     last: int | None = None
     secondly: int | None = None
