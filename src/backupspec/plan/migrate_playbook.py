@@ -20,7 +20,6 @@ VARIABLES: dict[str, object] = {
 """What somebody may set for all servers or for one, and what it is otherwise."""
 
 _LONGEST = 30 * 86_400  # seconds
-_CALLED_FROM = "lookup('ansible.builtin.env', 'PWD')"
 _LOCAL: Task = {"delegate_to": "localhost", "become": False, "changed_when": False}
 _PLAN = "{{ backupspec_work }}/plan.yaml"
 _PLAN_HERE = "{{ backupspec_here }}/plan.yaml"
@@ -65,7 +64,7 @@ def migration() -> list[Task]:
                 {
                     "name": "Do what the plan says",
                     "when": "not ansible_check_mode",
-                    "block": [_long("run", "backupspec_run_arguments"), _long("verify", "[]")],
+                    "block": [_long("run", "backupspec_run_arguments"), _long("verify", "['--resume']")],
                     "always": _report(),
                 },
             ],
@@ -80,9 +79,10 @@ def migration() -> list[Task]:
     ]
 
 
-def _here(place: str, name: str = "''") -> str:
+def _here(place: str, name: str | None = None) -> str:
     """Give the path on this side that a variable says; a relative one counts from where ansible-playbook was called."""
-    return f"{{{{ [{_CALLED_FROM}, {place} | expanduser, {name}] | path_join }}}}"
+    folder = f"{{{{ {place} | expanduser | realpath }}}}"
+    return folder if name is None else f"{folder}/{{{{ {name} }}}}"
 
 
 def _asked() -> list[Task]:
@@ -153,7 +153,7 @@ def _inventory() -> list[Task]:
     """Give the tasks that bring the inventory to the server, without what was compiled from it."""
     archive = "{{ backupspec_archive.path }}"
     site = "{{ backupspec_work }}/inventory"
-    compiled = "./{{ (playbook_dir ~ '/..') | realpath | relpath(backupspec_site | realpath) }}"
+    compiled = "./{{ (playbook_dir ~ '/..') | realpath | relpath(backupspec_site) }}"
     pack = ["tar", "-c", "-f", archive, "--exclude-vcs", f"--exclude={compiled}", "-C", "{{ backupspec_site }}", "."]
     return [
         {
@@ -225,8 +225,7 @@ def _plan() -> list[Task]:
             "ansible.builtin.assert": {
                 "that": ["backupspec_planned.rc == 0"],
                 "fail_msg": (
-                    "{{ [backupspec_planned.stdout, backupspec_planned.stderr, backupspec_planned.msg] "
-                    "| select | join('\\n') }}\n"
+                    "{{ backupspec_planned.stderr | default('') }}\n"
                     "Decide in {{ backupspec_here }}/plan.yaml, if it is there, and run this playbook again; "
                     "remove that file to have a new plan made."
                 ),
@@ -260,18 +259,7 @@ def _report() -> list[Task]:
     return [
         {
             "name": "Report",
-            "ansible.builtin.command": {
-                "argv": [
-                    "{{ backupspec_program }}",
-                    "migrate",
-                    "report",
-                    _PLAN,
-                    "--json",
-                    "{{ backupspec_work }}/report.json",
-                    "--html",
-                    "{{ backupspec_work }}/report.html",
-                ]
-            },
+            "ansible.builtin.command": {"argv": ["{{ backupspec_program }}", "migrate", "report", _PLAN]},
             "register": "backupspec_reported",
             "changed_when": False,
             "failed_when": "backupspec_reported.rc not in [0, 1]",
@@ -279,7 +267,7 @@ def _report() -> list[Task]:
         {
             "name": "Bring the report here",
             "ansible.builtin.fetch": {
-                "src": "{{ backupspec_work }}/{{ item }}",
+                "src": "{{ backupspec_work }}/plan.{{ item }}",
                 "dest": "{{ backupspec_here }}/{{ item }}",
                 "flat": True,
                 "fail_on_missing": True,
@@ -296,7 +284,7 @@ def _verdict() -> Task:
         "name": "Is the old tree safe to retire?",
         "ansible.builtin.assert": {
             "that": ["verdict.safe"],
-            "success_msg": "{{ item }}: yes, {{ verdict.because | join('; ') }} ({{ report.made_at }})",
+            "success_msg": "{{ item }}: yes, {{ verdict.because | join('; ') }} ({{ report.made_at | default('') }})",
             "fail_msg": "{{ item }}: no, {{ verdict.because | join('; ') }}",
             "quiet": False,
         },
