@@ -18,10 +18,13 @@ def point_options(text: str, long_args: str) -> dict[str, str] | None:
         name, value, added = re.sub(r"\s+", "", name), value.strip(), pair.startswith("+")
         if not equals or not _option_fits(name, value, added=added):
             return None
-        if name in {"include", "exclude"}:
-            patterns.append(f"--{name}={value}")
-        elif name in {"include_file", "exclude_file"}:
-            files.append(f"--{name.removesuffix('_file')}-from={value}")
+        if name in {"include", "exclude", "include_file", "exclude_file"}:
+            # Of `+exclude=PATTERN` rsnapshot loses the pattern, and throws away the global ones all the same.
+            kept = "" if added else value
+            if name.endswith("_file"):
+                files.append(f"--{name.removesuffix('_file')}-from={kept}")
+            else:
+                patterns.append(f"--{name}={kept}")
         else:
             options[f"extra_{name}" if added else name] = value
     if patterns or files:
@@ -38,7 +41,7 @@ def _option_fits(name: str, value: str, *, added: bool) -> bool:
     if name == "rsync_short_args":
         return re.fullmatch(r"-\w+", value) is not None
     if name in {"include", "exclude", "include_file", "exclude_file"}:
-        return not added and (not name.endswith("_file") or is_absolute(value))
+        return not name.endswith("_file") or is_absolute(value)
     return (
         name in {"rsync_long_args", "ssh_args"}
         or re.fullmatch(r"linux_lvm_(vgpath|snapshotname|snapshotsize|mountpath)", name) is not None

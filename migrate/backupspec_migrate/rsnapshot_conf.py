@@ -70,6 +70,14 @@ IGNORED = frozenset(
     }
 )
 """Keys that rsnapshot knows and that say nothing about what lies in the tree."""
+_VALUES = {
+    "config_version": r"1\.2",
+    "no_create_root": "[01]",
+    "use_lazy_deletes": "[01]",
+    "verbose": "[1-5]",
+    "loglevel": "[1-5]",
+    "rsync_numtries": "[0-9]+",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +164,12 @@ def _take(line: _Line, state: _State) -> None:
     if reader is not None:
         reader(line, state)
     elif key in IGNORED:
+        if not re.fullmatch(_VALUES.get(key, ".*"), value, re.DOTALL):
+            state.refuse(line, "not a value that rsnapshot takes")
+            return
+        if key == "ssh_args" and key in state.values:
+            state.refuse(line, "ssh_args may be set only once")
+            return
         state.values[key] = value
     else:
         state.refuse(line, f"rsnapshot has no key {key!r}")

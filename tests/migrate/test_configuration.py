@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from backupspec_migrate.configuration import Configuration
 from backupspec_migrate.layout import layout_of
@@ -43,7 +45,8 @@ def as_rsnapshot_runs_it(conf: Path) -> list[list[str]]:
     done = subprocess.run(["rsnapshot", "-c", conf, "-t", "daily"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     text = re.sub(r" \\\n\s*", " ", done.stdout)
-    return [line.split() for line in text.split("\n") if line.startswith("/usr/bin/rsync")]
+    words = [line.split() for line in text.split("\n") if line.startswith("/usr/bin/rsync")]
+    return [[word for word in line if not word.startswith("--rsh=")] for line in words]
 
 
 CASES = {
@@ -65,6 +68,28 @@ CASES = {
     "quotes": ["rsync_long_args\t--delete '--exclude=a b' \"--exclude=c\"", "backup\t/etc/\tlocalhost/"],
     "continued lines": ["backup\t/etc/\tlocalhost/\t", "\texclude=core"],
     "interval is retain": ["interval\tweekly\t4", "backup\t/etc/\tlocalhost/"],
+    "several tabs are one": ["backup\t\t/etc/\t\t\tlocalhost/\t\texclude=core"],
+    "a fifth word belongs to the fourth": ["backup\t/etc/\tlocalhost/\texclude=core\tdump"],
+    "continued twice, over spaces and tabs": ["backup", "  /etc/", "\t localhost/  ", "    exclude=core"],
+    "a comment ends what goes on": ["exclude\t*.bak", "# comment", "backup\t/etc/\tlocalhost/"],
+    "options are split at commas": ["backup\t/etc/\tlocalhost/\texclude=a, include=b ,exclude=c=d"],
+    "own patterns join own arguments": ["backup\t/etc/\tlocalhost/\texclude=a,rsync_long_args=--relative,include=b"],
+    "the last of two additions counts": [
+        "backup\t/etc/\tlocalhost/\t+rsync_long_args=--acls,+rsync_long_args=--xattrs"
+    ],
+    "plus loses a pattern": ["exclude\t*.bak", "backup\t/etc/\tlocalhost/\t+exclude=core,include=x"],
+    "global patterns keep their order": ["include\ta", "exclude\tb", "include\tc", "backup\t/etc/\tlocalhost/"],
+    "no relative": ["rsync_long_args\t--delete --no-relative", "backup\t/etc/\tlocalhost/etc/"],
+    "the last of two global values counts": ["one_fs\t1", "one_fs\t0", "backup\t/etc/\tlocalhost/"],
+    "other machines": [
+        "cmd_ssh\t/usr/bin/ssh",
+        "backup\tweb01:/etc/\tweb01/",
+        "backup\troot@web01:/var/./lib/\tweb01/",
+        "backup\troot@web02:~/.config/\tweb02/",
+        "backup\trsync://mirror.example.org/pub/etc/\tmirror/",
+        "backup\tmirror.example.org::pub/etc/\tmirror2/",
+        "backup\tguest@mirror.example.org::pub\tmirror3/",
+    ],
 }
 
 
@@ -109,6 +134,19 @@ WRONG = {
     "windows line end": "retain\tweekly\t4\r",
     "indented comment": "\t# no comment, a continuation of nothing",
     "nested quotes": "rsync_long_args\t--a='b\"c'",
+    "key without a value": "lockfile",
+    "key without a value but spaces": "link_dest 1",
+    "relative lockfile": "lockfile\trsnapshot.pid",
+    "relative include file": "include_conf\tmore.conf",
+    "importance that is none": "backup_exec\t/bin/true\tmaybe",
+    "source with dots": "backup\t/etc/../usr/\tlocalhost/",
+    "remote source without a full path": "backup\tweb01:etc/\tweb01/",
+    "one_fs that is added": "backup\t/etc/\tlocalhost/\t+one_fs=1",
+    "one_fs that is neither": "one_fs\t2",
+    "version that is none": "config_version\t1.3",
+    "verbosity that is none": "verbose\t9",
+    "lazy deletes that are none": "use_lazy_deletes\tmaybe",
+    "numbers that are none": "rsync_numtries\tmany",
 }
 
 
@@ -119,7 +157,7 @@ def test_what_rsnapshot_refuses_is_refused(tmp_path: Path, case: str) -> None:
         if "indented" not in case
         else ("# comment", WRONG[case], "backup\t/etc/\tlocalhost/")
     )
-    assert "BS601" in codes(tmp_path, *lines)
+    assert {"BS601", "BS604"} & set(codes(tmp_path, *lines))
     test = ["rsnapshot", "-c", str(tmp_path / "rsnapshot.conf"), "-t", "daily"]
     assert subprocess.run(test, capture_output=True, check=False).returncode != 0
 
@@ -135,6 +173,131 @@ def test_snapshot_root_stands_above_the_backup_lines(tmp_path: Path) -> None:
     )
     _, found = read_configuration(path)
     assert [(one.code, one.span.line) for one in found] == [("BS601", 2)]
+    test = subprocess.run(["rsnapshot", "-c", path, "configtest"], capture_output=True, text=True, check=False)
+    assert test.returncode == 1
+    assert "line 2" in test.stderr
+
+
+def test_a_windows_file_is_refused_line_by_line(tmp_path: Path) -> None:
+    """The carriage return stays in the last word: a number with one is none, and a folder would have it in its name."""
+    path = write(tmp_path, "retain\tweekly\t4", "backup\t/etc/\tlocalhost/")
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    _, found = read_configuration(path)
+    assert {one.code for one in found} == {"BS601"}
+    assert {one.hint for one in found} == {"the file was written on Windows: convert it with dos2unix"}
+    test = subprocess.run(["rsnapshot", "-c", path, "configtest"], capture_output=True, check=False)
+    assert test.returncode == 1
+
+
+def test_the_ladder_is_in_the_order_of_the_lines(tmp_path: Path) -> None:
+    """The first rung is the one that is filled, whatever it is called."""
+    lines = ("backup\t/etc/\tlocalhost/", "retain\tyearly\t2", "interval\thourly\t6")
+    configuration = read(tmp_path, *lines)
+    assert [(one.name, one.count) for one in configuration.retains] == [("daily", 7), ("yearly", 2), ("hourly", 6)]
+    for level, fills in (("daily", True), ("hourly", False)):
+        test = ["rsnapshot", "-c", str(tmp_path / "rsnapshot.conf"), "-t", level]
+        assert ("rsync" in subprocess.run(test, capture_output=True, text=True, check=True).stdout) is fills
+
+
+def test_an_included_file_stands_where_its_line_stands(tmp_path: Path) -> None:
+    """Also one that another one includes; what comes later counts."""
+    (tmp_path / "inner.conf").write_text("one_fs\t1\nexclude\tinner\nbackup\t/etc/\tinner/\texclude=own\n")
+    (tmp_path / "outer.conf").write_text(f"exclude\touter\ninclude_conf\t{tmp_path}/inner.conf\nexclude\tlast\n")
+    lines = ("exclude\tfirst", f"include_conf\t{tmp_path}/outer.conf", "one_fs\t0", "backup\t/etc/\tmain/")
+    configuration = read(tmp_path, *lines)
+    mine = [(point.transfer.short_args, point.transfer.long_args, point.dest) for point in configuration.points]
+    real = as_rsnapshot_runs_it(tmp_path / "rsnapshot.conf")
+    root = f"{configuration.root}/daily.0/"
+    assert mine == [(words[1], tuple(words[2:-2]), words[-1].removeprefix(root)) for words in real]
+    assert [words[2:-2][-4:] for words in real][1] == [
+        f"--exclude={name}" for name in ("first", "outer", "inner", "last")
+    ]
+
+
+def test_a_logical_volume_is_read_from_its_mount(tmp_path: Path) -> None:
+    commands = [f"linux_lvm_cmd_{name}\t/bin/true" for name in ("lvcreate", "lvremove", "mount", "umount")]
+    rest = [
+        "linux_lvm_snapshotsize\t100M",
+        "linux_lvm_snapshotname\trsnapshot",
+        "linux_lvm_vgpath\t/dev",
+        "linux_lvm_mountpath\t/mnt",
+    ]
+    conf = write(tmp_path, *commands, *rest, "backup\tlvm://vg0/home/users/\tlocalhost/")
+    configuration, _ = read_configuration(conf)
+    assert configuration is not None
+    (words,) = as_rsnapshot_runs_it(conf)
+    assert words[-2:] == ["./users/", f"{configuration.root}/daily.0/localhost/"], "below the mount, with --relative"
+    layout, found = layout_of(configuration, {})
+    assert [(part.location, part.original) for part in layout.series[0].parts] == [("localhost/users", "users")]
+    assert "BS607" in [one.code for one in found]
+
+
+UNKNOWN = {
+    "rsync://mirror.example.org/pub/etc/": ("pub/etc", "mirror.example.org"),
+    "mirror.example.org::pub/etc/": ("pub/etc", "mirror.example.org"),
+    "web01:~/etc/": ("etc", "web01"),
+}
+
+
+@pytest.mark.parametrize("source", UNKNOWN)
+def test_where_a_module_or_a_home_was_is_said_to_be_unknown(tmp_path: Path, source: str) -> None:
+    lines = ("cmd_ssh\t/usr/bin/ssh", FLAT, f"backup\t{source}\tmirror/")
+    layout, found = layout_of(read(tmp_path, *lines), {})
+    assert [part.original for part in layout.series[0].parts] == [UNKNOWN[source][0]]
+    assert [one.code for one in found if one.code == "BS607"] == ["BS607"]
+
+
+DOUBTFUL = {"--inplace": "inplace", "--fake-super": "fake-super"}
+
+
+@pytest.mark.parametrize("argument", DOUBTFUL)
+def test_an_option_that_spoils_the_tree_is_warned_about(tmp_path: Path, argument: str) -> None:
+    lines = (f"rsync_long_args\t--delete --relative {argument}", "backup\t/etc/\tlocalhost/")
+    _, found = layout_of(read(tmp_path, *lines), {})
+    assert [DOUBTFUL[argument] in one.message for one in found if one.code == "BS605"] == [True]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "numeric"),
+    [("--relative", False), ("--relative --numeric-ids", True), ("--numeric-ids --no-numeric-ids", False)],
+)
+def test_owners_are_kept_by_number_only_where_rsync_kept_them_so(
+    tmp_path: Path, arguments: str, *, numeric: bool
+) -> None:
+    layout, _ = layout_of(read(tmp_path, f"rsync_long_args\t{arguments}", "backup\t/etc/\tlocalhost/"), {})
+    assert [part.numeric_ids for part in layout.series[0].parts] == [numeric]
+
+
+LINES = [
+    *(line for lines in CASES.values() for line in lines if line[:1].strip()),
+    *(line for line in WRONG.values() if "\r" not in line),
+    "retain\tdaily\t3",
+    "retain\t7days\t04",
+    "retain\ta-b\t3",
+    "sync_first\t0",
+    "verbose\t5",
+    "rsync_long_args\t--delete\t--relative",
+    "backup_script\t/bin/true x\tscript/a",
+    "backup_exec\t/bin/true x\trequired",
+    "exclude",
+    "",
+    "  more",
+    "#comment",
+]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(chosen=st.lists(st.sampled_from(LINES), max_size=5))
+def test_any_lines_mean_what_they_mean_to_rsnapshot(tmp_path: Path, chosen: list[str]) -> None:
+    """Or are refused by both."""
+    path = write(tmp_path, "cmd_ssh\t/usr/bin/ssh", *chosen, "backup\t/usr/share/doc/\tlast/")
+    configuration, _ = read_configuration(path)
+    test = subprocess.run(["rsnapshot", "-c", path, "configtest"], capture_output=True, check=False)
+    assert (configuration is not None) == (test.returncode == 0)
+    if configuration is not None:
+        mine = [(point.transfer.short_args, " ".join(point.transfer.long_args)) for point in configuration.points]
+        real = [words for words in as_rsnapshot_runs_it(path) if not words[-2].startswith(str(tmp_path))]
+        assert mine == [(words[1], " ".join(words[2:-2])) for words in real]
 
 
 def test_a_comment_starts_in_the_first_column_only(tmp_path: Path) -> None:
