@@ -80,15 +80,16 @@ def draft(file: str, source: PlannedSource, scanned: Scan, choices: Choices) -> 
     if choices.template is not None:
         found += _template_fits(choices.template, {_present_name(host, choices) for host in wanted})
     place = Span(file, 1, 1, 1, 1)
-    doubts = {doubt.slot: doubt.why for doubt in scanned.doubts}
+    doubts = {doubt.slot: doubt for doubt in scanned.doubts}
     snapshots = tuple(
         PlannedSnapshot(
             one.slot,
             one.time,
             one.time_from,
-            doubts.get(one.slot),
+            doubts[one.slot].why if one.slot in doubts else None,
             "accepted on request" if one.slot in doubts and one.slot in choices.accept else None,
             place,
+            doubts[one.slot].folders if one.slot in doubts else (),
         )
         for one in scanned.snapshots
     )

@@ -29,7 +29,8 @@ class PlannedSource:
 class PlannedSnapshot:
     """One snapshot as it stood when the plan was made. `time` is in seconds since 1970.
 
-    With a `doubt` it is imported only if `accept` says why.
+    With a `doubt` it is imported only if `accept` says why; so are only the series in the folders `doubt_about`, if
+    there are any.
     """
 
     folder: str
@@ -38,6 +39,7 @@ class PlannedSnapshot:
     doubt: str | None
     accept: str | None
     span: Span
+    doubt_about: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

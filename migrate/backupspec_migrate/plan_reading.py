@@ -91,6 +91,7 @@ class _Binder:
             _optional(node, "doubt"),
             _optional(node, "accept"),
             span,
+            tuple(as_path(scalar_text(one).value) for one in items(node, "doubt_about")),
         )
 
     def time(self, node: Mapping) -> int:

@@ -30,8 +30,8 @@ _SNAPSHOTS = """
 # The tree, the oldest first. A snapshot is known again by its time, also when rsnapshot has rotated meanwhile.
 """
 _UNDECIDED = """\
-  # {folder} needs a decision. Look at it, then add `accept: WHY` to its line to import it,
-  # or move it from `archives` to `skip` below.
+  # {folder} needs a decision. Look at it, then add `accept: WHY` to its line to import it, or move it from
+  # `archives` to `skip` below.
 """
 _LEFT_OUT = """
 # Names in the tree that belong to no host.
@@ -89,6 +89,7 @@ def _pieces(plan: PlanDocument, remains: Mapping[tuple[str, str], str]) -> Itera
             "time": utc(snapshot.time),
             "time_from": snapshot.time_from,
             "doubt": snapshot.doubt,
+            "doubt_about": _FlowList(map(as_text, snapshot.doubt_about)) or None,
             "accept": snapshot.accept,
         }
         yield _item(_Flow(_said(line)))

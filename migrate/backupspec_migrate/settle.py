@@ -51,7 +51,7 @@ class _Settling:
         self.found: list[Diagnostic] = []
         self.planned = {one.folder: one for one in document.snapshots}
         self.now: dict[str, Snapshot] = {}
-        self.undecided: list[str] = []
+        self.undecided: dict[str, tuple[str, ...]] = {}
 
     def run(self) -> tuple[Settled, Diagnostics]:
         used = {archive.snapshot for series in self.document.series for archive in series.archives}
@@ -93,23 +93,37 @@ class _Settling:
 
     def _new_doubts(self, used: set[str]) -> None:
         """Refuse doubtful snapshots that nobody decided about, also those that became doubtful after the plan."""
-        doubts = {doubt.slot: doubt.why for doubt in self.scanned.doubts}
+        doubts = {doubt.slot: doubt for doubt in self.scanned.doubts}
         for folder in sorted(used):
             one = self.planned[folder]
             slot = self.now[folder].slot if folder in self.now else ""
-            why = doubts.get(slot, one.doubt)
-            if why is None or one.accept is not None or not slot:
+            why, about = one.doubt, one.doubt_about
+            if slot in doubts:
+                why, about = doubts[slot].why, doubts[slot].folders
+            if why is None or one.accept is not None or not slot or not self._uses(folder, about):
                 continue
-            self.undecided.append(folder)
-            hint = f"look at it, then --skip {slot} or --accept {slot}"
-            if one.span.line > 1:
-                hint = "look at it, then add `accept: WHY` here, or move it from `archives` to `skip`"
+            self.undecided[folder] = about
+            hint = "look at it, then add `accept: WHY` to it in the plan, or move it from `archives` to `skip` there"
+            if one.span.line == 1:
+                hint += f"; or say --accept {slot} or --skip {slot}"
             self.found.append(diagnose("BS612", f"{slot} is doubtful: {why}", one.span, hint=hint, where=slot))
+
+    def _uses(self, folder: str, about: tuple[str, ...]) -> bool:
+        return any(
+            archive.snapshot == folder
+            for series in self.document.series
+            if not about or series.folder in about
+            for archive in series.archives
+        )
+
+    def _is_undecided(self, folder: str, series: PlannedSeries) -> bool:
+        about = self.undecided.get(folder)
+        return about is not None and (not about or series.folder in about)
 
     def _imports(self, series: PlannedSeries) -> list[Import]:
         made = []
         for archive in series.archives:
-            if archive.snapshot in self.undecided:
+            if self._is_undecided(archive.snapshot, series):
                 continue
             time = self.planned[archive.snapshot].time
             identity = Identity(self.document.source.root, series.folder, time)
@@ -123,7 +137,7 @@ class _Settling:
         taken: dict[tuple[str, str], tuple[Span, str]] = {}
         for series in self.document.series:
             for archive in series.archives:
-                if archive.snapshot in self.undecided:
+                if self._is_undecided(archive.snapshot, series):
                     continue
                 one = self.planned[archive.snapshot]
                 name = archive_name(series.host, series.job, one.time)

@@ -55,7 +55,7 @@ def plan(  # noqa: PLR0913 - one parameter for each option
         _tell(made, file, left)
     say.json({"type": "plan", "file": str(file), "undecided": list(undecided)})
     open_ = f"next: edit {file}, then backupspec migrate run {file}" if undecided else next_command("run", file)
-    say.end(next_command("run", file), "" if shown else open_)
+    say.end("" if shown else next_command("run", file), "" if shown else open_)
 
 
 def _write(file: Path, text: str) -> None:
