@@ -2,11 +2,12 @@
 
 import sys
 
-from demo.lab.command import Outcome
 from demo.lab.machine import CREDENTIALS, Machine
 from demo.lab.site import SCRIPTS
 
 OLD = "/srv/rsnapshot"
+HERE = "/srv/migration"
+"""Where the admin of the server sits and types, with the inventory in a folder below."""
 CREATE = f"{SCRIPTS}/jobs/www_central/create"
 _NIGHTS = 4
 # Aged: rsync does not correct times within the second in which a file was made.
@@ -40,8 +41,11 @@ def old_history(server: Machine, host: str) -> None:
     server.run(["touch", f"--date=2024-01-0{_NIGHTS + 2} 02:05:00 UTC", f"{OLD}/snapshots/daily.0"])
 
 
-def migrate(server: Machine, host: Machine, word: str, repository: str, job: str) -> Outcome:
-    """Run `backupspec migrate WORD` on the server; the host's passphrase reaches it by its environment only."""
-    argv = [sys.executable, "-m", "backupspec", "migrate", word, f"{OLD}/rsnapshot.conf"]
+def migrate(server: Machine, host: Machine, words: str) -> str:
+    """Run `backupspec migrate WORDS` on the server, in HERE, and return what it said.
+
+    The host's passphrase reaches it by its environment only.
+    """
+    argv = ["env", f"--chdir={HERE}", sys.executable, "-m", "backupspec", "migrate", *words.split()]
     passphrase = host.read(f"{CREDENTIALS}/passphrase-central").rstrip("\n")
-    return server.run([*argv, "--repository", repository, "--job", job], env={"BORG_PASSPHRASE": passphrase})
+    return server.run(argv, env={"BORG_PASSPHRASE": passphrase}).output

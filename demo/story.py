@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from demo.history import CREATE, OLD, migrate, old_history, page
+from demo.history import CREATE, HERE, OLD, migrate, old_history, page
 from demo.lab import borgs
 from demo.lab.machine import Machine
 from demo.lab.room import Room
@@ -98,18 +98,16 @@ def _init(stage: _Stage) -> None:
 def _migrate(stage: _Stage) -> None:
     stage.telling.step("Migrate", "the rsnapshot history of that host, with a proof")
     old_history(stage.server, _HOST)
-    stage.telling.command(_SERVER, f"ls {OLD}/snapshots")
-    stage.telling.quote(
-        stage.server.run(["ls", "-dl", "--time-style=long-iso", *_snapshots(stage.server)]).stdout, lines=9
-    )
     stage.server.sh(f"find {OLD}/snapshots >/dev/null")  # the first look at a folder sets its access time
     source = f"find {OLD}/snapshots -printf '%p %i %n %m %U %G %s %T@ %A@ %C@ %l\\n' | sort"
     before = stage.server.sh(source).stdout
-    for word, lines in (("rsnapshot", 2), ("verify", 1)):
-        stage.telling.command(
-            _SERVER, f"backupspec migrate {word} {OLD}/rsnapshot.conf --repository {stage.repository}"
-        )
-        stage.telling.quote(migrate(stage.server, stage.host, word, stage.repository, _JOB).output, lines=lines)
+    stage.server.copy_in(stage.site.inventory, f"{HERE}/inventory")
+    _type(stage, f"scan {OLD}/rsnapshot.conf", r"  Folder|  daily")
+    _type(stage, f"plan {OLD}/rsnapshot.conf --inventory inventory --job {_JOB}", r"plan.yaml|  ")
+    _type(stage, "run plan.yaml", "imported")
+    _type(stage, "verify plan.yaml", "equal")
+    said = _type(stage, "report plan.yaml", "Safe|  - (no|every) ")
+    expect("Safe to retire the old tree: yes" in said, f"the report does not say that the old tree may go:\n{said}")
     after = stage.server.sh(source).stdout
     expect(
         after == before,
@@ -119,6 +117,14 @@ def _migrate(stage: _Stage) -> None:
     stage.telling.came_true(
         f"{len(_archives(stage))} snapshots became archives, every item and byte compared; the source is as it was"
     )
+
+
+def _type(stage: _Stage, words: str, shown: str) -> str:
+    """Run a command of the migration and quote the lines whose beginning matches `shown`."""
+    stage.telling.command(_SERVER, f"backupspec migrate {words}")
+    said = migrate(stage.server, stage.host, words)
+    stage.telling.quote("\n".join(line for line in said.splitlines() if re.match(shown, line)), lines=9)
+    return said
 
 
 def _snapshots(server: Machine) -> list[str]:

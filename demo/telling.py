@@ -32,7 +32,7 @@ class Telling:
 
     def quote(self, text: str, *, lines: int = 3) -> None:
         """Show the last `lines` lines of what a command said."""
-        for line in text.strip().splitlines()[-lines:]:
+        for line in text.strip("\n").splitlines()[-lines:]:
             print(f"      {self._in(_DIM, line)}", flush=True)
 
     def came_true(self, figure: str) -> None:
