@@ -66,7 +66,7 @@ def _image_of_one(layout: Layout, snapshot: Snapshot, folder: str) -> tuple[Imag
     found = []
     if path is None:
         message = f"where the content of {folder}'s snapshots was on the host cannot be known; it is taken for its /"
-        hint = f"if it was a folder, say which: --path {host}=/FOLDER"
+        hint = f"if it was a folder, say which: --path-of {host}=/FOLDER"
         found.append(diagnose("BS607", message, place_of(layout, snapshot.slot), hint=hint, where=host))
     root = Root("", path or "", numeric_ids=True, own=bool(path))
     return Image(snapshot.slot, host, None, folder, (root,)), found

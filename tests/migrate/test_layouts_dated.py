@@ -84,7 +84,7 @@ def test_a_path_on_the_host_is_said_or_taken_for_its_root(tmp_path: Path) -> Non
     tree = copied(tmp_path, "web01/20240102", "web01/20240103")
     seen = look(tree, wish("{host}/%Y%m%d"))
     (said,) = [one for one in seen.found if one.code == "BS607"]
-    assert said.hint == "if it was a folder, say which: --path web01=/FOLDER"
+    assert said.hint == "if it was a folder, say which: --path-of web01=/FOLDER"
     assert {(root.location, root.original, root.own) for one in seen.scan.images for root in one.roots} == {
         ("", "", False)
     }

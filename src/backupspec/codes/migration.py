@@ -51,7 +51,7 @@ MIGRATION: tuple[Entry, ...] = (
         "original path unknown",
         "An rsync module and a logical volume do not tell where their files were on the machine, and neither do dated "
         "folders, which hold the content of some folder. The archives carry the path as the source names it, or what "
-        "`--path` says, or else none: that may not be the path of the regular backups to come.",
+        "`--path-of` says, or else none: that may not be the path of the regular backups to come.",
         Severity.WARNING,
     ),
     Entry(
