@@ -26,6 +26,16 @@ def archive_name(host: str, job: str, time: int) -> str:
     return f"{host}_{job}_{utc(time)}"
 
 
+def time_of(archive: str, host: str, job: str) -> int | None:
+    """Give the time in the name of an archive of this series; None for any other name."""
+    head, _, time = archive.rpartition("_")
+    try:
+        moment = datetime.strptime(time, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return int(moment.timestamp()) if head == f"{host}_{job}" else None
+
+
 def comment(identity: Identity, slot: str) -> str:
     """Write the identity as an archive's comment.
 

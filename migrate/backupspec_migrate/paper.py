@@ -9,17 +9,19 @@ from backupspec.schedule import zone
 from backupspec_migrate.plan_document import PlanDocument, PlannedSeries
 
 
-def decisions(series: PlannedSeries, times: list[int], now: int) -> tuple[Decision, ...] | None:
+def decisions(
+    series: PlannedSeries, times: list[int], now: int, regular: tuple[int, ...] = ()
+) -> tuple[Decision, ...] | None:
     """Say of each archive (seconds since 1970) what the first prune does to it; None: no policy is known.
 
-    A job prunes after its own backup, which is taken to be made at `now`.
+    A job prunes after its own backup: those that it made already have the times `regular`, and without any the first
+    one is taken to be made at `now`.
     """
     where = None if series.timezone is None else zone(series.timezone)
     if series.retention is None or where is None:
         return None
-    first = datetime.fromtimestamp(now, UTC)
-    moments = [datetime.fromtimestamp(time, UTC) for time in times]
-    return keep(series.retention, [*moments, first], first, where)[:-1]
+    moments = [datetime.fromtimestamp(time, UTC) for time in (*times, *(regular or (now,)))]
+    return keep(series.retention, moments, datetime.fromtimestamp(now, UTC), where)[: len(times)]
 
 
 def remains(document: PlanDocument, now: int) -> dict[tuple[str, str], str]:

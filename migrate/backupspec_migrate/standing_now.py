@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Literal, cast
 
-from backupspec_migrate.identity import archive_name
+from backupspec_migrate.identity import archive_name, time_of
 from backupspec_migrate.messages import LossKind
 from backupspec_migrate.paper import decisions
 from backupspec_migrate.plan_document import PlannedArchive, PlannedSeries
@@ -18,7 +18,7 @@ from backupspec_migrate.standing import ArchiveLine, Loss, SeriesLine, SkippedLi
 def standing_of(
     prepared: Prepared, record: Record, there: Mapping[tuple[str, str], str], problems: tuple[str, ...], now: int
 ) -> Standing:
-    """Give the standing. `there` holds the ids of the archives that are in the repositories, by (repository, name)."""
+    """Give the standing. `there` holds the ids of all archives of these series, by (repository, name)."""
     document, settled = prepared.document, prepared.settled
     times = {one.folder: one.time for one in document.snapshots}
     now_at = dict(settled.now_at)
@@ -32,7 +32,10 @@ def standing_of(
         return _line(name, folder, times[archive.snapshot], identity, known, kept)
 
     def series_line(series: PlannedSeries) -> SeriesLine:
-        decided = decisions(series, [times[one.snapshot] for one in series.archives], now)
+        ours = [times[one.snapshot] for one in series.archives]
+        named = [time_of(name, series.host, series.job) for place, name in there if place == series.repository]
+        regular = tuple(time for time in named if time is not None and time not in ours)
+        decided = decisions(series, ours, now, regular)
         kept = (
             [None] * len(series.archives) if decided is None else [(str(one),) if one.kept else () for one in decided]
         )

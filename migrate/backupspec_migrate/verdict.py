@@ -95,7 +95,11 @@ def _folders(lines: tuple[SkippedLine, ...]) -> str:
 def _remarks(standing: Standing) -> Iterator[str]:
     skipped = tuple(line for series in standing.series for line in series.skipped)
     if skipped:
-        yield f"{counted(len(skipped), 'snapshot')} skipped as the plan says: {_folders(skipped)}"
+        of: dict[tuple[str, str], list[str]] = {}
+        for line in skipped:
+            of.setdefault((line.folder, line.because), []).append(line.host or "")
+        said = [f"{folder} of {', '.join(names)} ({because})" for (folder, because), names in of.items()]
+        yield f"{counted(len(of), 'snapshot')} skipped as the plan says: {listed(said)}"
     for series in standing.series:
         if not series.archives:
             yield f"{shown(series.host)}, {shown(series.job)}: no snapshot was planned"

@@ -211,6 +211,37 @@ def test_a_history_is_split_among_jobs_by_path(make_site: Callable[..., Site], b
     assert not of["system"] & of["shop"]
 
 
+def test_backups_that_the_job_made_since_count_for_what_a_prune_leaves(
+    make_site: Callable[..., Site], borg14: Path
+) -> None:
+    site = make_site()
+    times = filled(site, 3)
+    text = planned(site)
+    site.plan.write_text(text.replace("    content:", "    timezone: UTC\n    retention: {daily: 3}\n    content:"))
+    good(site, "run")
+
+    def kept() -> int:
+        series = report(site)["series"]
+        assert isinstance(series, list)
+        return sum(bool(one["kept"]) for one in series[0]["archives"])
+
+    assert kept() == 2, "two beside the first backup to come"
+    for when in (times[-1] + DAY, times[-1] + 2 * DAY):
+        name = name_of(when)
+        stamp = ["--timestamp", name.rpartition("_")[2].removesuffix("Z")]
+        site.borg(borg14, "create", *stamp, f"{site.repo()}::{name}", f"/{site.original()}")
+    assert kept() == 1
+
+
+def test_a_host_that_the_plan_does_not_have_is_no_host_to_run(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    filled(site, 1)
+    planned(site)
+    done = site.run("run", "--host", "web1")
+    assert done.returncode == 1
+    assert "did you mean `web01`" in done.stderr
+
+
 def test_dated_copies_go_the_same_way(place: Path, make_site: Callable[..., Site], borg14: Path) -> None:
     site = make_site()
     root = place / "copies"

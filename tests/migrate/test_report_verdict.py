@@ -94,7 +94,7 @@ def test_what_was_decided_and_what_borg_cannot_hold_are_remarks_only() -> None:
     judged = verdict(replace(well(), series=(planned,), left_out=out))
     assert judged.safe
     assert judged.remarks == (
-        "1 snapshot skipped as the plan says: daily.9 (interrupted; daily.8 has it)",
+        "1 snapshot skipped as the plan says: daily.9 of web01 (interrupted; daily.8 has it)",
         "1 name in the tree is no snapshot and will be lost with it: .sync (rsnapshot's staging area)",
         "Borg stores no sockets: 120 in all archives together, on web01",
         f"{LOSSES['clamped time']}: 2 in all archives together, on web01",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostics, Span
+from backupspec.suggest import did_you_mean
 from backupspec_migrate.accepted import ids_of
 from backupspec_migrate.commands.said import Said, need_borg, output, stopping
 from backupspec_migrate.messages import Message
@@ -156,6 +157,12 @@ def next_command(name: str, plan: Path) -> str:
 def _only(document: PlanDocument, hosts: list[str] | None) -> PlanDocument:
     if not hosts:
         return document
+    known = sorted({series.host for series in document.series})
+    for host in hosts:
+        if host not in known:
+            hint = did_you_mean(host, known) or f"there are: {', '.join(known) or 'none'}"
+            place = Span(document.file, 1, 1, 1, 1)
+            raise StoppedError((diagnose("BS617", f"the plan has no host {host!r}", place, hint=hint),))
     return replace(document, series=tuple(one for one in document.series if one.host in hosts))
 
 
