@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.migrate.site import OLD, Site
+from tests.migrate.test_import import name_of
+
+pytestmark = [pytest.mark.root, pytest.mark.borg]
+
+
+def extracted(site: Site, borg: Path, when: int, place: Path) -> Path:
+    out = place / f"out{when}"
+    out.mkdir()
+    site.borg(borg, "extract", "--numeric-ids", f"{site.repo()}::{name_of(when)}", cwd=out)
+    return out / site.original()
+
+
+def differences(site: Site, slot: str, out: Path) -> bytes:
+    source = site.snapshots / slot / "web01" / site.original()
+    command = ["rsync", "-aHAXn", "--checksum", "--delete", "--itemize-changes", f"{source}/", f"{out}/"]
+    return subprocess.run(command, capture_output=True, check=True).stdout
+
+
+def test_names_that_come_go_and_change_in_one_folder_are_written_as_they_are(
+    make_site: Callable[..., Site], borg14: Path, place: Path
+) -> None:
+    """A folder is written from what is known of it, and only the entries that are new are looked at."""
+    site = make_site()
+    for number in range(12):
+        site.put(f"web01/data/{number:02}", f"number {number}")
+    (site.sources / "web01/data/04-link").symlink_to("04")
+    site.put("web01/data/large", os.urandom(1_200_000))
+    site.put("web01/data/empty", b"")
+    times = [site.night()]
+    for gone in ("00", "05", "06"):
+        (site.sources / "web01/data" / gone).unlink()
+    for name in ("03", "0300", "zz", "-first"):
+        site.put(f"web01/data/{name}", f"new {name}", mtime=OLD + 5)
+    times.append(site.night())
+    (site.sources / "web01/data/04-link").unlink()
+    site.put("web01/data/04-link", "a file now")
+    times += [site.night(), site.night()]
+    done = site.migrate("--log-json")
+    read = [one["inodes"] for line in done.stdout.splitlines() if (one := json.loads(line)).get("what") == "done"]
+    assert read[:4] == [14, 4, 1, 0]
+    for slot, when in zip(("daily.3", "daily.2", "daily.1", "daily.0"), times, strict=True):
+        assert differences(site, slot, extracted(site, borg14, when, place)) == b""
+    site.borg(borg14, "check", "--verify-data", str(site.repo()))
+
+
+def test_hard_links_that_come_and_go_are_those_of_each_snapshot(
+    make_site: Callable[..., Site], borg14: Path, place: Path
+) -> None:
+    site = make_site()
+    data = site.sources / "web01/data"
+    site.put("web01/data/b", "shared")
+    site.put("web01/other/x", "also")
+    times = [site.night()]
+    (data / "c").hardlink_to(data / "b")
+    (data / "y").hardlink_to(site.sources / "web01/other/x")
+    times.append(site.night())
+    (data / "a").hardlink_to(data / "b")
+    times.append(site.night())
+    (data / "b").unlink()
+    times.append(site.night())
+    (data / "a").unlink()
+    (data / "y").unlink()
+    times += [site.night(), site.night()]
+    site.migrate()
+    site.verify()
+    for number, when in enumerate(times):
+        assert differences(site, f"daily.{5 - number}", extracted(site, borg14, when, place)) == b""
+    groups = [
+        {
+            path.rsplit("/", 1)[1]: item.get("source", item.get("hardlink_master"))
+            for path, item in site.items(borg14, name_of(when)).items()
+            if "chunks" in item or "source" in item
+        }
+        for when in times
+    ]
+    below = f"{site.original()}/data"
+    assert groups[0] == {"b": False, "x": False}
+    assert groups[1] == {"b": True, "c": f"{below}/b", "x": f"{below}/y", "y": True}
+    assert groups[2] == {"a": True, "b": f"{below}/a", "c": f"{below}/a", "x": f"{below}/y", "y": True}
+    assert groups[3] == {"a": True, "c": f"{below}/a", "x": f"{below}/y", "y": True}
+    assert groups[4] == groups[5] == {"c": False, "x": False}
+
+
+def test_what_borg_cannot_hold_is_declared_for_every_archive(make_site: Callable[..., Site]) -> None:
+    """Also for those whose items are written again without a look at the file."""
+    site = make_site()
+    site.put("web01/etc/motd", "x")
+    site.put("web01/etc/ancient", "before 1970", mtime=-5000.0)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(site.sources / "web01/etc/socket"))
+    times = [site.night(), site.night()]
+    done = site.migrate()
+    for when in times:
+        assert f"{name_of(when)}: 1 not stored: a socket" in done.stderr
+        assert f"{name_of(when)}: 1 stored with another time" in done.stderr
+
+
+def test_a_second_identical_snapshot_adds_next_to_nothing(make_site: Callable[..., Site]) -> None:
+    site = make_site(retain=(("daily", 9),))
+    files = 4000
+    for number in range(files):
+        path = site.sources / f"web01/data/{number // 50:03}/{number:05}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{number}")
+    site.night()
+    site.migrate()
+    before = used(site.repo())
+    site.night()
+    site.migrate()
+    site.night()
+    site.migrate()
+    assert used(site.repo()) - before < 2 * 5 * files
+
+
+def used(repository: Path) -> int:
+    return sum(path.stat().st_size for path in (repository / "data").rglob("*") if path.is_file())
+
+
+def test_a_file_that_grows_while_it_is_read_gives_no_archive(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    site.put("web01/log/growing", os.urandom(30_000_000))
+    site.night()
+    path = site.snapshots / "daily.0/web01" / site.original() / "log/growing"
+    command = site.command("rsnapshot", "--encryption", "none")
+    # Something appends to it without a pause, for as long as the import runs.
+    script = 'while :; do echo x >> "$1"; done & writer=$!; shift; "$@"; code=$?; kill $writer; exit $code'
+    done = subprocess.run(
+        ["bash", "-c", script, "bash", str(path), *command],
+        env=site.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"/{site.original()}/log/growing of web01 cannot be read: it changed while it was read" in done.stderr
+    assert "was not made" in done.stderr
+
+
+def test_no_process_is_left_when_an_import_is_killed(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    for number in range(2000):
+        path = site.sources / f"web01/data/{number:05}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(os.urandom(5000))
+    site.night()
+    command = site.command("rsnapshot", "--encryption", "none", "--log-json")
+    with subprocess.Popen(command, env=site.environment(), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if '"advance"' in line:
+                break
+        process.kill()
+        process.stdout.read()  # ends when the last process that could write to it has ended
+        process.wait()
+    found = subprocess.run(["pgrep", "-f", str(site.conf)], capture_output=True, text=True, check=False)
+    assert found.stdout == ""
+    site.migrate()
+    site.verify()
+
+
+def test_the_same_tree_on_a_file_system_without_stable_listings_is_read_right(
+    make_site: Callable[..., Site], borg14: Path, place: Path
+) -> None:
+    """On an overlay a listing's inode numbers are not to be trusted: every name is looked up."""
+    site = make_site()
+    site.put("web01/data/one", "linked")
+    (site.sources / "web01/data/two").hardlink_to(site.sources / "web01/data/one")
+    site.put("web01/data/three", "3")
+    times = [site.night()]
+    site.put("web01/data/three", "three", mtime=OLD + 9)
+    times.append(site.night())
+    lower = place / "lower"
+    site.snapshots.rename(lower)
+    for name in ("upper", "work"):
+        (place / name).mkdir()
+    site.snapshots.mkdir()
+    options = f"lowerdir={lower},upperdir={place}/upper,workdir={place}/work"
+    script = 'mount -t overlay overlay -o "$1" "$2" && shift 2 && "$@"'
+    for what in (("rsnapshot", "--encryption", "none"), ("verify",)):
+        done = subprocess.run(
+            ["unshare", "-m", "sh", "-c", script, "sh", options, str(site.snapshots), *site.command(*what)],
+            env=site.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if "mount:" in done.stderr:
+            pytest.skip("this kernel mounts no overlay here")
+        assert done.returncode == 0, done.stderr
+    shutil.rmtree(site.snapshots)
+    lower.rename(site.snapshots)
+    for slot, when in zip(("daily.1", "daily.0"), times, strict=True):
+        assert differences(site, slot, extracted(site, borg14, when, place)) == b""
