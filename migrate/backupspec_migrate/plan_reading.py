@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
@@ -29,6 +30,7 @@ from backupspec_migrate.scan import Root, TimeFrom
 
 LANGUAGE = Language("migration-plan.schema.json", "the plan")
 _LARGEST = 64 * 2**20
+_MAKE_ONE = "make one: backupspec migrate plan CONF_OR_ROOT -o plan.yaml"
 
 
 def read_plan(path: Path) -> tuple[PlanDocument | None, Sources, Diagnostics]:
@@ -43,11 +45,12 @@ def read_plan(path: Path) -> tuple[PlanDocument | None, Sources, Diagnostics]:
         source = Source(str(path), data.decode("utf-8").replace("\r\n", "\n"))
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        hint = "make one: backupspec migrate plan CONF_OR_ROOT -o plan.yaml"
-        return None, (), (diagnose("BS690", f"{path} is no plan that can be read: {why}", place, hint=hint),)
+        return None, (), (diagnose("BS690", f"{path} is no plan that can be read: {why}", place, hint=_MAKE_ONE),)
     if len(data) > _LARGEST:
         return None, (), (diagnose("BS690", f"{path} is no plan that can be read: it is too large", place),)
     root, found = parse(source)
+    # The parser's own way out is about inventories.
+    found = tuple(replace(one, hint=_MAKE_ONE) if one.code == "BS025" else one for one in found)
     if root is None or has_errors(found):
         return None, (source,), found
     found = (*found, *judge(root, LANGUAGE))
