@@ -23,6 +23,7 @@ from backupspec_migrate.other_tools import other_tool
 from backupspec_migrate.pattern import Pattern, read_pattern
 from backupspec_migrate.rsnapshot_conf import read_configuration
 
+_MOST_LOOKED_INTO = 100
 _LADDER = re.compile(r"\w+\.[0-9]+")
 _TIME_BACKUP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9]{6}")
 _DATED = (
@@ -100,7 +101,7 @@ def detect(root: Path) -> Kind | Diagnostic:
         return "rsync-time-backup"
     if other is not None:
         return other
-    return _looks_dated(root, names) or _unknown(root, names)
+    return _looks_dated(root, names) or _below(root, names) or _unknown(root, names)
 
 
 def _at(path: Path | str) -> Span:
@@ -120,9 +121,10 @@ def _zone(wish: SourceWish) -> tuple[tzinfo | None, Diagnostics]:
 
 
 def _of_configuration(source: Path, wish: SourceWish, zone: tzinfo | None) -> tuple[Layout | None, Diagnostics]:
-    if wish.pattern is not None:
-        message = "--pattern is for dated folders, and this is a file"
-        return None, (diagnose("BS675", message, _at(source), hint="name the folder that holds them"),)
+    for option, value in (("--pattern", wish.pattern), ("--name", wish.name)):
+        if value is not None:
+            message = f"{option} is for dated folders, and this is a file"
+            return None, (diagnose("BS675", message, _at(source), hint="name the folder that holds them"),)
     configuration, found = read_configuration(source)
     if configuration is None:
         return None, found
@@ -164,6 +166,9 @@ def _of_pattern(root: Path, text: str, wish: SourceWish, zone: tzinfo | None) ->
         return None, (_zone_missing(root, "the names are local times"),)
     if not pattern.has_host and wish.name is None:
         return None, (_name_missing(root),)
+    if pattern.has_host and wish.name is not None:
+        message = f"both the pattern and --name {wish.name} say the host"
+        return None, (diagnose("BS675", message, _at(root), hint="for another name of a folder: --rename FOLDER=NAME"),)
     naming: Naming = Dated(pattern, zone, wish.name or "")
     return layout_of_root(str(root), naming), ()
 
@@ -200,6 +205,17 @@ def _looks_dated(root: Path, names: list[str]) -> Diagnostic | None:
         return None
     message = f"{root} has folders called after dates"
     return diagnose("BS674", message, _at(root), hint=f"{way}, and --timezone ZONE, the zone of their names")
+
+
+def _below(root: Path, names: list[str]) -> Diagnostic | None:
+    """Look one folder deeper, for a folder of repositories."""
+    for name in names[:_MOST_LOOKED_INTO]:
+        try:
+            if (found := other_tool(root / name)) is not None:
+                return found
+        except OSError:
+            continue
+    return None
 
 
 def _form(names: list[str]) -> str | None:

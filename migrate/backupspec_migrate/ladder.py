@@ -40,7 +40,10 @@ class Ladder:
     @property
     def filling(self) -> frozenset[str]:
         """The commands of rsnapshot that fill a snapshot."""
-        return frozenset({"sync"} if self.sync_first else {name for name, _ in self.retains[:1]})
+        # With a staging area and without link_dest, rotation copies it and can be stopped in the middle.
+        staging = {"sync"} if self.sync_first else set()
+        rotation = set() if self.sync_first and self.link_dest else {name for name, _ in self.retains[:1]}
+        return frozenset(staging | rotation)
 
     @property
     def lowest(self) -> str | None:
@@ -130,7 +133,7 @@ class Ladder:
 
     def _twice(self, newer: Snapshot, older: Snapshot) -> Doubt:
         if self.sync_first and not self.link_dest:
-            why = f"it has the time of {older.slot}: the staging area was rotated twice without a sync in between"
+            why = f"it has the time of {older.slot}: the staging area was rotated twice without a whole sync in between"
             return Doubt(newer.slot, "repeated", why)
         why = f"it has the time of {older.slot}: rsnapshot was interrupted while it filled it"
         return Doubt(newer.slot, "interrupted", why)

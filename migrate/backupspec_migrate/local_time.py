@@ -21,12 +21,10 @@ def readings(local: datetime, zone: tzinfo | None) -> tuple[int, ...]:
 
     `zone` None is the machine's own.
     """
-    found = []
-    for fold in (0, 1):
-        moment = _moment(local, fold, zone)
-        if _shown(moment, zone) == local.replace(fold=0) and moment not in found:
-            found.append(moment)
-    return tuple(found)
+    first, second = _moment(local, 0, zone), _moment(local, 1, zone)
+    if first == second:
+        return (first,)
+    return tuple(moment for moment in (first, second) if _shown(moment, zone) == local.replace(fold=0))
 
 
 def after_skipped(local: datetime, zone: tzinfo | None) -> int:

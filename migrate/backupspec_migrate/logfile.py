@@ -111,13 +111,21 @@ def read_log(files: Iterable[Path], zone: tzinfo | None) -> tuple[Run, ...]:
     return tuple(one.closed() for one in sorted((*done, *running), key=lambda one: one.started))
 
 
+_LINE = re.compile(r"\[([^\]]{19,20})\] (.*)", re.DOTALL)
+# With a high loglevel a logfile has all that rsync prints, a line for each file.
+_TELLING = re.compile(
+    r": started$|: completed|[Ll]ockfile|^touch /|^mv |^mkdir |^/\S* |native_cp_al|rm -rf |returned \d|"
+    r"Rolling back|Some files"
+)
+
+
 def _entries(files: Iterable[Path], zone: tzinfo | None) -> Iterator[tuple[int, str]]:
     before = 0
     for path in files:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         for line in raw.decode("utf-8", "surrogateescape").split("\n"):
-            match = re.match(r"\[([^\]]{19,20})\] (.*)", line, re.DOTALL)
-            shown = None if match is None else _shown(match[1])
+            match = _LINE.match(line)
+            shown = _shown(match[1]) if match is not None and _TELLING.search(match[2]) else None
             if match is None or shown is None:
                 continue
             meant = readings(shown, zone) or (after_skipped(shown, zone),)
@@ -126,13 +134,13 @@ def _entries(files: Iterable[Path], zone: tzinfo | None) -> Iterator[tuple[int, 
 
 
 def _shown(text: str) -> datetime | None:
-    # Until 1.3 the logfile had the form of web servers.
-    for form in ("%Y-%m-%dT%H:%M:%S", "%d/%b/%Y:%H:%M:%S"):
-        try:
-            return datetime.strptime(text, form)  # noqa: DTZ007 - a clock's reading
-        except ValueError:
-            continue
-    return None
+    try:
+        # Until 1.3 the logfile had the form of web servers.
+        if "/" in text:
+            return datetime.strptime(text, "%d/%b/%Y:%H:%M:%S")  # noqa: DTZ007 - a clock's reading
+        return datetime.fromisoformat(text).replace(tzinfo=None)
+    except ValueError:
+        return None
 
 
 def _take(when: int, text: str, running: list[_Open], done: list[_Open]) -> None:

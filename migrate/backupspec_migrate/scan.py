@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics
+from backupspec.suggest import did_you_mean
 from backupspec_migrate.anomalies import first_of_each, gaps
 from backupspec_migrate.given_times import with_times
 from backupspec_migrate.images import Image, Root, images_of, place_of
@@ -71,6 +72,7 @@ def scan(layout: Layout, view: View, *, interrupted: bool) -> tuple[Scan, Diagno
         made, said_of_images = images_of(layout, snapshot, sight.hosts.get(snapshot.slot), view)
         images += made
         found += said_of_images
+    found += _paths_of_nobody(layout, images)
     now = int(time.time())
     by_names = layout.naming.doubts(snapshots, interrupted=interrupted, now=now)
     if any(doubt.kind == "moved" for doubt in by_names) and (timed := _by_the_log(layout, snapshots)) is not None:
@@ -89,6 +91,18 @@ def scan(layout: Layout, view: View, *, interrupted: bool) -> tuple[Scan, Diagno
         settled.confirmed,
     )
     return scanned, _once(found)
+
+
+def _paths_of_nobody(layout: Layout, images: list[Image]) -> list[Diagnostic]:
+    """Find paths that the user gave for a host that is not there, or for one whose `backup` lines say it."""
+    hosts = {image.host for image in images}
+    used = {image.host for image in images for root in image.roots if root.original == layout.paths.get(image.host)}
+    found = []
+    for host in sorted(set(layout.paths) - used):
+        why = "its `backup` lines say where its files were" if host in hosts else "no snapshot is of such a host"
+        hint = "" if host in hosts else did_you_mean(host, hosts)
+        found.append(diagnose("BS675", f"--path-of {host}: {why}", layout.place, hint=hint))
+    return found
 
 
 def _by_the_log(layout: Layout, snapshots: tuple[Snapshot, ...]) -> tuple[Snapshot, ...] | None:

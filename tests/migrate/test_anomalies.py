@@ -156,6 +156,22 @@ def test_a_staging_area_that_was_rotated_twice_is_a_repetition(make_site: Callab
     assert ".sync" in seen.skipped
 
 
+def test_a_staging_area_that_was_half_copied_is_known_by_the_logfile(make_site: Callable[..., Site]) -> None:
+    log = "rsnapshot.log"
+    site = make_site(lines=HOSTS, kind=Kind.CP_AL, retain=(("daily", 5),))
+    site.extra = ["sync_first\t1", f"logfile\t{site.folder / log}"]
+    site.configure()
+    site.put("web01/etc/motd", "one")
+    alone(site, "sync")
+    alone(site, "daily")
+    for path in (site.snapshots / "daily.0", site.snapshots / ".sync"):
+        os.utime(path, (FIRST, FIRST))
+    alone(site, "sync")
+    dies(site, "cp", 'mkdir "$3"')
+    site.lockfile.unlink()
+    assert look(site.conf).doubts == {"daily.0": "interrupted"}
+
+
 def test_a_host_that_was_rolled_back_is_doubtful_alone(make_site: Callable[..., Site]) -> None:
     site = make(make_site, Kind.LINK_DEST)
     failing = site.folder / "failing"

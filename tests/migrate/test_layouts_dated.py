@@ -94,6 +94,18 @@ def test_a_path_on_the_host_is_said_or_taken_for_its_root(tmp_path: Path) -> Non
     assert {(root.original, root.own) for one in seen.scan.images for root in one.roots} == {("home", True)}
 
 
+def test_a_host_is_said_once(tmp_path: Path) -> None:
+    tree = copied(tmp_path, "web01/20240102")
+    found = refused(tree, wish("{host}/%Y%m%d", name="www"))
+    assert (found.code, found.message) == ("BS675", "both the pattern and --name www say the host")
+
+
+def test_a_path_for_a_host_that_is_not_there_is_a_slip(tmp_path: Path) -> None:
+    tree = copied(tmp_path, "web01/20240102")
+    (one,) = [one for one in look(tree, wish("{host}/%Y%m%d", paths_of={"web1": "/"})).found if one.code == "BS675"]
+    assert (one.message, one.hint) == ("--path-of web1: no snapshot is of such a host", "did you mean `web01`?")
+
+
 def test_what_does_not_fit_is_skipped_by_name_with_the_reason(tmp_path: Path) -> None:
     tree = copied(tmp_path, "web01/2024-01-02")
     for name in (

@@ -40,6 +40,11 @@ def tree(root: Path, *names: str) -> Path:
     return root
 
 
+def with_name(pattern: str) -> SourceWish:
+    """Say the host, unless the pattern does."""
+    return SourceWish(pattern=pattern, timezone="UTC", name=None if "{host}" in pattern else "web01")
+
+
 @pytest.mark.parametrize("program", OTHERS)
 def test_another_program_is_refused_by_name_with_what_to_do(tmp_path: Path, program: str) -> None:
     found = refused(tree(tmp_path, *OTHERS[program]))
@@ -54,7 +59,7 @@ def test_a_pattern_that_a_hint_gives_reads_that_tree(tmp_path: Path, program: st
     match = re.search(r"--pattern '([^']+)'", hint)
     assert match is not None
     where = source / ".zfs/snapshot" if program == "ZFS" else source
-    assert len(look(where, SourceWish(pattern=match[1], timezone="UTC", name="web01")).times) == 1
+    assert len(look(where, with_name(match[1])).times) == 1
 
 
 def repository(root: Path, borg: Path) -> tuple[Path, dict[str, str]]:
@@ -131,7 +136,7 @@ def test_folders_with_dates_ask_for_a_pattern_and_give_it(tmp_path: Path, form: 
     pattern = f"{{host}}/{form}" if below else form
     assert f"--pattern '{pattern}'" in found.hint
     assert "--timezone" in found.hint
-    assert len(look(source, SourceWish(pattern=pattern, timezone="UTC", name="web01")).times) == 1
+    assert len(look(source, with_name(pattern)).times) == 1
 
 
 def test_what_nobody_knows_is_refused_with_what_was_looked_for(tmp_path: Path) -> None:
@@ -142,13 +147,19 @@ def test_what_nobody_knows_is_refused_with_what_was_looked_for(tmp_path: Path) -
     assert "it has no folders" in refused(tmp_path / "empty").message
 
 
+def test_a_folder_of_repositories_is_known_by_what_is_in_it(tmp_path: Path) -> None:
+    source = tree(tmp_path, *(f"web01/{name}" for name in OTHERS["restic"]))
+    assert refused(source).message == f"{tmp_path}/web01 belongs to restic"
+
+
 def test_a_folder_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     found = detect(tmp_path / "absent")
     assert isinstance(found, Diagnostic)
     assert found.code == "BS610"
 
 
-def test_a_pattern_is_not_for_a_configuration(tmp_path: Path) -> None:
+def test_what_is_for_dated_folders_is_not_for_a_configuration(tmp_path: Path) -> None:
     conf = tmp_path / "rsnapshot.conf"
     conf.write_text("x")
     assert refused(conf, SourceWish(pattern="%F", timezone="UTC")).code == "BS675"
+    assert refused(conf, SourceWish(name="web01")).code == "BS675"
