@@ -7,11 +7,13 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +67,8 @@ class Servers:
         """The second server's plan, on the side of Ansible."""
         return self.folder / "called-here/migration/bkp2/plan.yaml"
 
-    def command(self, *words: str) -> tuple[list[str], dict[str, str]]:
+    def command(self, *words: str, **more: object) -> tuple[list[str], dict[str, str]]:
+        """Give the playbook's command and environment; `more` are variables of Ansible."""
         own = f"{self.folder}/{{{{ inventory_hostname }}}}"
         settings = {
             "ansible_connection": "local",
@@ -78,6 +81,7 @@ class Servers:
             "backupspec_work": f"{own}/state/playbook",
             "backupspec_poll": 1,
             "backupspec_plan_arguments": ["--repository", f"{self.folder}/repos/{{host}}", "--encryption", "none"],
+            **more,
         }
         ansible = self.folder / "site/compiled/ansible"
         argv = [
@@ -192,6 +196,96 @@ def test_a_run_outlives_the_connection_and_the_next_playbook_waits_for_it(server
     assert began.read_text() == "\n"
     assert "bkp1: yes, all 3 archives" in said
     assert _counts(said, "changed") == {"bkp1": 0, "localhost": 0}
+    assert len(servers.archives("web01", borg14)) == 3
+
+
+@contextmanager
+def _sshd(folder: Path, port: int) -> Iterator[Callable[[], None]]:
+    """Let a real sshd listen; give what cuts all its connections and lets nobody in for some seconds."""
+    for name in ("hostkey", "key"):
+        if not (folder / name).exists():
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
+    options = {
+        "Port": port,
+        "ListenAddress": "127.0.0.1",
+        "HostKey": folder / "hostkey",
+        "PidFile": "none",
+        "AuthorizedKeysFile": folder / "key.pub",
+        "StrictModes": "no",
+        "UsePAM": "no",
+        "Subsystem": "sftp internal-sftp",
+    }
+    (folder / "sshd_config").write_text("".join(f"{key} {value}\n" for key, value in options.items()))
+    Path("/run/sshd").mkdir(exist_ok=True)
+    argv = ["/usr/sbin/sshd", "-D", "-f", str(folder / "sshd_config")]
+    listening = [subprocess.Popen(argv)]
+
+    def cut() -> None:
+        sessions = _below(listening[-1].pid)
+        listening[-1].terminate()
+        listening[-1].wait()
+        for pid in sessions:
+            with suppress(OSError):
+                if Path(f"/proc/{pid}/comm").read_text().startswith("sshd"):
+                    os.kill(pid, signal.SIGKILL)
+        time.sleep(3)
+        listening.append(subprocess.Popen(argv))
+
+    try:
+        yield cut
+    finally:
+        listening[-1].terminate()
+        listening[-1].wait()
+
+
+def _below(pid: int) -> list[int]:
+    """Give a process's children, their children and so on."""
+    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout.split()
+    return [one for child in found for one in (int(child), *_below(int(child)))]
+
+
+@pytest.mark.sshd
+def test_a_connection_that_drops_for_a_while_is_taken_up_again(servers: Servers, borg14: Path) -> None:
+    began = servers.folder / "began"
+    servers.program.write_text(
+        f"#!/bin/sh\nset -eu\nexport BORG_BASE_DIR={servers.folder}/borg\n"
+        "export BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK=yes\n"
+        f'[ "$2" != run ] || {{ echo >>{began}; sleep 8; }}\nexec {BIN}/backupspec "$@"\n'
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    known = f"-o StrictHostKeyChecking=no -o UserKnownHostsFile={servers.folder}/known"
+    argv, env = servers.command(
+        "--limit",
+        "bkp1,localhost",
+        ansible_connection="ssh",
+        ansible_host="127.0.0.1",
+        ansible_port=port,
+        ansible_user="root",
+        ansible_ssh_private_key_file=str(servers.folder / "key"),
+        ansible_ssh_common_args=f"{known} -o ControlPath={servers.folder}/%C",
+    )
+    with (
+        _sshd(servers.folder, port) as cut,
+        subprocess.Popen(
+            argv,
+            env=env,
+            cwd=servers.folder / "called-here",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as playbook,
+    ):
+        until = time.monotonic() + 120
+        while not began.exists() and playbook.poll() is None and time.monotonic() < until:
+            time.sleep(0.1)
+        time.sleep(2)
+        cut()
+        said = playbook.communicate()[0]
+    assert playbook.returncode == 0, said
+    assert "bkp1: yes, all 3 archives" in said
+    assert began.read_text() == "\n"
     assert len(servers.archives("web01", borg14)) == 3
 
 
