@@ -157,7 +157,9 @@ def test_each_server_goes_its_own_way_until_all_old_trees_may_go(servers: Server
     assert len(servers.archives("web01", borg14)) == 3
     assert not (servers.folder / "repos/db01").exists()
     came = {path.name for path in servers.plan.parents[1].glob("bkp1/*")}
-    assert came == {"plan.yaml", "report.json", "report.html"}
+    assert came == {"plan.yaml", "report.json", "report.html", "accepted"}
+    ids = (servers.plan.parents[1] / "bkp1/accepted/web01_data.ids").read_text()
+    assert all(name in ids for name in servers.archives("web01", borg14))
     assert {path.name for path in servers.plan.parent.iterdir()} == {"plan.yaml"}
     copied = {path.name for path in (servers.folder / "bkp1/state/playbook/inventory").iterdir()}
     assert copied == {"inventory.yaml", "keys"}

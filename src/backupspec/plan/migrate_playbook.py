@@ -275,6 +275,28 @@ def _report() -> list[Task]:
             "loop": ["report.json", "report.html"],
             "changed_when": False,
         },
+        {
+            "name": "Look for the lists of archives that a keeper is to accept",
+            "ansible.builtin.find": {
+                "paths": "{{ backupspec_work }}",
+                "patterns": "*.ids",
+                "recurse": True,
+                "depth": 2,
+            },
+            "register": "backupspec_accepted",
+            "changed_when": False,
+        },
+        {
+            "name": "Bring the lists here",
+            "ansible.builtin.fetch": {
+                "src": "{{ item.path }}",
+                "dest": "{{ backupspec_here }}/accepted/{{ item.path | basename }}",
+                "flat": True,
+            },
+            "loop": "{{ backupspec_accepted.files }}",
+            "loop_control": {"label": "{{ item.path | basename }}"},
+            "changed_when": False,
+        },
     ]
 
 
