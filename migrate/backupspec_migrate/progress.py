@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal, Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Event:
     bytes: int = 0
 
 
+_NEARLY = 0.99
 _ENDS = frozenset({"done", "present", "failed", "differs"})
 
 
@@ -57,9 +58,8 @@ def show_progress(*, log_json: bool) -> Iterator[Sink]:
 
 def _columns() -> tuple[TextColumn | BarColumn | TimeRemainingColumn, ...]:
     return (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
         TextColumn("{task.fields[detail]}"),
         TimeRemainingColumn(),
     )
@@ -83,28 +83,58 @@ def _sentence(event: Event) -> str:
         return f"{head}  NOT there"
     if event.what == "differs":
         return f"{head}  DIFFERS"
-    return f"{head}  {event.entries:,} entries, {event.inodes:,} files read, {event.bytes / 1e6:,.1f} MB"
+    entries = f"{event.entries:,} {'entry' if event.entries == 1 else 'entries'}"
+    files = f"{event.inodes:,} {'file' if event.inodes == 1 else 'files'}"
+    return f"{head}  {entries}, {files} read, {event.bytes / 1e6:,.1f} MB"
 
 
 class _Live:
-    """One bar per repository."""
+    """One bar for each repository that is worked on.
+
+    An archive counts as through in the measure of the one before it, which most often has about as many entries; so the
+    time left is known from the second archive on.
+    """
 
     def __init__(self, bar: Progress, console: Console) -> None:
         self._bar, self._console = bar, console
-        self._task = bar.add_task("", total=None, detail="")
-        self._repository = ""
-        self._started = time.monotonic()
+        self._bars: dict[str, _Bar] = {}
 
     def __call__(self, event: Event) -> None:
-        if event.repository != self._repository:
-            self._repository = event.repository
-            self._bar.reset(self._task, total=event.total)
+        mine = self._bars.get(event.repository)
+        if mine is None:
+            mine = _Bar(self._bar.add_task("", total=event.total, detail=""))
+            self._bars[event.repository] = mine
         if event.what == "start":
-            self._started = time.monotonic()
+            mine.started = time.monotonic()
         if event.what in _ENDS:
             self._console.print(_sentence(event), markup=False, highlight=False)
-        rate = event.entries / max(time.monotonic() - self._started, 0.001)
-        detail = f"{event.entries:,} entries, {rate:,.0f}/s, {event.bytes / 1e6:,.1f} MB read"
-        completed = event.number - (event.what in {"start", "advance"})
-        self._bar.update(self._task, description=event.archive, completed=completed, total=event.total, detail=detail)
+        self._bar.update(
+            mine.task,
+            description=event.archive,
+            completed=event.number - 1 + mine.part(event),
+            total=event.total,
+            detail=mine.detail(event),
+        )
+        if event.what in _ENDS and event.number == event.total:
+            self._bar.remove_task(mine.task)
+            del self._bars[event.repository]
         self._bar.refresh()
+
+
+@dataclass(slots=True)
+class _Bar:
+    task: TaskID
+    started: float = 0.0
+    before: int = 0
+
+    def part(self, event: Event) -> float:
+        """Say how much of the archive at hand is through, from 0 to 1."""
+        if event.what in _ENDS:
+            self.before = event.entries or self.before
+            return 1.0
+        return min(event.entries / self.before, _NEARLY) if self.before else 0.0
+
+    def detail(self, event: Event) -> str:
+        rate = event.entries / max(time.monotonic() - self.started, 0.001)
+        share = f"[{event.number}/{event.total}]"
+        return f"{share} {event.entries:,} entries, {rate:,.0f}/s, {event.bytes / 1e6:,.1f} MB read"
