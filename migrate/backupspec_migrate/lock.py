@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Span
 
 _MARK = "backupspec migrate"
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that end a command: ^C, a service manager, a terminal that was closed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +71,12 @@ def interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 @contextmanager
 def hold(lockfile: Path | None) -> Iterator[None]:
-    """Hold the lock while the block runs, and let it go on SIGTERM too.
+    """Hold the lock while the block runs, and let it go on SIGTERM and SIGHUP too (unless ignored, as by nohup).
 
     A file left behind by a dead process is replaced; a living one is FileExistsError.
     """
-    before = signal.signal(signal.SIGTERM, interrupt)
+    ignored = [number for number in ENDING if signal.getsignal(number) is signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in ENDING if number not in ignored}
     try:
         if lockfile is None:
             yield
@@ -80,13 +84,32 @@ def hold(lockfile: Path | None) -> Iterator[None]:
         found = holder(lockfile)
         if found is not None and not found.alive:
             lockfile.unlink(missing_ok=True)
-        fd = os.open(lockfile, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         try:
-            os.write(fd, f"{os.getpid()}\n{_MARK}\n".encode())
-            os.close(fd)
+            _take(lockfile)
             yield
         finally:
             if (now := holder(lockfile)) is not None and now.pid == os.getpid():
                 lockfile.unlink()
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _take(lockfile: Path) -> None:
+    """Make the file with its content in one step: an empty one would pass for rsnapshot's."""
+    text = f"{os.getpid()}\n{_MARK}\n".encode()
+    try:
+        fd = os.open(lockfile.parent, os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        if error.errno not in {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL}:
+            raise
+        # A file system without files that have no name yet.
+        fd = os.open(lockfile, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        with os.fdopen(fd, "wb") as file:
+            file.write(text)
+        return
+    with os.fdopen(fd, "wb") as file:
+        file.write(text)
+        file.flush()
+        # The link below /proc is followed only by the system call that takes a folder; with a full path it is not used.
+        os.link(f"/proc/self/fd/{fd}", lockfile, src_dir_fd=fd, follow_symlinks=True)

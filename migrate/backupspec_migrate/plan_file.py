@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 
 
@@ -36,6 +37,7 @@ class Beside:
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that it is there as a whole or as it was; its folder is made. OSError if that cannot be."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_unfinished(path)
     new = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with new.open("w", encoding="utf-8", errors="surrogateescape") as file:
@@ -45,3 +47,11 @@ def write_whole(path: Path, text: str) -> None:
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)
+
+
+def _remove_unfinished(path: Path) -> None:
+    """Remove what a process that was killed had half written."""
+    for one in path.parent.glob(f".{escape(path.name)}.*"):
+        writer = one.name.rpartition(".")[2]
+        if writer.isdecimal() and not Path(f"/proc/{writer}").exists():
+            one.unlink(missing_ok=True)

@@ -31,9 +31,14 @@ def owner_of(repository: str) -> tuple[int, int]:
     return state.st_uid, state.st_gid
 
 
-def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies: nobody writes on behind a killed migration's back."""
+def die_with_parent(parent: int | None = None) -> None:
+    """Have the kernel kill this process when its parent dies: nobody writes on behind a killed migration's back.
+
+    At once if `parent` (its number, where known) has died already.
+    """
     _prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
+    if parent is not None and os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def become(uid: int, gid: int) -> None:

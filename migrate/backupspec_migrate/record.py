@@ -10,6 +10,8 @@ import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from backupspec.catalogue import diagnose
+from backupspec.diagnostic import Diagnostics, Span
 from backupspec_migrate.messages import Compared, Message, Written
 from backupspec_migrate.plan_file import write_whole
 
@@ -60,6 +62,7 @@ class Record:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._found = _read(file)
+        self._unwritten: OSError | None = None
 
     def get(self, repository: str, archive: str) -> Found | None:
         """Give what is known of an archive."""
@@ -70,7 +73,10 @@ class Record:
         return tuple(self._found.values())
 
     def note(self, message: Message) -> None:
-        """Note what a process says of an archive; what was known of another archive of that name is forgotten."""
+        """Note what a process says of an archive; what was known of another archive of that name is forgotten.
+
+        A file that cannot be written stops nothing: `problem` tells.
+        """
         known = self.get(message.repository, message.archive)
         if known is None or known.id != message.id:
             known = Found(message.repository, message.archive, message.id)
@@ -100,7 +106,21 @@ class Record:
     def _write(self, found: Found) -> None:
         self._found[found.repository, found.archive] = found
         text = json.dumps({"version": FORMAT, "archives": [asdict(one) for one in self._found.values()]}, indent=1)
-        write_whole(self._file, text + "\n")
+        try:
+            write_whole(self._file, text + "\n")
+            self._unwritten = None
+        except OSError as error:
+            self._unwritten = error
+
+    @property
+    def problem(self) -> Diagnostics:
+        """Say that what is known is not all in the file, if so."""
+        if self._unwritten is None:
+            return ()
+        place = Span(str(self._file), 1, 1, 1, 1)
+        message = f"{self._file} cannot be written: {self._unwritten.strerror}"
+        hint = "nothing in the repositories depends on it; start the same command again when it can"
+        return (diagnose("BS696", message, place, hint=hint),)
 
 
 def _counted(known: Found, message: Written | Compared) -> Found:

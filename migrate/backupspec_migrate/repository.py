@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from borg.cache import Cache, SecurityManager
@@ -20,13 +22,26 @@ from borg.repository import Repository
 
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Span
+from backupspec_migrate.leftovers import is_leftover, sweep
 
 BorgObject = Any
 """A thing of Borg's package, which has no annotations."""
 Encryption = Literal["none", "repokey-blake2"]
 LOCK_WAIT = 10  # seconds
+AGAIN = "start the same command again: it goes on where this one ended"
 _MEANT = "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK"
 _YES = frozenset({"yes", "y", "1", "true", "YES", "Yes", "Y", "TRUE", "True"})
+
+
+_WAYS_OUT = {
+    "ConnectionClosed": AGAIN,
+    "ConnectionClosedWithHint": AGAIN,
+    "LockTimeout": f"wait for whoever works on it (a backup, a prune); then {AGAIN}",
+    "OSError": f"look at the server's disk; then {AGAIN}",
+    "StorageQuotaExceeded": f"raise the quota; then {AGAIN}",
+    "InsufficientFreeSpaceError": f"make room; then {AGAIN}",
+}
+"""By the class of Borg's error."""
 
 
 class RepositoryError(Exception):
@@ -86,16 +101,40 @@ def open_repository(location: str, *, compression: str | None, unencrypted: bool
                 return
             key.compressor = CompressionSpec(compression).compressor
             with Cache(repository, key, manifest, lock_wait=LOCK_WAIT, warn_if_unencrypted=False) as cache:
-                yield Session(repository, key, manifest, cache)
-    except (BorgError, IntegrityError) as error:
+                sweep(*((Path(location),) if is_local(location) else ()), Path(cache.path), Path(security.dir))
+                with _room_given_back():
+                    yield Session(repository, key, manifest, cache)
+    except (BorgError, IntegrityError, RemoteRepository.RPCError) as error:
         raise RepositoryError(_refusal(location, error)) from error
 
 
-def create_repository(location: str, encryption: Encryption) -> None:
-    """Make a repository, as `borg init` does; one that is already there is left as it is."""
-    setup_logging(level="warning")
+@contextmanager
+def _room_given_back() -> Iterator[None]:
+    """Turn whatever a full disk led to into its OSError: only then Borg removes what it wrote since the last commit."""
     try:
-        with _connect(location, exclusive=True, create=True) as repository:
+        yield
+    except Exception as error:
+        cause = error.__cause__
+        if not isinstance(error, OSError) and isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
+            raise cause from None
+        raise
+
+
+def create_repository(location: str, encryption: Encryption) -> bool:
+    """Make a local repository, as `borg init` does, or finish one whose making was interrupted; False if one is there.
+
+    RepositoryError when that cannot be. Only what has never held anything is taken for unfinished.
+    """
+    setup_logging(level="warning")
+    folder = Path(location)
+    if any(folder.glob("index.*")):
+        return False  # something was committed
+    _remove_unfinished(folder)
+    try:
+        with _connect(location, exclusive=True, create=not (folder / "config").exists()) as repository:
+            if len(repository):
+                return False
+            sweep(folder)
             key = key_creator(repository, argparse.Namespace(encryption=encryption))
             manifest = Manifest(key, repository)
             manifest.key = key
@@ -106,8 +145,21 @@ def create_repository(location: str, encryption: Encryption) -> None:
             if key.tam_required:
                 os.close(os.open(tam_required_file(repository), os.O_CREAT | os.O_WRONLY, 0o600))
     except BorgError as error:
-        if _name(error) != "AlreadyExists":
-            raise RepositoryError(_refusal(location, error)) from error
+        raise RepositoryError(_refusal(location, error)) from error
+    return True
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Take away what Borg makes of a repository before its configuration, if there is nothing else."""
+    if (folder / "config").exists() or not (folder / "README").exists():
+        return
+    rest = [path for path in folder.iterdir() if path.name not in {"README", "data"} and not is_leftover(path)]
+    if rest or ((folder / "data").exists() and any((folder / "data").iterdir())):
+        return
+    sweep(folder)
+    (folder / "README").unlink()
+    if (folder / "data").exists():
+        (folder / "data").rmdir()
 
 
 def _connect(location: str, *, exclusive: bool, create: bool = False) -> BorgObject:
@@ -118,7 +170,9 @@ def _connect(location: str, *, exclusive: bool, create: bool = False) -> BorgObj
 
 
 def _refusal(location: str, error: Exception) -> Diagnostic:
-    text = error.get_message() if isinstance(error, BorgError) else str(error)
+    text = str(error)
+    if isinstance(error, (BorgError, RemoteRepository.RPCError)):
+        text = str(error.get_message()).strip()
     if _name(error) in {"DoesNotExist", "InvalidRepository"}:
         hint = (
             "make it first (a compiled `init`, or `borg init`), or say --encryption none|repokey-blake2 to have it made"
@@ -128,7 +182,7 @@ def _refusal(location: str, error: Exception) -> Diagnostic:
         return diagnose(
             "BS631", f"{location} is an Attic repository", _place(location), hint=f"borg upgrade {location}"
         )
-    hint = ""
+    hint = _WAYS_OUT.get(_name(error), "")
     if _name(error) in {"PassphraseWrong", "NoPassphraseFailure", "PasscommandFailure"}:
         hint = (
             "BORG_PASSPHRASE and BORG_PASSCOMMAND serve a whole run: where each host has a passphrase of its own, go "

@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Literal
 
 from borg.archive import Archive
@@ -18,7 +17,14 @@ from backupspec_migrate.messages import LossKind, Message, Present, Written
 from backupspec_migrate.plan import Import, Target
 from backupspec_migrate.prepare import Prepared, Tree
 from backupspec_migrate.progress import Event, Sink
-from backupspec_migrate.repository import RepositoryError, Session, create_repository, is_local, open_repository
+from backupspec_migrate.repository import (
+    AGAIN,
+    RepositoryError,
+    Session,
+    create_repository,
+    is_local,
+    open_repository,
+)
 from backupspec_migrate.scan import folders_now
 from backupspec_migrate.verify import gone, verify_target
 from backupspec_migrate.view import listings_tell_inodes
@@ -85,10 +91,9 @@ def _import_all(target: Target, tree: Tree, send: Send) -> None:
     repository = target.repository
     pending = list(enumerate(target.imports, start=1))
     try:
-        if target.make is not None and is_local(repository) and not (Path(repository) / "config").exists():
-            create_repository(repository, target.make)
-            if target.make != "none":
-                send(_key_to_export(repository))
+        made = target.make is not None and is_local(repository) and create_repository(repository, target.make)
+        if made and target.make != "none":
+            send(_key_to_export(repository))
         while pending:
             try:
                 with open_repository(
@@ -102,7 +107,8 @@ def _import_all(target: Target, tree: Tree, send: Send) -> None:
                 for problem in error.found:
                     send(problem)
     except StorageError as error:
-        send(diagnose("BS631", f"{repository} cannot be written: {error}", Span(repository, 1, 1, 1, 1)))
+        place = Span(repository, 1, 1, 1, 1)
+        send(diagnose("BS631", f"{repository} cannot be written: {error}", place, hint=AGAIN))
     except RepositoryError as error:
         send(error.found)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import resource
@@ -13,19 +14,20 @@ from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from types import FrameType
 from typing import cast
 
-from borg.helpers import get_keys_dir
+from borg.helpers import get_base_dir, get_keys_dir
 
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Span
-from backupspec_migrate.lock import interrupt
+from backupspec_migrate.lock import ENDING, interrupt
 from backupspec_migrate.messages import Message
 from backupspec_migrate.passphrase import PassphraseError, give_passphrase
 from backupspec_migrate.plan import Target
 from backupspec_migrate.privilege import account_base, become, die_with_parent, owner_of
 from backupspec_migrate.progress import Event, Sink
-from backupspec_migrate.repository import is_local
+from backupspec_migrate.repository import AGAIN, is_local
 
 Send = Callable[[Event | Diagnostic | Message], None]
 Work = Callable[[Send], None]
@@ -57,8 +59,7 @@ class Crew:
         try:
             while True:
                 for target, one in islice(waiting, self._size - len(self._working)):
-                    worker = self._started(target, one)
-                    self._working[worker.receiving] = worker
+                    self._start(target, one)
                 if not self._working:
                     return tuple(self._found)
                 for ready in wait(list(self._working)):
@@ -70,16 +71,21 @@ class Crew:
                 worker.process.join()
                 worker.receiving.close()
 
-    def _started(self, target: Target, work: Work) -> _Worker:
+    def _start(self, target: Target, work: Work) -> None:
         context = multiprocessing.get_context("fork")
         receiving, sending = context.Pipe(duplex=False)
         # What the others send must not be held open by this one.
         theirs = (receiving, *self._working)
         alone = self._size == 1
         process = context.Process(target=_child, args=(target, work, sending, theirs), kwargs={"alone": alone})
-        process.start()
+        # Whoever is interrupted here would not know what it has started; the child waits until it has its own ways.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+        try:
+            process.start()
+            self._working[receiving] = _Worker(target, process, receiving)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         sending.close()
-        return _Worker(target, process, receiving)
 
     def _receive(self, worker: _Worker) -> None:
         try:
@@ -103,27 +109,29 @@ class Crew:
             how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
             message = f"the work on {worker.target.repository} ended early ({how})"
             place = _place(worker.target.repository)
-            self._found.append(diagnose("BS624", message, place, hint="start the same command again"))
+            self._found.append(diagnose("BS624", message, place, hint=AGAIN))
 
 
 def _child(target: Target, work: Work, sending: Connection, theirs: tuple[Connection, ...], *, alone: bool) -> None:
     repository = target.repository
     for connection in theirs:
         connection.close()
-    die_with_parent()
+    die_with_parent(_parent())
     if not alone:
         # Several questions for a passphrase at one terminal could not be told apart: there is no terminal, so that Borg
         # says what is missing instead.
         os.setsid()
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    # A terminal's ^C reaches both processes: the parent ends this one, in one way for every reason.
+    # A terminal's ^C and end reach both processes: the parent ends this one, in one way for every reason.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _interrupt_once)
     os.umask(0o077)
     sys.setrecursionlimit(_DEEP)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         if target.passphrase_file is not None:
             give_passphrase(target.passphrase_file)
         if is_local(repository):
@@ -132,7 +140,7 @@ def _child(target: Target, work: Work, sending: Connection, theirs: tuple[Connec
     except PassphraseError as error:
         sending.send(diagnose("BS631", f"no passphrase for {repository}: {error}", _place(repository)))
     except OSError as error:
-        sending.send(diagnose("BS631", f"{repository}: {error.strerror}", _place(repository)))
+        sending.send(_refused(repository, error))
     except KeyboardInterrupt:
         pass  # the parent knows: it asked for it
     except Exception as error:  # noqa: BLE001 - the last resort of a process: whatever it is becomes a finding
@@ -143,6 +151,25 @@ def _child(target: Target, work: Work, sending: Connection, theirs: tuple[Connec
     sending.close()
 
 
+def _interrupt_once(number: int, frame: FrameType | None) -> None:
+    """Clean up without being interrupted in that: a service manager tells every process, and the parent tells again."""
+    signal.signal(number, signal.SIG_IGN)
+    interrupt(number, frame)
+
+
+def _refused(repository: str, error: OSError) -> Diagnostic:
+    where = "" if error.filename is None else f" ({os.fsdecode(error.filename)})"
+    hint = AGAIN
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        hint = f"make room for the repository, or for Borg's caches in {get_base_dir()}; then {AGAIN}"
+    return diagnose("BS631", f"{repository}: {error.strerror or error}{where}", _place(repository), hint=hint)
+
+
+def _parent() -> int | None:
+    parent = multiprocessing.parent_process()
+    return None if parent is None else parent.pid
+
+
 def _as_owner(repository: str) -> None:
     uid, gid = owner_of(repository)
     if uid == os.geteuid() or os.geteuid() != 0:
@@ -150,7 +177,7 @@ def _as_owner(repository: str) -> None:
     keys, base = get_keys_dir(), account_base(uid)
     become(uid, gid)
     # Death by the parent's death is forgotten when the user changes.
-    die_with_parent()
+    die_with_parent(_parent())
     for name in ("BORG_CACHE_DIR", "BORG_CONFIG_DIR", "BORG_SECURITY_DIR"):
         os.environ.pop(name, None)
     os.environ.update(BORG_BASE_DIR=str(base), BORG_KEYS_DIR=keys)

@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from backupspec.catalogue import diagnose
@@ -56,7 +55,7 @@ def planned(plan: Path, hosts: list[str] | None, say: Said, *, lock: bool = True
         layout, said = layout_of_plan(document)
         # What the configuration says about the tree was shown when the plan was made.
         with opened(layout, tuple(one for one in said if one.severity.label == "error"), lock=lock) as tree:
-            prepared, open_ = resumed(tree, _only(document, hosts))
+            prepared, open_ = resumed(tree, document, _known(document, hosts))
             say.all((*_news(tree.found), *open_))
             yield prepared
 
@@ -69,7 +68,7 @@ def import_all(prepared: Prepared, jobs: int, say: Said) -> str:
     record = Record(Beside(Path(prepared.document.file)).record)
     with show_progress(log_json=say.log_json) as sink:
         counting = _Counting(sink)
-        say.all(run_plan(prepared, jobs, counting, record.note))
+        say.all((*run_plan(prepared, jobs, counting, record.note), *record.problem))
     new, old = counting.ends["done"], counting.ends["present"]
     plan = prepared.settled.plan
     say.json({"type": "imported", "new": new, "present": old, "failed": counting.ends["failed"]})
@@ -90,7 +89,8 @@ def verify_all(prepared: Prepared, jobs: int, say: Said, *, percent: float, resu
     done = frozenset((one.repository, one.archive, one.id) for one in record.all() if resume and one.whole)
     with show_progress(log_json=say.log_json) as sink:
         counting = _Counting(sink)
-        say.all(verify_plan(prepared, jobs, counting, record.note, share=percent / 100, done=done))
+        said = verify_plan(prepared, jobs, counting, record.note, share=percent / 100, done=done)
+        say.all((*said, *record.problem))
     for series in prepared.document.series:
         _write(beside.accepted / f"{series.host}_{series.job}.ids", ids_of(series, prepared.document, record))
     plan = prepared.settled.plan
@@ -154,16 +154,16 @@ def next_command(name: str, plan: Path) -> str:
     return f"next: {shlex.join(['backupspec', 'migrate', name, str(plan)])}"
 
 
-def _only(document: PlanDocument, hosts: list[str] | None) -> PlanDocument:
+def _known(document: PlanDocument, hosts: list[str] | None) -> frozenset[str] | None:
     if not hosts:
-        return document
+        return None
     known = sorted({series.host for series in document.series})
     for host in hosts:
         if host not in known:
             hint = did_you_mean(host, known) or f"there are: {', '.join(known) or 'none'}"
             place = Span(document.file, 1, 1, 1, 1)
             raise StoppedError((diagnose("BS617", f"the plan has no host {host!r}", place, hint=hint),))
-    return replace(document, series=tuple(one for one in document.series if one.host in hosts))
+    return frozenset(hosts)
 
 
 def _news(found: Diagnostics) -> Diagnostics:

@@ -1,0 +1,346 @@
+"""What happens when a migration is killed, the disk is full, the server hangs up, or rsnapshot comes in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.migrate.site import OLD, Kind, Site, inventory, make_atimes_tell
+from tests.migrate.test_import import name_of
+
+pytestmark = [pytest.mark.root, pytest.mark.borg]
+
+KILLS = 10
+"""Moments in one test; there are three tests of it."""
+REPOSITORY = {"README", "config", "data", "hints", "index", "integrity", "nonce", "lock.roster"}
+
+
+def history(site: Site, hosts: tuple[str, ...] = ("web01",), nights: int = 4) -> list[int]:
+    """Make some nights, each of which takes a while to import."""
+    for host in hosts:
+        for number in range(150):
+            site.put(f"{host}/data/{number}", os.urandom(3000))
+    times = []
+    for night in range(nights):
+        for host in hosts:
+            site.put(f"{host}/data/changing", os.urandom(1_000_000), mtime=OLD + night)
+        times.append(site.night())
+    return times
+
+
+def children(pid: int) -> list[int]:
+    """Give the processes below one, the nearest first."""
+    try:
+        below = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [*below, *(deeper for one in below for deeper in children(one))]
+
+
+def are_gone(pids: list[int]) -> bool:
+    """Tell whether no process has one of these numbers any more.
+
+    Borg takes one that is dead and still listed for alive.
+    """
+    return not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def await_that(true: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, what
+        time.sleep(0.005)
+
+
+@contextmanager
+def started(site: Site, *words: str, **more: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a command; nothing of it lives on when the block ends."""
+    with subprocess.Popen(
+        site.command(*words),
+        env={**site.environment(), **more},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="backslashreplace",
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            for one in (*children(process.pid), process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(one, signal.SIGKILL)
+
+
+def killed(site: Site, words: tuple[str, ...], delay: float, *, child: bool = False) -> str:
+    """Kill a command (or the process that it started) `delay` seconds after it has taken rsnapshot's lock.
+
+    Give what it said.
+    """
+    with started(site, *words) as process:
+        await_that(lambda: site.lockfile.exists() or process.poll() is not None, "it never took the lock")
+        time.sleep(delay)
+        below = children(process.pid)
+        os.kill(below[0] if child and below else process.pid, signal.SIGKILL)
+        text, _ = process.communicate(timeout=60)
+        await_that(lambda: are_gone(below), "a process lives on without the one that started it", 5)
+    return text
+
+
+def assert_nothing_is_left(site: Site, hosts: tuple[str, ...] = ("web01",)) -> None:
+    """Hold what lies beside the plan, in the repositories and in Borg's folders against what may lie there."""
+    beside = {path.name for path in site.plan.parent.iterdir()}
+    allowed = {"plan.yaml", "plan.record.json", "plan.accepted", *(f"plan.report.{one}" for one in ("json", "html"))}
+    assert beside <= allowed
+    assert not site.lockfile.exists()
+    for host in hosts:
+        names = {path.name for path in site.repo(host).iterdir()}
+        assert {re.sub(r"\.[0-9]+$", "", name) for name in names} <= REPOSITORY, names
+        roster = site.repo(host) / "lock.roster"
+        assert not roster.exists() or json.loads(roster.read_text()) == {"shared": []}
+        assert {path.name for path in site.repo(host).parent.iterdir()} <= set(hosts), "nothing beside a repository"
+    marks = ("lock.", ".tmp", "txn.")
+    below = [path for path in (site.folder / "base").rglob("*") if path.is_file()]
+    assert not [path for path in below if any(mark in path.name for mark in marks)]
+
+
+def assert_complete(site: Site, borg: Path, times: list[int], hosts: tuple[str, ...] = ("web01",)) -> None:
+    """Hold the repositories against the plan: all of it, once, readable and equal to the source."""
+    for host in hosts:
+        names = site.borg(borg, "list", "--lock-wait", "1", "--short", "--consider-checkpoints", str(site.repo(host)))
+        assert names.split() == [name_of(when, host) for when in times]
+        site.borg(borg, "check", "--lock-wait", "1", "--verify-data", str(site.repo(host)))
+    done = site.verify()
+    assert "equal to the source in every item and byte" in done.stderr
+
+
+def planned(site: Site, *words: str) -> None:
+    done = site.run("plan", *words)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "hosts", "words"),
+    [
+        (Kind.CP_AL, ("web01",), ("run",)),
+        (Kind.LINK_DEST, ("web01",), ("run",)),
+        (Kind.CP_AL, ("web01", "web02", "web03"), ("run", "--jobs", "2")),
+    ],
+    ids=["cp-al", "link_dest", "several at a time"],
+)
+def test_a_run_killed_at_any_moment_is_completed_by_the_next_one(
+    make_site: Callable[..., Site], borg14: Path, kind: Kind, hosts: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    site = make_site(kind=kind, lines=[(f"{host}/", f"{host}/", "") for host in hosts])
+    times = history(site, hosts)
+    before = make_atimes_tell(site.snapshots)
+    planned(site, "--encryption", "repokey-blake2")
+    draw = random.Random(f"{kind} {hosts}")  # noqa: S311 - the same moments in each run of the test
+    for number in range(KILLS):
+        # The first moments are those in which a repository is made, later ones those of the import.
+        said = killed(site, words, draw.uniform(0, 0.25 * (1 + number)), child=draw.random() < 0.3)
+        assert "Traceback" not in said, said
+    done = site.run(*words)
+    assert done.returncode == 0, done.stderr
+    assert_nothing_is_left(site, hosts)
+    assert inventory(site.snapshots) == before
+    assert_complete(site, borg14, times, hosts)
+
+
+def test_a_regular_backup_is_not_kept_out_by_the_lock_of_a_killed_run(
+    make_site: Callable[..., Site], borg14: Path
+) -> None:
+    site = make_site()
+    history(site)
+    planned(site, "--encryption", "none")
+    with started(site, "run", "--log-json") as process:
+        assert process.stdout is not None
+        assert any('"done"' in line for line in process.stdout)
+        below = children(process.pid)
+        process.kill()
+        process.wait()
+        await_that(lambda: are_gone(below), "a process lives on", 5)
+    assert [path for path in site.repo().iterdir() if path.name.startswith("lock")], "the lock is left behind"
+    site.borg(borg14, "create", "--lock-wait", "1", f"{site.repo()}::regular", str(site.sources))
+
+
+def test_a_killed_verification_is_resumed(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    times = history(site)
+    site.migrate()
+    with started(site, "verify", "--log-json") as process:
+        assert process.stdout is not None
+        assert any('"done"' in line for line in process.stdout)
+        below = children(process.pid)
+        process.kill()
+        process.wait()
+        await_that(lambda: are_gone(below), "a process lives on", 5)
+    # The record is written after the line is shown, or was not yet.
+    done = site.run("verify", "--resume")
+    assert done.returncode == 0, done.stderr
+    passed = re.search(r": ([0-9]+) archives? in 1 repository(?:; ([0-9]+) compared earlier)?", done.stderr)
+    assert passed is not None
+    assert int(passed[1]) + int(passed[2] or 0) == len(times)
+    assert_nothing_is_left(site)
+    assert site.run("report").returncode == 0
+
+
+def test_what_a_writer_of_the_record_left_half_written_goes_with_the_next_one(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    history(site, nights=1)
+    planned(site, "--encryption", "none")
+    with subprocess.Popen(["true"]) as gone:
+        pass
+    record = site.plan.with_name("plan.record.json")
+    site.plan.with_name(f".{record.name}.{gone.pid}").write_text("{")
+    other = site.plan.with_name(f".{record.name}.1")
+    other.write_text("of a process that lives")
+    record.write_text('{"version": 1, "archi')
+    assert site.run("run").returncode == 0
+    assert other.exists()
+    other.unlink()
+    assert_nothing_is_left(site)
+
+
+def in_a_room_of_its_own(
+    site: Site, folder: Path, size: str, *steps: str, far: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run shell steps where `folder` is a small file system, which nobody else sees and which ends with them."""
+    script = f"set -e; mount -t tmpfs -o size={size} none {folder}; cd /; " + "; ".join(steps)
+    more = {} if far is None else {"BORG_RSH": str(far)}
+    return subprocess.run(
+        ["unshare", "-m", "sh", "-c", script],
+        env={**site.environment(), **more},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def far_shell(site: Site, borg: Path) -> Path:
+    """Give what stands for ssh: it leads to `borg serve` on this machine."""
+    far = site.folder / "ssh"
+    far.write_text(f'#!/bin/sh\nshift\nshift\nexec {borg} "$@"\n')
+    far.chmod(0o755)
+    return far
+
+
+@pytest.mark.parametrize("where", ["here", "behind borg serve"])
+def test_a_full_repository_is_said_and_filled_up_once_there_is_room(
+    make_site: Callable[..., Site], borg14: Path, where: str
+) -> None:
+    site = make_site()
+    times = history(site)
+    far = None if where == "here" else far_shell(site, borg14)
+    repository = str(site.repo()) if far is None else f"ssh://backup.example{site.repo()}"
+    done = site.run("plan", repository=repository)
+    assert done.returncode == 0, done.stderr
+    repos, run, verify = site.folder / "repos", shlex.join(site.command("run")), shlex.join(site.command("verify"))
+    done = in_a_room_of_its_own(
+        site,
+        repos,
+        "3200k",
+        f"{borg14} init -e repokey-blake2 {site.repo()}",
+        f"{run} > {site.folder}/first 2>&1 && exit 9 || echo $?",
+        f"stat -f -c %a {repos}",
+        f"mount -o remount,size=1g {repos}",
+        run,
+        f"{borg14} check --verify-data {site.repo()}",
+        f"{borg14} list --short {site.repo()}",
+        verify,
+        far=far,
+    )
+    first = (site.folder / "first").read_text()
+    assert done.returncode == 0, first + done.stdout + done.stderr
+    code, free, *archives = done.stdout.split()
+    assert code == "1"
+    assert first.count("error[") == 1, first
+    assert "No space left on device" in first
+    assert "then start the same command again" in first
+    assert "Traceback" not in first
+    if far is None:
+        assert int(free) > 100, "what was written in vain is given back: others need room, too"
+    assert archives == [name_of(when) for when in times]
+
+
+@pytest.mark.parametrize("how", ["full", "read-only"])
+def test_a_record_that_cannot_be_written_stops_no_import(
+    make_site: Callable[..., Site], borg14: Path, how: str
+) -> None:
+    site = make_site()
+    times = history(site, nights=2)
+    planned(site, "--encryption", "none")
+    folder, kept = site.plan.parent, site.folder / "plan.yaml"
+    shutil.copy(site.plan, kept)
+    change = (
+        f"cat /dev/zero > {folder}/filling 2> {folder}/said || rm {folder}/said"
+        if how == "full"
+        else f"mount -o remount,ro {folder}"
+    )
+    run = shlex.join(site.command("run"))
+    done = in_a_room_of_its_own(site, folder, "100k", f"cp {kept} {folder}", change, run)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.count("error[BS696]") == done.stderr.count("error[") == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert site.archives(borg14) == [name_of(when) for when in times]
+    assert site.run("run").returncode == 0
+    site.verify()
+    assert site.run("report").returncode == 0
+
+
+def test_a_plan_for_a_folder_that_takes_no_file_is_one_finding(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    history(site, nights=1)
+    site.plan.parent.mkdir()
+    change = f"mount -o remount,ro {site.plan.parent}"
+    for name in ("plan", "rsnapshot"):
+        done = in_a_room_of_its_own(site, site.plan.parent, "1m", change, shlex.join(site.command(name)))
+        assert done.returncode == 1
+        assert done.stderr.count("error[BS696]") == done.stderr.count("error[") == 1, done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_server_that_hangs_up_is_said_and_the_next_run_goes_on(make_site: Callable[..., Site], borg14: Path) -> None:
+    site = make_site()
+    times = history(site)
+    site.borg(borg14, "init", "-e", "repokey-blake2", str(site.repo()))
+    far = str(far_shell(site, borg14))
+    repository = f"ssh://backup.example{site.repo()}"
+    assert site.run("plan", repository=repository).returncode == 0
+    with started(site, "run", "--log-json", BORG_RSH=far) as process:
+        assert process.stdout is not None
+        assert any('"done"' in line for line in process.stdout)
+        serving = [one for one in children(process.pid) if b"serve" in Path(f"/proc/{one}/cmdline").read_bytes()]
+        os.kill(serving[-1], signal.SIGKILL)
+        rest = process.stdout.read()
+    assert process.returncode == 1
+    assert rest.count('"finding"') == 1, rest
+    assert "Connection closed by remote host" in rest
+    assert "start the same command again" in rest
+    assert "Traceback" not in rest
+    site.borg(borg14, "list", "--lock-wait", "1", str(site.repo()))
+    for name in ("run", "verify"):
+        done = subprocess.run(
+            site.command(name),
+            env={**site.environment(), "BORG_RSH": far},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    assert site.archives(borg14) == [name_of(when) for when in times]
+    site.borg(borg14, "check", "--verify-data", str(site.repo()))
