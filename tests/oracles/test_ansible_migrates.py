@@ -173,6 +173,17 @@ def test_each_server_goes_its_own_way_until_all_old_trees_may_go(servers: Server
     assert len(servers.archives("db01", borg14)) == 2
 
 
+def test_the_tag_plan_only_brings_the_plans(servers: Servers) -> None:
+    servers.play("--tags", "plan")
+    came = {str(path.relative_to(servers.plan.parents[1])) for path in servers.plan.parents[1].rglob("*.*")}
+    assert came == {"bkp1/plan.yaml", "bkp2/plan.yaml"}
+    assert not (servers.folder / "repos").exists()
+    servers.plan.write_text(skipping(servers.plan.read_text(), snapshot="daily.2", because="not needed"))
+    servers.play("--tags", "plan")
+    assert "not needed" in servers.plan.read_text()
+    assert "not needed" in (servers.folder / "bkp2/state/playbook/plan.yaml").read_text()
+
+
 def test_a_run_outlives_the_connection_and_the_next_playbook_waits_for_it(servers: Servers, borg14: Path) -> None:
     began, ended = servers.folder / "began", servers.folder / "ended"
     servers.program.write_text(
