@@ -21,14 +21,8 @@ import typer.main
 from backupspec import cli
 from backupspec.catalogue import CATALOGUE, Entry
 from backupspec.data import data_folder
-
-Schema = Mapping[str, Any]
-"""One node of a JSON Schema."""
-
-_WIDTH = 100
-_NOTICE = "<!-- Written by `python -m backupspec.reference` from {source}: edit that, not this. -->\n"
-_QUOTED = re.compile(r"(true|false|null|~|[0-9+.-]*\.?[0-9+-]*)")
-_PLAIN = re.compile(r"[A-Za-z0-9/_]([A-Za-z0-9/._@+ -]*[A-Za-z0-9/._@+-])?")
+from backupspec.reference_forms import form_pages
+from backupspec.reference_text import NOTICE, WIDTH, Schema, fenced, flow, link, listed, referred
 
 _PARTS = {
     "0": "Reading and parsing",
@@ -79,6 +73,7 @@ def pages() -> tuple[tuple[str, str], ...]:
         *command_pages(),
         ("diagnostics.md", diagnostics_page(CATALOGUE)),
         ("inventory.md", inventory_page(schema)),
+        *form_pages(),
     )
 
 
@@ -95,12 +90,12 @@ def command_pages() -> Iterator[tuple[str, str]]:
 
 def _command_page(group: Any, context: Any, title: str, source: str) -> str:  # noqa: ANN401 - as in _context
     # The migration has a page of its own: what its commands are depends on what is installed.
-    listed = {name: group.get_command(context, name) for name in group.list_commands(context)}
-    commands = {name: command for name, command in listed.items() if name != "migrate"}
-    lines = [f"# {title}", "", _NOTICE.format(source=source), *_helped(group, context), "", "Commands:", ""]
+    there = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    commands = {name: command for name, command in there.items() if name != "migrate"}
+    lines = [f"# {title}", "", NOTICE.format(source=source), *_helped(group, context), "", "Commands:", ""]
     for name, command in commands.items():
-        lines.append(f"* {_link(f'{context.command_path} {name}')}: {' '.join(command.help.split())}")
-    if "migrate" in listed:
+        lines.append(f"* {link(f'{context.command_path} {name}')}: {' '.join(command.help.split())}")
+    if "migrate" in there:
         lines.append(f"* [{context.command_path} migrate](migrate.md): {_MIGRATE}")
     for name, command in commands.items():
         inner = _context(command, name, context)
@@ -113,7 +108,7 @@ def diagnostics_page(entries: Sequence[Entry]) -> str:
     lines = [
         "# Diagnostics",
         "",
-        _NOTICE.format(source="src/backupspec/catalogue.py"),
+        NOTICE.format(source="src/backupspec/catalogue.py"),
         "Each finding carries a code that stays the same. An *error* stops the compile; a *warning* does not, unless",
         "`--strict` says so; a *note* never does. `backupspec explain CODE` shows the same text. A warning that is",
         "known and allowed is named under [`accept`](inventory.md#accepted-finding) in the inventory.",
@@ -129,36 +124,6 @@ def diagnostics_page(entries: Sequence[Entry]) -> str:
 def inventory_page(schema: Schema) -> str:
     """Give the page of the inventory language: a table of keys for each concept, in the schema's order."""
     return "\n".join(_Language(schema).lines()) + "\n"
-
-
-def flow(value: object) -> str:
-    """Give a value as YAML on one line, quoted where a reader of YAML 1.1 or 1.2 would not take it for text."""
-    match value:
-        case dict():
-            return "{" + ", ".join(f"{key}: {flow(item)}" for key, item in value.items()) + "}"
-        case list():
-            return "[" + ", ".join(flow(item) for item in value) + "]"
-        case bool():
-            return "true" if value else "false"
-        case str() if _PLAIN.fullmatch(value) and not _QUOTED.fullmatch(value):
-            return value
-        case _:
-            return json.dumps(value, ensure_ascii=False)
-
-
-def block(value: object, indent: int = 0) -> list[str]:
-    """Give a value as lines of YAML: on one line as far as the width allows, else one entry a line."""
-    space = " " * indent
-    match value:
-        case dict() if value:
-            lines: list[str] = []
-            for key, item in value.items():
-                line = f"{space}{key}: {flow(item)}"
-                deep = isinstance(item, dict) and item and (len(line) > _WIDTH or not indent)
-                lines += [f"{space}{key}:", *block(item, indent + 2)] if deep else [line]
-            return lines
-        case _:
-            return [space + flow(value)]
 
 
 class _Language:
@@ -178,9 +143,9 @@ class _Language:
         titles = [self.defs[name]["title"] for name in self.concepts]
         sections = ["The file", "How settings combine", "Settings", *titles, "Kinds of values"]
         later = ", ".join(f"`{key}`" for key in self.schema["x-later"])
-        yield from ["# The inventory", "", _NOTICE.format(source="schema/inventory.schema.json")]
-        yield from [self.schema["description"], "", *_fenced(self.schema["examples"][0]), "", _EDITORS]
-        yield from [" ·\n".join(_link(title) for title in sections), ""]
+        yield from ["# The inventory", "", NOTICE.format(source="schema/inventory.schema.json")]
+        yield from [self.schema["description"], "", *fenced(self.schema["examples"][0]), "", _EDITORS]
+        yield from [" ·\n".join(link(title) for title in sections), ""]
         yield from ["## The file", "", *self.table(self.schema, self.schema["properties"]), ""]
         yield from [f"Not yet: {later}. They come in later versions, and are refused until then.", ""]
         yield from ["## How settings combine", "", _MERGE]
@@ -199,7 +164,7 @@ class _Language:
         concept = self.defs[name]
         own = self.own(name)
         yield from ["", f"## {concept['title']}", "", concept["description"]]
-        users = [_link(title) for title, keys in self.owners() if name in self.leads_to({"properties": keys})]
+        users = [link(title) for title, keys in self.owners() if name in self.leads_to({"properties": keys})]
         yield from ["", f"Used in: {', '.join(users)}."]
         if own:
             yield from ["", *self.table(concept, own)]
@@ -209,7 +174,7 @@ class _Language:
         if rules:
             yield from ["", f"Rules: {'; '.join(rules)}."]
         for example in concept["examples"]:
-            yield from ["", *_fenced(example)]
+            yield from ["", *fenced(example)]
 
     def table(self, concept: Schema, keys: Mapping[str, Schema], *, merge: bool = False) -> Iterator[str]:
         yield "| key | value | default | meaning |" + (" layers |" if merge else "")
@@ -227,14 +192,14 @@ class _Language:
     def type_of(self, node: Schema) -> str:  # noqa: PLR0911 - one way out for each kind of node
         """Say in a few words what may be written, with links to concepts and kinds."""
         if "$ref" in node:
-            name = _name(node)
+            name = referred(node)
             target = self.defs[name]
             linked = name in self.concepts or self.is_kind(name)
-            return _link(target["title"], lower=True) if linked else self.type_of(target)
+            return link(target["title"], lower=True) if linked else self.type_of(target)
         if "oneOf" in node:
             return " or ".join(self.type_of(branch) for branch in node["oneOf"])
         if "enum" in node:
-            return _listed([f"`{item}`" for item in node["enum"]])
+            return listed([f"`{item}`" for item in node["enum"]])
         if "const" in node:
             return f"`{flow(node['const'])}`"
         match node["type"]:
@@ -252,7 +217,7 @@ class _Language:
     def find(self, node: Schema, keyword: str) -> object:
         """Give a keyword of a node, or of what it refers to."""
         while keyword not in node and "$ref" in node:
-            node = self.defs[_name(node)]
+            node = self.defs[referred(node)]
         return node.get(keyword)
 
     def is_kind(self, name: str) -> bool:
@@ -263,7 +228,7 @@ class _Language:
     def leads_to(self, node: Schema) -> Iterator[str]:
         """Give the concepts that the keys of one node take as values."""
         if "$ref" in node:
-            name = _name(node)
+            name = referred(node)
             if name in self.concepts:
                 yield name
             else:
@@ -289,31 +254,14 @@ class _Language:
         return {key: self.host[key] for key in keys}
 
     def links(self, *names: str) -> str:
-        return _listed([_link(self.defs[name]["title"], lower=True) for name in names], word="and")
-
-
-def _name(node: Schema) -> str:
-    return str(node["$ref"]).rpartition("/")[2]
-
-
-def _link(title: str, *, lower: bool = False) -> str:
-    shown = title.lower() if lower else title
-    return f"[{shown}](#{title.lower().replace(' ', '-')})"
-
-
-def _listed(items: Sequence[str], word: str = "or") -> str:
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {word} {items[-1]}"
-
-
-def _fenced(example: object) -> list[str]:
-    return ["```yaml", *block(example), "```"]
+        return listed([link(self.defs[name]["title"], lower=True) for name in names], word="and")
 
 
 def _context(command: Any, name: str, parent: Any) -> Any:  # noqa: ANN401 - typer's own types differ between its versions
     command.rich_markup_mode = None  # boxes and colours are for terminals
     if parent is not None:
         command.epilog = None  # the exit codes stand at the top of the page once
-    return command.make_context(name, [], parent=parent, resilient_parsing=True, terminal_width=_WIDTH)
+    return command.make_context(name, [], parent=parent, resilient_parsing=True, terminal_width=WIDTH)
 
 
 def _helped(command: Any, context: Any) -> list[str]:  # noqa: ANN401 - as above

@@ -10,14 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.shown import BLOCK, sessions
+
 README = Path(__file__).parents[2] / "README.md"
-BLOCK = re.compile(r"(?:<!-- file: (?P<name>\S+) -->\n)?```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-def sessions(text: str) -> list[tuple[str, str]]:
-    """Give (command, expected output) of a console block; `[exit N]` is part of the output."""
-    parts = re.split(r"^\$ (.*)\n", text, flags=re.MULTILINE)[1:]
-    return list(zip(parts[::2], parts[1::2], strict=True))
 
 
 def test_what_the_readme_shows_is_what_happens(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from backupspec.catalogue import CATALOGUE
 from backupspec.data import data_folder
 from backupspec.document import plain
 from backupspec.parse import parse
-from backupspec.reference import block, flow, main, pages
+from backupspec.reference import main, pages
+from backupspec.reference_text import block, flow
 from backupspec.source import Source
+from backupspec_migrate.plan_reading import read_plan
 
 PAGES = dict(pages())
 SCHEMA = json.loads((data_folder("schema") / "inventory.schema.json").read_text(encoding="utf-8"))
@@ -49,12 +52,13 @@ def test_pages_are_written_where_they_are_missing_and_not_touched_otherwise(tmp_
 
 @pytest.mark.parametrize("name", list(PAGES))
 def test_every_link_leads_somewhere(name: str) -> None:
+    runbook = (data_folder("migrate") / "README.md").read_text(encoding="utf-8")
     anchors = {
         page: {
             re.sub(r"[^\w\s-]", "", title.lower()).replace(" ", "-")
             for title in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
         }
-        for page, text in PAGES.items()
+        for page, text in {**PAGES, "../../migrate/README.md": runbook}.items()
     }
     links = re.findall(r"\]\(([^)#]*)#([^)]+)\)", PAGES[name])
     assert links
@@ -94,6 +98,31 @@ def test_every_example_reads_back_as_the_schema_has_it() -> None:
     examples = re.findall(r"^```yaml\n(.*?)^```$", PAGES["inventory.md"], re.MULTILINE | re.DOTALL)
     written = [SCHEMA, *(node for node in SCHEMA["$defs"].values() if "properties" in node)]
     assert [read(text) for text in examples] == [example for node in written for example in node["examples"]]
+
+
+def test_every_key_of_the_plan_file_and_of_json_reports_has_a_row() -> None:
+    for name in ("migration-plan", "migration-scan", "migration-report"):
+        schema = json.loads((data_folder("schema") / f"{name}.schema.json").read_text(encoding="utf-8"))
+        assert set(re.findall(r"^\| `([^`]+)`", PAGES[f"{name}.md"], re.MULTILINE)) == set(keys_of(schema)), name
+
+
+def keys_of(node: object) -> Iterator[str]:
+    """Give each key that a schema knows of."""
+    if isinstance(node, dict):
+        yield from node.get("properties", {})
+        for word, inner in node.items():
+            yield from keys_of(list(inner.values()) if word in {"properties", "$defs"} else inner)
+    elif isinstance(node, list):
+        for inner in node:
+            yield from keys_of(inner)
+
+
+def test_the_plan_that_is_shown_can_be_read(tmp_path: Path) -> None:
+    shown = re.findall(r"^```yaml\n(.*?)^```$", PAGES["migration-plan.md"], re.MULTILINE | re.DOTALL)
+    (tmp_path / "plan.yaml").write_text(shown[0], encoding="utf-8")
+    document, _, found = read_plan(tmp_path / "plan.yaml")
+    assert document is not None
+    assert found == ()
 
 
 @given(VALUES)
