@@ -10,8 +10,10 @@ from pathlib import Path
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Span, has_errors
 from backupspec.pipeline import load_fleet
+from backupspec_migrate.coverage import uncovered
 from backupspec_migrate.draft import Choices, draft
 from backupspec_migrate.goals import Wish, goals_of, lies_here, shares_of
+from backupspec_migrate.identity import utc
 from backupspec_migrate.layout import Layout
 from backupspec_migrate.lock import Holder, complaint, hold, holder
 from backupspec_migrate.plan_document import PlanDocument, PlannedSource
@@ -24,6 +26,9 @@ STOPPING = frozenset(
     {"BS601", "BS602", "BS603", "BS604", "BS610", "BS614", "BS617", "BS618", "BS620", "BS661", "BS691", "BS694"}
 )
 """Errors that concern everything; others concern one host or snapshot, and the rest is imported all the same."""
+
+
+_NAMED = 3  # of what is forgotten
 
 
 class StoppedError(Exception):
@@ -127,14 +132,34 @@ def drafted(tree: Tree, file: str, source: PlannedSource, request: Request) -> t
     return Prepared(replace(tree, scanned=scanned), document, settled), everything
 
 
-def resumed(tree: Tree, document: PlanDocument) -> tuple[Prepared, Diagnostics]:
-    """Bring a plan that was read together with the tree; StoppedError when nothing of it can be done."""
+def resumed(tree: Tree, document: PlanDocument, hosts: frozenset[str] | None) -> tuple[Prepared, Diagnostics]:
+    """Bring a plan that was read together with the tree; StoppedError when nothing of it can be done.
+
+    With `hosts` only their series are worked on; what the plan does not speak of is said of all.
+    """
     if document.source.root != tree.layout.root:
         message = f"the plan is about {document.source.root}, and its configuration says {tree.layout.root} now"
         raise StoppedError((diagnose("BS694", message, Span(document.file, 1, 1, 1, 1), hint="plan again"),))
-    settled, found = settle(document, tree.scanned)
+    whole, found = settle(document, tree.scanned)
+    partly = uncovered(document, tree.scanned, dict(whole.now_at), tree.view)
+    settled = whole
+    if hosts is not None:
+        document = replace(document, series=tuple(one for one in document.series if one.host in hosts))
+        settled, found = settle(document, tree.scanned)
     _stop(found)
-    return Prepared(tree, document, settled), found
+    settled = replace(settled, unplanned=(*whole.unplanned, *partly))
+    return Prepared(tree, document, settled), (*found, *_forgotten(settled, document))
+
+
+def _forgotten(settled: Settled, document: PlanDocument) -> Diagnostics:
+    """Say once what the plan does not speak of: snapshots that are newer, lines that somebody took away."""
+    if not settled.unplanned:
+        return ()
+    first = [f"{one.folder} ({utc(one.time)})" for one in settled.unplanned[:_NAMED]]
+    more = f" and {len(settled.unplanned) - _NAMED} more" if len(settled.unplanned) > _NAMED else ""
+    message = f"the plan neither imports nor skips {', '.join(first)}{more}"
+    hint = "plan again for what is new, or say in `skip` why it stays out: until then the old tree may not be retired"
+    return (diagnose("BS697", message, Span(document.file, 1, 1, 1, 1), hint=hint),)
 
 
 def _stop(found: Diagnostics) -> None:

@@ -43,7 +43,7 @@ def split(scanned: Scan, shares: Mapping[str, tuple[Share, ...]], view: View) ->
                 images.append(replace(image, job=share.job, roots=roots))
         if not any(share.rest for share in given):
             paths = tuple(path for share in given for path in share.paths)
-            for path in _outside(image, paths, view):
+            for path in outside(image, paths, view):
                 found.setdefault((image.host, path), _nobodys(image, path, scanned.root))
     return replace(scanned, images=tuple(images)), tuple(found.values())
 
@@ -82,8 +82,8 @@ def _is_there(image: Image, root: Root, view: View) -> bool:
     return view.stat(f"{image.slot}/{root.location}".rstrip("/")) is not None
 
 
-def _outside(image: Image, paths: tuple[str, ...], view: View) -> Iterator[str]:
-    """Give the topmost paths of an image that neither lie in one of `paths` nor lead to one."""
+def outside(image: Image, paths: tuple[str, ...], view: View) -> Iterator[str]:
+    """Give the topmost paths of an image (on its host) that neither lie in one of `paths` nor lead to one."""
     pending = [(root.location, root.original) for root in image.roots]
     while pending:
         location, original = pending.pop()

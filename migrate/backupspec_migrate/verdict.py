@@ -105,8 +105,9 @@ def _remarks(standing: Standing) -> Iterator[str]:
             yield f"{shown(series.host)}, {shown(series.job)}: no snapshot was planned"
     if standing.left_out:
         number = len(standing.left_out)
-        be = "is no snapshot" if number == 1 else "are no snapshots"
-        yield f"{counted(number, 'name')} in the tree {be} and will be lost with it: {_folders(standing.left_out)}"
+        be = "is" if number == 1 else "are"
+        names = _folders(standing.left_out)
+        yield f"{counted(number, 'name')} in the tree {be} left out and will be lost with it: {names}"
     for kind, sentence in LOSSES.items():
         number, hosts = _lost(standing, kind)
         if number:

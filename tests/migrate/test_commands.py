@@ -242,6 +242,29 @@ def test_a_host_that_the_plan_does_not_have_is_no_host_to_run(make_site: Callabl
     assert "did you mean `web01`" in done.stderr
 
 
+def test_a_plan_that_holds_less_of_a_host_than_the_tree_has_is_no_whole_one(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    filled(site, 2)
+    text = planned(site)
+    inside = f"web01/{site.original()}"
+    whole = f"- {{from: {inside}, path: /{site.original()}}}"
+    assert whole in text
+    (name,) = [path.name for path in (site.snapshots / "daily.0" / inside).iterdir() if path.is_dir()][:1]
+    lies = {
+        "a folder of it": f"- {{from: {inside}/{name}, path: /{site.original()}/{name}}}",
+        "without one": whole.replace("}", f", without: [/{site.original()}/{name}]}}"),
+        "somebody else's": f"- {{from: {inside}/{name}, path: /{site.original()}}}",
+    }
+    for what, lie in lies.items():
+        site.plan.write_text(text.replace(whole, lie))
+        shutil.rmtree(site.folder / "repos")
+        (site.folder / "repos").mkdir()
+        done = site.run("run")
+        assert "warning[BS697]" in done.stderr, what
+        good(site, "verify")
+        assert "not in the plan" in reasons(site), what
+
+
 def test_dated_copies_go_the_same_way(place: Path, make_site: Callable[..., Site], borg14: Path) -> None:
     site = make_site()
     root = place / "copies"

@@ -95,7 +95,7 @@ def test_what_was_decided_and_what_borg_cannot_hold_are_remarks_only() -> None:
     assert judged.safe
     assert judged.remarks == (
         "1 snapshot skipped as the plan says: daily.9 of web01 (interrupted; daily.8 has it)",
-        "1 name in the tree is no snapshot and will be lost with it: .sync (rsnapshot's staging area)",
+        "1 name in the tree is left out and will be lost with it: .sync (rsnapshot's staging area)",
         "Borg stores no sockets: 120 in all archives together, on web01",
         f"{LOSSES['clamped time']}: 2 in all archives together, on web01",
         "after the first prune 1 of 2 archives remains",

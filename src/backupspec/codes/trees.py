@@ -180,4 +180,12 @@ TREES: tuple[Entry, ...] = (
         "The plan, its record of what was found, its report and the lists of archive ids lie side by side in one "
         "folder, which must be writable where the command runs.",
     ),
+    Entry(
+        "BS697",
+        "the plan does not speak of everything",
+        "Something lies in the tree that the plan neither imports nor leaves out with a reason: a snapshot that is "
+        "newer than the plan, or one whose line was taken away. What the plan does say is done all the same, but the "
+        "report will not call the old tree safe to retire.",
+        Severity.WARNING,
+    ),
 )
