@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import stat
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
+from backupspec_migrate.read_ahead import Result
 from backupspec_migrate.scan import Root
 from backupspec_migrate.view import View
 
+FOLDER, ELSEWHERE, LOST, END = range(4)  # results: a folder, an inode on another device, a path and its errno, no more
 _PART = 1 << 16  # inodes that are looked through for doubles at a time
 
 
@@ -63,28 +66,40 @@ class Listing:
     shared: dict[int, frozenset[int]] = field(default_factory=dict)
 
 
-def list_snapshot(
-    view: View,
-    slot: str,
-    roots: tuple[Root, ...],
-    *,
-    trusted: bool,
-    problem: Callable[[str, OSError], None],
-) -> Listing:
-    """List all roots of a snapshot; what cannot be listed is told to `problem` with its path on the host.
+def list_snapshot(view: View, slot: str, roots: tuple[Root, ...], *, trusted: bool) -> Iterator[Result]:
+    """List all roots of a snapshot; the results are for `gather`, also in another process.
 
-    rsnapshot links files across snapshots, so that a link count says nothing about one of them: names are counted.
     `trusted`: a folder's listing gives the inode numbers that stat gives.
     """
-    work = _Lister(view, problem, trusted=trusted)
-    for root in roots:
-        work.root = root
+    for number, root in enumerate(roots):
+        work = _Lister(view, root, number, trusted=trusted)
         try:
             with view.parent(f"{slot}/{root.location}".rstrip("/")) as (parent, name):
-                work.start(name, parent)
+                yield from work.start(name, parent)
         except OSError as error:
-            problem(root.original, error)
-    return Listing(work.folders, {device: _doubles(inodes) for device, inodes in work.inodes.items()})
+            yield LOST, root.original, error.errno
+    yield (END,)
+
+
+def gather(results: Iterator[Any], roots: tuple[Root, ...], problem: Callable[[str, str], None]) -> Listing:
+    """Put a listing together; what could not be listed is told to `problem`: its path on the host, and why.
+
+    rsnapshot links files across snapshots, so that a link count says nothing about one of them: names are counted.
+    """
+    listing = Listing()
+    inodes: dict[int, array[int]] = {}
+    while (result := next(results))[0] != END:
+        if result[0] == FOLDER:
+            _, number, path, device, inode, changed, own, names, numbers, alone = result
+            folder = Folder(roots[number], path, (device, inode, changed), own, names, numbers, alone)
+            listing.folders.append(folder)
+            inodes.setdefault(device, array("Q")).frombytes(numbers)
+        elif result[0] == ELSEWHERE:
+            inodes.setdefault(result[1], array("Q")).append(result[2])
+        else:
+            problem(result[1], os.strerror(result[2] or 0))
+    listing.shared = {device: _doubles(numbers) for device, numbers in inodes.items()}
+    return listing
 
 
 def left_out(root: Root, path: str) -> bool:
@@ -93,64 +108,63 @@ def left_out(root: Root, path: str) -> bool:
 
 
 class _Lister:
-    def __init__(self, view: View, problem: Callable[[str, OSError], None], *, trusted: bool) -> None:
-        self.view, self.problem, self.trusted = view, problem, trusted
-        self.folders: list[Folder] = []
-        self.inodes: dict[int, array[int]] = {}
-        self.root = Root("", "", numeric_ids=False)
+    def __init__(self, view: View, root: Root, number: int, *, trusted: bool) -> None:
+        self.view, self.root, self.number, self.trusted = view, root, number, trusted
 
-    def start(self, name: str, parent: int) -> None:
+    def start(self, name: str, parent: int) -> Iterator[Result]:
         state = os.stat(name, dir_fd=parent, follow_symlinks=False)
         path = self.root.original
         if left_out(self.root, path):
             return
         if stat.S_ISDIR(state.st_mode):
-            self.folder(name, parent, path, own=self.root.own)
+            yield from self.folder(name, parent, path, own=self.root.own)
             return
         above = os.fstat(parent)
-        self.inodes.setdefault(state.st_dev, array("Q")).append(state.st_ino)
-        inode = state.st_ino if state.st_dev == above.st_dev else 0
-        identity = (above.st_dev, above.st_ino, above.st_ctime_ns)
-        inodes = array("Q", (inode,)).tobytes()
-        self.folders.append(Folder(self.root, path, identity, False, os.fsencode(name), inodes, alone=True))  # noqa: FBT003 - it stands between others
+        inode = state.st_ino
+        if state.st_dev != above.st_dev:
+            yield ELSEWHERE, state.st_dev, inode
+            inode = 0
+        yield self.listed(path, above, os.fsencode(name), array("Q", (inode,)), own=False, alone=True)
 
-    def folder(self, name: str, parent: int, path: str, *, own: bool) -> None:
+    def folder(self, name: str, parent: int, path: str, *, own: bool) -> Iterator[Result]:
         fd = self.view.folder(name, parent)
         try:
             state = os.fstat(fd)
             with os.scandir(fd) as entries:
-                listed = [
-                    (entry.name, entry.inode(), entry.is_dir(follow_symlinks=False))
-                    if self.trusted
-                    else (entry.name, *self.look(entry, state.st_dev))
-                    for entry in entries
-                ]
+                if self.trusted:
+                    listed = [(entry.name, entry.inode(), entry.is_dir(follow_symlinks=False)) for entry in entries]
+                else:
+                    looked = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
+                    listed = [
+                        (below, it.st_ino if it.st_dev == state.st_dev else 0, stat.S_ISDIR(it.st_mode))
+                        for below, it in looked
+                    ]
+                    for _, it in looked:
+                        if it.st_dev != state.st_dev and not stat.S_ISDIR(it.st_mode):
+                            yield ELSEWHERE, it.st_dev, it.st_ino
+                    del looked
             listed.sort()
             prefix = f"{path}/" if path else ""
             if self.root.without:
                 listed = [one for one in listed if not left_out(self.root, prefix + one[0])]
             inodes = array("Q", [inode for _, inode, is_folder in listed if not is_folder])
-            if self.trusted:
-                self.inodes.setdefault(state.st_dev, array("Q")).extend(inodes)
-            names = os.fsencode("\0".join([name for name, _, is_folder in listed if not is_folder]))
-            identity = (state.st_dev, state.st_ino, state.st_ctime_ns)
-            self.folders.append(Folder(self.root, path, identity, own, names, inodes.tobytes()))
-            below = [name for name, _, is_folder in listed if is_folder]
+            names = os.fsencode("\0".join([below for below, _, is_folder in listed if not is_folder]))
+            yield self.listed(path, state, names, inodes, own=own, alone=False)
+            folders = [below for below, _, is_folder in listed if is_folder]
             del listed, inodes, names
-            for one in below:
+            for below in folders:
                 try:
-                    self.folder(one, fd, prefix + one, own=True)
+                    yield from self.folder(below, fd, prefix + below, own=True)
                 except OSError as error:
-                    self.problem(prefix + one, error)
+                    yield LOST, prefix + below, error.errno
         finally:
             os.close(fd)
 
-    def look(self, entry: os.DirEntry[str], device: int) -> tuple[int, bool]:
-        state = entry.stat(follow_symlinks=False)
-        if stat.S_ISDIR(state.st_mode):
-            return 0, True
-        self.inodes.setdefault(state.st_dev, array("Q")).append(state.st_ino)
-        return state.st_ino if state.st_dev == device else 0, False
+    def listed(  # noqa: PLR0913 - the fields of one folder
+        self, path: str, state: os.stat_result, names: bytes, inodes: array[int], *, own: bool, alone: bool
+    ) -> Result:
+        identity = (state.st_dev, state.st_ino, state.st_ctime_ns)
+        return (FOLDER, self.number, path, *identity, own, names, inodes.tobytes(), alone)
 
 
 def _doubles(inodes: array[int]) -> frozenset[int]:
@@ -167,9 +181,10 @@ def _doubles(inodes: array[int]) -> frozenset[int]:
         once = set(part)
         if len(once) == len(part):
             continue
+        once.discard(0)  # what lies elsewhere
         for inode in part:
             if inode in once:
                 once.discard(inode)
-            else:
+            elif inode:
                 doubles.add(inode)
     return frozenset(doubles)

@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import BinaryIO
 
 from backupspec_migrate.privilege import die_with_parent
@@ -27,27 +26,33 @@ class ReaderError(Exception):
     """The process that reads ahead died: its part of the memory or of the machine failed, not a file."""
 
 
-@contextmanager
-def ahead(make: Callable[[], Iterator[Result]]) -> Iterator[Iterator[Result]]:
-    """Give what `make()` yields, in its order, computed in a forked process.
+class Ahead:
+    """What `make()` yields, in its order, computed in a forked process. At most a pipe and a parcel of it wait.
 
-    At most a pipe and a parcel of it wait. Errors of the source must be among the results; ReaderError when the process
-    ends before its work does. It never outlives this one, nor the block.
+    Errors of the source must be among the results; ReaderError when the process ends before its work does. It does not
+    outlive this one. To be closed.
     """
-    taking, giving = os.pipe2(os.O_CLOEXEC)
-    fcntl.fcntl(giving, fcntl.F_SETPIPE_SZ, _PIPE)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    process = os.fork()
-    if process == 0:
-        _child(make, taking, giving)
-    os.close(giving)
-    try:
-        with os.fdopen(taking, "rb", buffering=_HEAVY) as stream:
-            yield _results(stream)
-    finally:
-        os.kill(process, signal.SIGKILL)  # not yet waited for: the number is still its own
-        os.waitpid(process, 0)
+
+    def __init__(self, make: Callable[[], Iterator[Result]]) -> None:
+        taking, giving = os.pipe2(os.O_CLOEXEC)
+        fcntl.fcntl(giving, fcntl.F_SETPIPE_SZ, _PIPE)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        parent = os.getpid()
+        self._process = os.fork()
+        if self._process == 0:
+            _child(make, taking, giving, parent)
+        os.close(giving)
+        self._stream = os.fdopen(taking, "rb", buffering=_HEAVY)
+        self.results = _results(self._stream)
+
+    def close(self) -> None:
+        """End the process, whatever it still has to say."""
+        if self._stream.closed:
+            return
+        self._stream.close()
+        os.kill(self._process, signal.SIGKILL)  # not yet waited for: the number is still its own
+        os.waitpid(self._process, 0)
 
 
 def _results(stream: BinaryIO) -> Iterator[Result]:
@@ -56,12 +61,12 @@ def _results(stream: BinaryIO) -> Iterator[Result]:
     raise ReaderError("the process that reads the source ended early")
 
 
-def _child(make: Callable[[], Iterator[Result]], taking: int, giving: int) -> None:
+def _child(make: Callable[[], Iterator[Result]], taking: int, giving: int, parent: int) -> None:
     """Send all results, then wait to be ended; nothing of the parent's (locks, buffers) is touched on the way out."""
     try:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)  # the parent decides
-        die_with_parent()
+        die_with_parent(parent)
         os.close(taking)
         # What both have in common stays common: a collection would write to all of it.
         gc.freeze()

@@ -11,7 +11,6 @@ from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from struct import iter_unpack
 from typing import Any
 
@@ -22,11 +21,11 @@ from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Span
 from backupspec_migrate.identity import comment
 from backupspec_migrate.item import pack_chunks
-from backupspec_migrate.listing import Folder, list_snapshot
+from backupspec_migrate.listing import Folder, Listing, gather, list_snapshot
 from backupspec_migrate.look import CHUNK, FILE, ITEM, PROBLEM, Looker
-from backupspec_migrate.memo import LOOK, Block, Choice, Growing, choose
+from backupspec_migrate.memo import LOOK, Block, Choice, Choices, Growing, choose
 from backupspec_migrate.plan import CHUNKER, Import
-from backupspec_migrate.read_ahead import ahead
+from backupspec_migrate.read_ahead import Ahead, Result
 from backupspec_migrate.repository import BorgObject, Session
 from backupspec_migrate.view import View
 
@@ -73,14 +72,60 @@ class Writer:
             session.key.compressor = _Passing(session.key.compressor)
         self._looker = Looker(view, chunker, session.key.id_hash, session.key.compressor.compress)
         self._memo: dict[str, Block] = {}
+        self._ahead: tuple[Import, Ahead] | None = None
 
-    def write(self, one: Import, still_there: Callable[[], bool], report: Callable[[Tally], None]) -> Tally:
+    def write(
+        self,
+        one: Import,
+        still_there: Callable[[], bool],
+        report: Callable[[Tally], None],
+        coming: Import | None = None,
+    ) -> Tally:
         """Write one archive and commit it.
 
         IncompleteError when anything could not be read, or the tree changed meanwhile.
 
-        `still_there` is asked before the archive gets its name; `report` is told how far it is.
+        `still_there` is asked before the archive gets its name; `report` is told how far it is. `coming`: what will be
+        written next, so that it can be listed meanwhile. A folder that changes after it was listed is noticed.
         """
+        try:
+            return self._write(one, still_there, report, coming)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the process that reads ahead, if there is one."""
+        if self._ahead is not None:
+            self._ahead[1].close()
+        self._ahead = None
+
+    def _listing(self, one: Import, problem: Callable[[str, str], None]) -> Listing:
+        listed = list_snapshot(self._view, one.slot, one.roots, trusted=self._trusted)
+        if self._ahead is not None and self._ahead[0] == one:
+            listed = self._ahead[1].results
+        listing = gather(listed, one.roots, problem)
+        self.close()
+        return listing
+
+    def _read(self, one: Import, listing: Listing, choices: Choices, coming: Import | None) -> Iterator[Any]:
+        """Look at what is new in `one`, then list what comes, in another process."""
+
+        def both() -> Iterator[Result]:
+            yield from self._looker.look(one.slot, listing, choices)
+            if coming is not None:
+                yield from list_snapshot(self._view, coming.slot, coming.roots, trusted=self._trusted)
+
+        self._ahead = (coming or one, Ahead(both))
+        return self._ahead[1].results
+
+    def _write(
+        self,
+        one: Import,
+        still_there: Callable[[], bool],
+        report: Callable[[Tally], None],
+        coming: Import | None,
+    ) -> Tally:
         session = self._session
         if not session.cache.txn_active:
             session.cache.begin_txn()
@@ -96,7 +141,11 @@ class Writer:
             chunker_params=CHUNKER,
         )
         work = _Snapshot(one, archive, session, report)
-        self._memo = work.run(self._view, self._looker, self._memo, trusted=self._trusted)
+        listing = self._listing(one, work.problem)
+        if not work.problems:
+            choices = choose(listing, self._memo)
+            work.results = self._read(one, listing, choices, coming)
+            self._memo = work.run(listing, choices, self._memo)
         if not still_there():
             message = "snapshots were rotated, added or removed while it was read"
             work.problems.append(
@@ -113,6 +162,8 @@ class Writer:
             "cwd": "/",
         }
         archive.save(comment=comment(one.identity, one.slot), timestamp=when, additional_metadata=about)
+        if coming is None:
+            self.close()
         return work.tally
 
 
@@ -150,31 +201,24 @@ class _Snapshot:
         self.results: Iterator[Any] = iter(())
         self.reported = time.monotonic()
 
-    def run(self, view: View, looker: Looker, memo: dict[str, Block], *, trusted: bool) -> dict[str, Block]:
-        """List, choose, then write while another process looks at what is new; give what is known now.
+    def run(self, listing: Listing, choices: Choices, memo: dict[str, Block]) -> dict[str, Block]:
+        """Write all items; give what is known now.
 
         Blocks of `memo` are taken out of it as they are passed, so that only one snapshot is in memory.
         """
-        slot = self.one.slot
-        listing = list_snapshot(view, slot, self.one.roots, trusted=trusted, problem=self._problem)
-        if self.problems:
-            return {}
-        choices = choose(listing, memo)
         kept: dict[str, Block] = {}
-        with ahead(partial(looker.look, slot, listing, choices)) as self.results:
-            listing.folders.reverse()
-            choices.by_folder.reverse()
-            while listing.folders:
-                folder, choice = listing.folders.pop(), choices.by_folder.pop()
-                known = memo.pop(folder.path, None)
-                block = self._folder(folder, choice, known)
-                if block is not None:
-                    kept[folder.path] = block
+        listing.folders.reverse()
+        choices.by_folder.reverse()
+        while listing.folders:
+            folder, choice = listing.folders.pop(), choices.by_folder.pop()
+            block = self._folder(folder, choice, memo.pop(folder.path, None))
+            if block is not None:
+                kept[folder.path] = block
         return kept
 
-    def _problem(self, path: str, error: OSError | str) -> None:
+    def problem(self, path: str, why: str) -> None:
+        """Note what keeps the snapshot from becoming an archive."""
         if len(self.problems) < _MANY:
-            why = error if isinstance(error, str) else os.strerror(error.errno or 0)
             place = Span(f"{self.one.identity.source}/{self.one.slot}", 1, 1, 1, 1)
             message = f"/{path} of {self.one.host} cannot be read: {why}"
             self.problems.append(
@@ -186,7 +230,7 @@ class _Snapshot:
         if choice is not None or folder.own:
             result = next(self.results)
             if result[0] == PROBLEM:
-                self._problem(folder.path, result[1])
+                self.problem(folder.path, result[1])
                 return None
             if result[0] == ITEM:
                 _, packed, clamped, _ = result
@@ -242,7 +286,7 @@ class _Snapshot:
             _, packed, clamped, link = result
             made.add(packed, None, link, clamped=clamped)
         elif result[0] == PROBLEM:
-            self._problem(path, result[1])
+            self.problem(path, result[1])
             made.nothing()
         else:
             self.tally.sockets.append(path)
