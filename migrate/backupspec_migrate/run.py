@@ -144,11 +144,20 @@ class _Run:
                 if writer is None or series != (one.host, one.identity.dest):
                     writer = Writer(self.session, self.tree.view, trusted=self.trusted)
                     series = (one.host, one.identity.dest)
-                tally = writer.write(one, self.still_there, partial(self.report, event))
+                report = partial(self.report, event)
+                tally = writer.write(one, self.still_there, report, self.coming(one, pending))
                 self.send(self.written(one, tally))
                 self.send(_counted(event, "done", tally))
                 self.declare_losses(one, tally)
             pending.pop(0)
+
+    def coming(self, one: Import, pending: list[tuple[int, Import]]) -> Import | None:
+        """Give what will be written after `one`, if that is of the same series and can be listed meanwhile."""
+        following = pending[1][1] if len(pending) > 1 else None
+        if following is None or following.gone or following.archive in self.session.manifest.archives:
+            return None
+        same = (following.host, following.identity.dest) == (one.host, one.identity.dest)
+        return following if same else None
 
     def still_there(self) -> bool:
         """Tell whether the snapshots stand as they did when the plan was made."""
