@@ -5,11 +5,21 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from borg.archive import Archive
 
+from backupspec.diagnostic import Diagnostic
+from backupspec_migrate.identity import Identity
+from backupspec_migrate.plan import Import, Target
+from backupspec_migrate.repository import create_repository, open_repository
+from backupspec_migrate.scan import Root
+from backupspec_migrate.verify import verify_target
+from backupspec_migrate.view import open_view
+from backupspec_migrate.writer import IncompleteError, Writer
 from tests.migrate.site import OLD, Site
 from tests.migrate.test_import import name_of
 
@@ -169,6 +179,75 @@ def test_no_process_is_left_when_an_import_is_killed(make_site: Callable[..., Si
     assert found.stdout == ""
     site.migrate()
     site.verify()
+
+
+def test_a_snapshot_that_changes_after_it_was_listed_gives_no_archive(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next snapshot is listed while one is written."""
+    site = make_site()
+    site.put("web01/etc/motd", "first")
+    times = [site.night(), site.night(), site.night()]
+    for name, value in site.environment().items():
+        monkeypatch.setenv(name, value)
+    below = site.original()
+    first, second, third = (
+        Import(
+            name_of(when),
+            "web01",
+            Identity(str(site.snapshots), "web01", when),
+            f"daily.{2 - number}",
+            (Root(f"web01/{below}", below, numeric_ids=True),),
+        )
+        for number, when in enumerate(times)
+    )
+    create_repository(str(site.repo()), "none")
+
+    def write_all() -> None:
+        with (
+            open_view(str(site.snapshots)) as view,
+            open_repository(str(site.repo()), compression="lz4", unencrypted=True) as session,
+        ):
+            writer = Writer(session, view, trusted=True)
+            writer.write(first, lambda: True, lambda _: None, second)
+            writer.write(second, lambda: True, lambda _: None, third)
+            time.sleep(1)  # longer than it takes to list three names
+            (site.snapshots / third.slot / "web01" / below / "etc/more").write_text("more")
+            writer.write(third, lambda: True, lambda _: None)
+
+    with pytest.raises(IncompleteError) as refused:
+        write_all()
+    assert [problem.message for problem in refused.value.found] == [
+        f"/{below}/etc of web01 cannot be read: it changed while it was read"
+    ]
+    with open_repository(str(site.repo()), compression=None, unencrypted=True) as session:
+        assert sorted(session.manifest.archives) == [first.archive, second.archive]
+
+
+def test_a_path_of_another_series_is_left_out_and_missed_by_nobody(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = make_site()
+    for name in ("etc/motd", "home/ada/letter", "homes/x", "var/mail"):
+        site.put(f"web01/{name}", name)
+    when = site.night()
+    for name, value in site.environment().items():
+        monkeypatch.setenv(name, value)
+    below = site.original()
+    root = Root(f"web01/{below}", below, numeric_ids=True, without=(f"{below}/home", f"{below}/var/mail"))
+    one = Import(name_of(when), "web01", Identity(str(site.snapshots), "web01", when), "daily.0", (root,))
+    create_repository(str(site.repo()), "none")
+    said: list[object] = []
+    with open_view(str(site.snapshots)) as view:
+        with open_repository(str(site.repo()), compression="lz4", unencrypted=True) as session:
+            tally = Writer(session, view, trusted=True).write(one, lambda: True, lambda _: None)
+        assert tally.inodes_read == 2
+        with open_repository(str(site.repo()), compression=None, unencrypted=True) as session:
+            verify_target(Target(str(site.repo()), "lz4", True, (one,)), session, view, said.append)  # noqa: FBT003
+            items = Archive(session.repository, session.key, session.manifest, one.archive).iter_items()
+            paths = sorted(item.path.removeprefix(below).lstrip("/") for item in items)
+    assert paths == ["", "etc", "etc/motd", "homes", "homes/x", "var"]
+    assert not [one for one in said if isinstance(one, Diagnostic)], said
 
 
 def test_the_same_tree_on_a_file_system_without_stable_listings_is_read_right(
