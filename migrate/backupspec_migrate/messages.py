@@ -34,7 +34,8 @@ class Present:
 class Compared:
     """An archive was compared: all its items, and the bytes of `share` of its distinct files (1.0: of all).
 
-    `entries`, `inodes` and `bytes` were compared now; `differences` names the first of `count`.
+    `mark` tells what it was compared with. `entries`, `inodes` and `bytes` were compared now; `differences` names the
+    first of `count`.
     """
 
     repository: str
@@ -43,6 +44,7 @@ class Compared:
     entries: int
     inodes: int
     bytes: int
+    mark: str
     share: float
     count: int
     differences: tuple[str, ...]

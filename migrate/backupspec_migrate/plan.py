@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Literal
 
 from backupspec_migrate.identity import Identity
@@ -32,6 +34,15 @@ class Import:
     roots: tuple[Root, ...]
     gone: bool = False
 
+    @property
+    def mark(self) -> str:
+        """Tell one content from another: the same mark means the same paths of the same snapshot of the same tree."""
+        roots = sorted(
+            (one.original, one.location, one.numeric_ids, one.own, sorted(one.without)) for one in self.roots
+        )
+        said = repr((self.identity.source, self.identity.dest, self.identity.time, roots))
+        return blake2b(said.encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -55,3 +66,8 @@ class Plan:
 
     source: str
     targets: tuple[Target, ...]
+
+    @property
+    def marks(self) -> Mapping[tuple[str, str], str]:
+        """Give what each archive is to hold, by (repository, name)."""
+        return {(target.repository, one.archive): one.mark for target in self.targets for one in target.imports}

@@ -34,7 +34,8 @@ class Found:
     """What is known of one archive. `id` is Borg's, in hex; times are in seconds since 1970.
 
     `entries` are all items; `inodes` and `bytes` were read from the source for this archive. `share` of the file
-    contents was compared (1.0: all) with `differences`; None before any verify.
+    contents was compared (1.0: all) with `differences`; None before any verify. `mark` tells what it was compared with:
+    a plan that was edited since may ask for something else.
     """
 
     repository: str
@@ -49,11 +50,11 @@ class Found:
     share: float | None = None
     differences: int | None = None
     first: tuple[str, ...] = ()
+    mark: str = ""
 
-    @property
-    def whole(self) -> bool:
-        """Tell whether every byte was compared and found equal."""
-        return self.share == 1.0 and self.differences == 0
+    def is_whole(self, mark: str | None) -> bool:
+        """Tell whether every byte of what `mark` stands for was compared and found equal."""
+        return self.share == 1.0 and self.differences == 0 and self.mark == mark
 
 
 class Record:
@@ -93,7 +94,7 @@ class Record:
     @staticmethod
     def _compared(known: Found, message: Compared) -> Found:
         # A sample that finds nothing takes nothing from what a whole comparison of the same archive found.
-        if known.whole and message.share < 1 and not message.count:
+        if known.is_whole(message.mark) and message.share < 1 and not message.count:
             return known
         return replace(
             _counted(known, message),
@@ -101,6 +102,7 @@ class Record:
             share=message.share,
             differences=message.count,
             first=message.differences,
+            mark=message.mark,
         )
 
     def _write(self, found: Found) -> None:

@@ -22,6 +22,7 @@ def standing_of(
     document, settled = prepared.document, prepared.settled
     times = {one.folder: one.time for one in document.snapshots}
     now_at = dict(settled.now_at)
+    marks = settled.plan.marks
     doubts = {one.folder: one.doubt or "doubtful" for one in document.snapshots}
 
     def line(series: PlannedSeries, archive: PlannedArchive, kept: tuple[str, ...] | None) -> ArchiveLine:
@@ -29,7 +30,8 @@ def standing_of(
         identity = there.get((series.repository, name))
         folder = now_at.get(archive.snapshot, archive.snapshot)
         known = record.get(series.repository, name)
-        return _line(name, folder, times[archive.snapshot], identity, known, kept)
+        mark = marks.get((series.repository, name))
+        return _line(name, folder, times[archive.snapshot], identity, known, kept, mark)
 
     def series_line(series: PlannedSeries) -> SeriesLine:
         ours = [times[one.snapshot] for one in series.archives]
@@ -61,13 +63,20 @@ def standing_of(
 
 
 def _line(  # noqa: PLR0913 - the fields of a line
-    name: str, folder: str, time: int, identity: str | None, known: Found | None, kept: tuple[str, ...] | None
+    name: str,
+    folder: str,
+    time: int,
+    identity: str | None,
+    known: Found | None,
+    kept: tuple[str, ...] | None,
+    mark: str | None,
 ) -> ArchiveLine:
     if known is None:
         return ArchiveLine(name, folder, time, identity, kept=kept)
     verified: Literal["whole", "sample", "differs", "no"] = "no"
-    if known.share is not None:
-        verified = "differs" if known.differences else ("whole" if known.whole else "sample")
+    # What was found when a plan asked for something else says nothing about this one.
+    if known.share is not None and known.mark == mark:
+        verified = "differs" if known.differences else ("whole" if known.is_whole(mark) else "sample")
     losses = tuple(Loss(cast("LossKind", one.kind), one.count, one.paths) for one in known.lost)
     return ArchiveLine(
         name,
@@ -79,8 +88,8 @@ def _line(  # noqa: PLR0913 - the fields of a line
         known.bytes,
         losses,
         verified,
-        known.verified_at,
-        known.first,
+        None if verified == "no" else known.verified_at,
+        () if verified == "no" else known.first,
         changed_since=identity != known.id,
         kept=kept,
     )

@@ -164,7 +164,7 @@ class _Check:
         counts = (self.counts.entries, self.counts.inodes, self.counts.bytes)
         first = tuple(one.message for one in self.found)
         number = len(self.found) + max(self.left_out - 1, 0)
-        return Compared(repository, self.one.archive, self.id, *counts, self.share, number, first, lost)
+        return Compared(repository, self.one.archive, self.id, *counts, self.one.mark, self.share, number, first, lost)
 
     def _differs(self, code: str, message: str) -> None:
         if len(self.found) < _MANY:

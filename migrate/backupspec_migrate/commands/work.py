@@ -86,13 +86,18 @@ def verify_all(prepared: Prepared, jobs: int, say: Said, *, percent: float, resu
 
     beside = Beside(Path(prepared.document.file))
     record = Record(beside.record)
-    done = frozenset((one.repository, one.archive, one.id) for one in record.all() if resume and one.whole)
+    marks = prepared.settled.plan.marks
+    done = frozenset(
+        (one.repository, one.archive, one.id)
+        for one in record.all()
+        if resume and one.is_whole(marks.get((one.repository, one.archive)))
+    )
     with show_progress(log_json=say.log_json) as sink:
         counting = _Counting(sink)
         said = verify_plan(prepared, jobs, counting, record.note, share=percent / 100, done=done)
         say.all((*said, *record.problem))
     for series in prepared.document.series:
-        _write(beside.accepted / f"{series.host}_{series.job}.ids", ids_of(series, prepared.document, record))
+        _write(beside.accepted / f"{series.host}_{series.job}.ids", ids_of(series, prepared.document, record, marks))
     plan = prepared.settled.plan
     equal, passed = (
         counting.ends["done"],
