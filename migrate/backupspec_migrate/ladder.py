@@ -75,6 +75,7 @@ class Ladder:
                 *impossible_times(snapshots, now),
                 *moved_times(snapshots),
                 *self._neighbours(snapshots),
+                *_unmarked(snapshots),
                 *(self._left_behind(snapshots) if interrupted else ()),
                 *self._between_rungs(snapshots),
                 *same_times(snapshots),
@@ -204,3 +205,25 @@ class Ladder:
 
 def _number(snapshot: Snapshot) -> int:
     return snapshot.rung[1] if snapshot.rung else 0
+
+
+def _unmarked(snapshots: tuple[Snapshot, ...]) -> Iterator[Doubt]:
+    """Give the folders without rsnapshot's mark: it sets whole seconds, and nothing else that changes a folder does.
+
+    It does so too when it moves a folder, so that only what was never moved can be known by this.
+
+    Where none has it the tree was copied without its times.
+    """
+    without = [one for one in snapshots if one.time_from == "folder" and one.identity[2] % 10**9]
+    if len(without) == len(snapshots) > 1:
+        why = (
+            "no snapshot has a time in whole seconds, as rsnapshot sets it: the tree was copied without its times; "
+            "give the true ones with --times FILE"
+        )
+        yield from (Doubt(one.slot, "moved", why) for one in without)
+        return
+    why = (
+        "its time is not in whole seconds, as rsnapshot sets it when a snapshot is complete: it was interrupted, or "
+        "something in it was added or removed later"
+    )
+    yield from (Doubt(one.slot, "interrupted", why) for one in without)

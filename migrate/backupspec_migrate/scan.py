@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from backupspec.catalogue import diagnose
@@ -73,6 +74,7 @@ def scan(layout: Layout, view: View, *, interrupted: bool) -> tuple[Scan, Diagno
         images += made
         found += said_of_images
     found += _paths_of_nobody(layout, images)
+    found += _missing_between(layout, layout.naming.regular(snapshots), images)
     now = int(time.time())
     by_names = layout.naming.doubts(snapshots, interrupted=interrupted, now=now)
     if any(doubt.kind == "moved" for doubt in by_names) and (timed := _by_the_log(layout, snapshots)) is not None:
@@ -102,6 +104,31 @@ def _paths_of_nobody(layout: Layout, images: list[Image]) -> list[Diagnostic]:
         why = "its `backup` lines say where its files were" if host in hosts else "no snapshot is of such a host"
         hint = "" if host in hosts else did_you_mean(host, hosts)
         found.append(diagnose("BS675", f"--path-of {host}: {why}", layout.place, hint=hint))
+    return found
+
+
+def _missing_between(
+    layout: Layout, regular: Mapping[str, tuple[Snapshot, ...]], images: list[Image]
+) -> list[Diagnostic]:
+    """Find hosts that a snapshot lacks while its neighbours have them.
+
+    A run that died before it came to them looks like this once later ones have rotated it; so does a line that was
+    taken out for a night.
+    """
+    held: dict[str, set[str]] = {}
+    for image in images:
+        held.setdefault(image.slot, set()).add(image.folder)
+    found = []
+    for group in regular.values():
+        slots = [one.slot for one in sorted(group, key=age)]
+        if any(one.rung is None for one in group):
+            continue
+        for before, slot, after in zip(slots, slots[1:], slots[2:], strict=False):
+            missing = sorted(held.get(before, set()) & held.get(after, set()) - held.get(slot, set()))
+            if missing:
+                message = f"{slot} has no {', '.join(missing)}, which {before} before it and {after} after it have"
+                hint = "if rsnapshot was interrupted that night, leave the snapshot out"
+                found.append(diagnose("BS665", message, place_of(layout, slot), hint=hint))
     return found
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,9 @@ from tests.migrate.looking import look
 from tests.migrate.site import DAY, FIRST, Kind, Site
 
 HOSTS = [("web01/", "web01/", ""), ("web02/", "web02/", "")]
+
+APART = 2.1
+"""The logfile has whole seconds: runs that are closer together cannot be told apart by it."""
 
 pytestmark = pytest.mark.root
 
@@ -87,17 +93,33 @@ def test_a_killed_rsync_leaves_the_time_of_the_copy(make_site: Callable[..., Sit
     assert seen.why["daily.0"].startswith("it has the time of daily.1: rsnapshot was interrupted")
 
 
-def test_with_link_dest_a_killed_rsync_is_known_by_the_lockfile_and_by_the_logfile(
+def test_with_link_dest_a_killed_rsync_is_known_by_a_time_that_rsnapshot_did_not_set(
     make_site: Callable[..., Site],
 ) -> None:
+    """After the next rotation only the logfile knows it, and the hosts that are missing."""
     site = make(make_site, Kind.LINK_DEST)
-    log = site.folder / "log"
+    log, away = site.folder / "log", site.folder / "away"
     site.extra = [f"logfile\t{log}"]
     site.configure()
     dies(site, "rsync", "true")
-    assert look(site.conf).doubts == {"daily.0": "interrupted"}
+    seen = look(site.conf)
+    assert seen.doubts == {"daily.0": "interrupted"}
+    assert "the logfile has no end of the run" in seen.why["daily.0"]
+    log.rename(away)
+    seen = look(site.conf)
+    assert seen.doubts == {"daily.0": "interrupted", "daily.2": "lockfile"}, "it may have been at removing"
+    assert "not in whole seconds" in seen.why["daily.0"]
+    away.rename(log)
+    time.sleep(APART)
+    site.lockfile.unlink()
+    alone(site, "daily")
+    seen = look(site.conf)
+    assert seen.doubts == {"daily.1": "interrupted"}
     log.unlink()
-    assert look(site.conf).doubts == {"daily.0": "lockfile", "daily.2": "lockfile"}, "it may have been at removing"
+    seen = look(site.conf)
+    assert seen.doubts == {}
+    (said,) = seen.said("BS665")
+    assert said == "daily.1 has no web01, web02, which daily.2 before it and daily.0 after it have"
 
 
 def test_a_killed_removal_is_doubtful_by_its_time(make_site: Callable[..., Site], kind: Kind) -> None:
@@ -225,6 +247,9 @@ def test_a_tree_that_was_copied_without_its_times_asks_for_them(make_site: Calla
     assert set(seen.doubts.values()) == {"moved"}
     assert len(seen.doubts) == 3
     assert "--times FILE" in seen.why["daily.0"]
+    for number in range(3):
+        os.utime(moved / f"daily.{number}", ns=((FIRST - number * DAY) * 10**9 + 1,) * 2)
+    assert set(look(moved).doubts.values()) == {"moved"}, "also when the copy took days"
     shutil.rmtree(moved)
     subprocess.run(["cp", "-a", site.snapshots, moved], check=True)
     assert look(moved).doubts == {}
@@ -237,6 +262,57 @@ def test_nights_that_are_missing_are_gaps(make_site: Callable[..., Site]) -> Non
     site.night()
     (gap,) = look(site.conf).scan.gaps
     assert (gap.of, gap.after, gap.before, gap.missing) == ("daily", FIRST + 2 * DAY, FIRST + 5 * DAY, 2)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def assert_whole(site: Site, had: dict[int, dict[str, bytes]]) -> None:
+    """Expect that every snapshot without a doubt holds just what the source had at its time."""
+    seen = look(site.conf)
+    for slot, when in seen.times.items():
+        if slot in seen.doubts:
+            continue
+        found = {
+            f"{host}/{name.removeprefix(f'{host}/{site.original(host)}/')}": text
+            for host in ("web01", "web02")
+            for name, text in content(site.snapshots / slot).items()
+            if name.startswith(f"{host}/")
+        }
+        assert found == had.get(when, content(site.sources)), slot
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(6))
+def test_killed_at_any_moment_what_is_not_doubtful_is_whole(
+    make_site: Callable[..., Site], kind: Kind, seed: int
+) -> None:
+    """Power fails during one night. Right after it no logfile is needed to see what is doubtful, later on it is."""
+    site, log = with_log(make_site, kind)
+    site.retain = (("daily", 3),)
+    site.configure()
+    had: dict[int, dict[str, bytes]] = {}
+    for night in range(4):
+        for host in ("web01", "web02"):
+            for number in range(20):
+                path = site.sources / host / "data" / str(number)
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(f"{night if number % 3 == night % 3 else 0}")
+                os.utime(path, (FIRST - 9 * DAY + night,) * 2)
+        if night < 3:
+            had[site.night()] = content(site.sources)
+    with subprocess.Popen(["rsnapshot", "-c", site.conf, "daily"], start_new_session=True) as process:
+        time.sleep(random.Random(seed).uniform(0.03, 0.35))  # noqa: S311 - a moment, no secret
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    log.rename(site.folder / "away")
+    assert_whole(site, had)
+    (site.folder / "away").rename(log)
+    assert_whole(site, had)
+    time.sleep(APART)
+    subprocess.run(["rsnapshot", "-c", site.conf, "daily"], check=False, capture_output=True)
+    assert_whole(site, had)
 
 
 def with_log(make_site: Callable[..., Site], kind: Kind) -> tuple[Site, Path]:

@@ -33,7 +33,8 @@ TREES: tuple[Entry, ...] = (
         "BS665",
         "snapshot that is not all of it",
         "The logfile says that rsync left something out in the run that made this snapshot: files that it was not "
-        "allowed to read, or that vanished meanwhile. rsnapshot takes such a run for good, and so is it imported.",
+        "allowed to read, or that vanished meanwhile; or a host is missing in one snapshot and not in its neighbours. "
+        "rsnapshot takes such a run for good, and so is it imported.",
         Severity.WARNING,
     ),
     Entry(
