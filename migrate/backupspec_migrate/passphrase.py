@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import stat
 from pathlib import Path
@@ -19,16 +20,31 @@ def passphrase_from(path: Path) -> str:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise PassphraseError(f"{path} cannot be read: {error.strerror}") from error
-    with os.fdopen(fd, "rb") as file:
+    try:
         state = os.fstat(fd)
         if not stat.S_ISREG(state.st_mode):
             raise PassphraseError(f"{path} is not a file")
         if state.st_uid not in {0, os.geteuid()} or state.st_mode & 0o077:
             raise PassphraseError(f"others may read or change {path}: make it root's own, with mode 0600")
-        text = file.read(_LONGEST).split(b"\n")[0].decode("utf-8", "surrogateescape")
+        text = os.read(fd, _LONGEST).split(b"\n")[0].decode()
+    except UnicodeDecodeError:
+        raise PassphraseError(f"{path} holds no text in UTF-8") from None  # the error would show what it holds
+    finally:
+        os.close(fd)
+    if "\0" in text:
+        raise PassphraseError(f"{path} holds no text in UTF-8")
     if not text:
         raise PassphraseError(f"{path} is empty")
     return text
+
+
+def ask_nobody() -> None:
+    """Let Borg say that there is no passphrase instead of asking for one."""
+    getpass.getpass = _no_answer
+
+
+def _no_answer(*_: object, **__: object) -> str:
+    raise EOFError
 
 
 def give_passphrase(path: str) -> None:

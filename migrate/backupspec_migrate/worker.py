@@ -23,7 +23,7 @@ from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Span
 from backupspec_migrate.lock import ENDING, interrupt
 from backupspec_migrate.messages import Message
-from backupspec_migrate.passphrase import PassphraseError, give_passphrase
+from backupspec_migrate.passphrase import PassphraseError, ask_nobody, give_passphrase
 from backupspec_migrate.plan import Target
 from backupspec_migrate.privilege import account_base, become, die_with_parent, owner_of
 from backupspec_migrate.progress import Event, Sink
@@ -114,22 +114,7 @@ class Crew:
 
 def _child(target: Target, work: Work, sending: Connection, theirs: tuple[Connection, ...], *, alone: bool) -> None:
     repository = target.repository
-    for connection in theirs:
-        connection.close()
-    die_with_parent(_parent())
-    if not alone:
-        # Several questions for a passphrase at one terminal could not be told apart: there is no terminal, so that Borg
-        # says what is missing instead.
-        os.setsid()
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    # A terminal's ^C and end reach both processes: the parent ends this one, in one way for every reason.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _interrupt_once)
-    os.umask(0o077)
-    sys.setrecursionlimit(_DEEP)
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _settle(theirs, alone=alone)
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         if target.passphrase_file is not None:
@@ -151,6 +136,28 @@ def _child(target: Target, work: Work, sending: Connection, theirs: tuple[Connec
     sending.close()
 
 
+def _settle(theirs: tuple[Connection, ...], *, alone: bool) -> None:
+    """Make this process a worker: its own descriptors, terminal, signals and limits."""
+    for connection in theirs:
+        connection.close()
+    die_with_parent(_parent())
+    if not alone:
+        # Several questions for a passphrase at one terminal could not be told apart: there is no terminal, so that Borg
+        # (and ssh) say what is missing instead.
+        os.setsid()
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    if not _has_terminal():
+        ask_nobody()
+    # A terminal's ^C and end reach both processes: the parent ends this one, in one way for every reason.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _interrupt_once)
+    os.umask(0o077)
+    sys.setrecursionlimit(_DEEP)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def _interrupt_once(number: int, frame: FrameType | None) -> None:
     """Clean up without being interrupted in that: a service manager tells every process, and the parent tells again."""
     signal.signal(number, signal.SIG_IGN)
@@ -158,11 +165,19 @@ def _interrupt_once(number: int, frame: FrameType | None) -> None:
 
 
 def _refused(repository: str, error: OSError) -> Diagnostic:
-    where = "" if error.filename is None else f" ({os.fsdecode(error.filename)})"
+    where = f" ({os.fsdecode(error.filename)})" if isinstance(error.filename, (str, bytes)) else ""
     hint = AGAIN
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         hint = f"make room for the repository, or for Borg's caches in {get_base_dir()}; then {AGAIN}"
     return diagnose("BS631", f"{repository}: {error.strerror or error}{where}", _place(repository), hint=hint)
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
 
 
 def _parent() -> int | None:
