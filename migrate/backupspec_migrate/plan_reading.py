@@ -157,9 +157,9 @@ def _source(node: Mapping) -> PlannedSource:
         _word(node, "layout"),
         _path(node, "root"),
         path("configuration"),
-        path("pattern"),
-        path("timezone"),
-        path("host"),
+        _optional(node, "pattern"),
+        _optional(node, "timezone"),
+        _optional(node, "host"),
         path("times"),
     )
 

@@ -106,16 +106,21 @@ def _pieces(plan: PlanDocument, remains: Mapping[tuple[str, str], str]) -> Itera
 
 
 def _source(source: PlannedSource) -> dict[str, Any]:
-    paths = {
-        "layout": source.layout,
-        "configuration": source.configuration,
-        "root": source.root,
-        "pattern": source.pattern,
-        "timezone": source.timezone,
-        "host": source.host,
-        "times": source.times,
-    }
-    return {name: as_text(value) for name, value in paths.items() if value is not None}
+    return _said(
+        {
+            "layout": source.layout,
+            "configuration": _path(source.configuration),
+            "root": as_text(source.root),
+            "pattern": source.pattern,
+            "timezone": source.timezone,
+            "host": source.host,
+            "times": _path(source.times),
+        }
+    )
+
+
+def _path(path: str | None) -> str | None:
+    return None if path is None else as_text(path)
 
 
 def _series(series: PlannedSeries) -> dict[str, Any]:

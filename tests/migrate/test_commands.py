@@ -277,6 +277,7 @@ def test_dated_copies_go_the_same_way(place: Path, make_site: Callable[..., Site
     words = ["--pattern", "{host}/%Y-%m-%d", "--timezone", "Europe/Berlin"]
     done = site.run("plan", "--encryption", "none", *words, source=root)
     assert done.returncode == 0, done.stderr
+    assert "pattern: '{host}/%Y-%m-%d'\n" in site.plan.read_text()
     good(site, "run")
     good(site, "verify")
     assert site.archives(borg14) == ["web01_files_2024-01-01T23:00:00Z", "web01_files_2024-01-02T23:00:00Z"]
