@@ -8,6 +8,7 @@ NEXT = """\
 Where to look next
   inventories/infra4/      the inventory that was compiled
   docs/reference/          every key of the language, every finding
+  migrate/README.md        a migration, step by step; `backupspec migrate rehearse FOLDER` plays one through
   backupspec init office --example small && backupspec compile office --output compiled
                            your own; then read compiled/README.md and a script below compiled/hosts/*/root
 """
