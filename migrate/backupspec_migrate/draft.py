@@ -104,13 +104,8 @@ def draft(file: str, source: PlannedSource, scanned: Scan, choices: Choices) -> 
     said_to_skip = (
         LeftOut(name, ON_REQUEST, place) for name in sorted(choices.skip - {one.slot for one in scanned.snapshots})
     )
-    unwanted = sorted({image.host for image in scanned.images} - wanted)
-    unwanted_hosts = (
-        LeftOut(folder, f"{ON_REQUEST}: host {host}", place)
-        for host in unwanted
-        for folder in sorted({image.folder for image in scanned.images if image.host == host})
-    )
-    plan = PlanDocument(file, source, snapshots, (*skipped, *said_to_skip, *unwanted_hosts), tuple(series))
+    # Hosts that were not asked for are not decided about: a report goes on to say that the tree has them.
+    plan = PlanDocument(file, source, snapshots, (*skipped, *said_to_skip), tuple(series))
     return plan, tuple(found)
 
 

@@ -161,7 +161,11 @@ class _Settling:
                     self.found.append(diagnose("BS691", message, series.span, related=related))
 
     def _unplanned(self) -> tuple[Unplanned, ...]:
-        """Find what the tree has of hosts beside the plan; names under `left_out` are decided."""
+        """Find what the tree has of hosts beside the plan.
+
+        Under `left_out` whole hosts are decided, and snapshots that stand in the plan, so that they have a time: a
+        folder's name alone means another snapshot after each rotation.
+        """
         at = {snapshot.slot: folder for folder, snapshot in self.now.items()}
         decided = {
             (name, series.folder)
@@ -176,7 +180,7 @@ class _Settling:
         found = []
         for image in self.scanned.images:
             folder = at.get(image.slot, "")
-            if (folder, image.folder) in decided or left_out & {folder, image.slot, image.folder}:
+            if (folder, image.folder) in decided or left_out & {folder, image.folder}:
                 continue
             found.append(Unplanned(image.host, f"{image.slot}/{image.folder}".rstrip("/"), times[image.slot]))
         return tuple(sorted(found, key=lambda one: (one.host, one.time)))

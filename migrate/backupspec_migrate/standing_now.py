@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from typing import Literal, cast
 
+from backupspec.diagnostic import has_errors
+from backupspec_migrate.figures import counted, listed
 from backupspec_migrate.identity import archive_name, time_of
 from backupspec_migrate.messages import LossKind
 from backupspec_migrate.paper import decisions
@@ -22,6 +24,7 @@ def standing_of(
     document, settled = prepared.document, prepared.settled
     times = {one.folder: one.time for one in document.snapshots}
     now_at = dict(settled.now_at)
+    hosts = {one.folder: one.host for one in prepared.tree.scanned.images}
     marks = settled.plan.marks
     doubts = {one.folder: one.doubt or "doubtful" for one in document.snapshots}
 
@@ -53,13 +56,30 @@ def standing_of(
         zone=next((one.timezone for one in document.series if one.timezone), document.source.timezone or "UTC"),
         version=f"backupspec {version('backupspec')}",
         series=tuple(map(series_line, document.series)),
-        left_out=tuple(SkippedLine(one.name, None, None, one.because) for one in document.left_out),
+        left_out=tuple(
+            SkippedLine(one.name, times.get(one.name), hosts.get(one.name), one.because) for one in document.left_out
+        ),
         unplanned=tuple(
             SkippedLine(one.folder, one.time, one.host, "it is not in the plan") for one in settled.unplanned
         ),
         undecided=tuple(SkippedLine(folder, times[folder], None, doubts[folder]) for folder in settled.undecided),
-        problems=problems,
+        problems=(*problems, *_not_spoken_of(prepared)),
     )
+
+
+def _not_spoken_of(prepared: Prepared) -> Iterator[str]:
+    """Say what is wrong with the tree, or lies in it, without a word about it in the plan."""
+    left_out = {one.name for one in prepared.document.left_out}
+    for one in prepared.tree.found:
+        decided = one.code == "BS616" and one.where in left_out
+        if has_errors((one,)) and not decided:
+            way_out = "; name it under `left_out` of the plan, with a reason, if nobody needs it"
+            yield one.message + (way_out if one.code == "BS616" else "")
+    names = [f"{name} ({why})" for name, why in prepared.tree.scanned.skipped if name not in left_out]
+    if names:
+        verb = "stands" if len(names) == 1 else "stand"
+        number = counted(len(names), "name")
+        yield f"{number} in the tree {verb} neither in the plan nor in its `left_out`: {listed(names)}"
 
 
 def _line(  # noqa: PLR0913 - the fields of a line

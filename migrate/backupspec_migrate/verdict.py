@@ -46,8 +46,13 @@ def _in_favour(standing: Standing) -> tuple[str, ...]:
     return (
         f"{all_of} of {counted(hosts, 'host')} {verb} in the repositories, and every item and every byte was compared",
         "no difference was found, and nothing changed in the repositories since",
-        "every snapshot in the tree is in the plan",
+        "every snapshot in the tree is in the plan"
+        + (" or left out there, see below" if any(map(_is_history, standing.left_out)) else ""),
     )
+
+
+def _is_history(line: SkippedLine) -> bool:
+    return line.host is not None or line.time is not None
 
 
 def _against(standing: Standing) -> Iterator[str]:
@@ -103,10 +108,12 @@ def _remarks(standing: Standing) -> Iterator[str]:
     for series in standing.series:
         if not series.archives:
             yield f"{shown(series.host)}, {shown(series.job)}: no snapshot was planned"
-    if standing.left_out:
-        number = len(standing.left_out)
+    if history := tuple(filter(_is_history, standing.left_out)):
+        yield f"left out by the plan, and lost with the tree: {_folders(history)}"
+    if others := tuple(line for line in standing.left_out if not _is_history(line)):
+        number = len(others)
         be = "is" if number == 1 else "are"
-        names = _folders(standing.left_out)
+        names = _folders(others)
         yield f"{counted(number, 'name')} in the tree {be} left out and will be lost with it: {names}"
     for kind, sentence in LOSSES.items():
         number, hosts = _lost(standing, kind)

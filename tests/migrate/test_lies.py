@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import pytest
@@ -51,3 +52,45 @@ def test_what_was_verified_for_a_narrow_plan_says_nothing_about_a_whole_one(make
     assert "differ from their snapshots" in reasons(site)
     accepted = (site.plan.parent / "plan.accepted/web01_files.ids").read_text().splitlines()
     assert all(one.startswith("#") for one in accepted), "nor is a keeper told to accept them"
+
+
+def test_a_folder_left_out_by_name_is_not_the_one_that_has_the_name_after_a_rotation(
+    make_site: Callable[..., Site],
+) -> None:
+    site = make_site(lines=HOSTS)
+    text = migrated(site)
+    left_out = "left_out:\n  - {name: daily.0, because: the disk was full}\nseries:\n"
+    site.plan.write_text(text.replace("      - daily.0\n", "").replace("series:\n", left_out, 1))
+    assert reasons(site) == ""
+    assert "left out by the plan, and lost with the tree: daily.0 (the disk was full)" in site.run("report").stdout
+    site.night()
+    assert "neither imports nor skips: daily.0/web01" in reasons(site)
+
+
+def test_a_host_that_nobody_asked_for_is_not_given_up_by_that(make_site: Callable[..., Site]) -> None:
+    site = make_site(lines=HOSTS)
+    text = two_nights(site, "--host", "web01")
+    good(site, "run")
+    good(site, "verify")
+    assert "neither imports nor skips: daily.1/web02" in reasons(site)
+    site.plan.write_text(text.replace("series:\n", "left_out: [{name: web02, because: not ours}]\nseries:\n", 1))
+    assert reasons(site) == "", "somebody has said so, and why"
+    assert "or left out there" in site.run("report").stdout
+
+
+def test_what_belongs_to_no_host_is_lost_only_if_the_plan_says_so(make_site: Callable[..., Site]) -> None:
+    site = make_site(lines=HOSTS)
+    migrated(site)
+    newest = site.snapshots / "daily.0"
+    when = newest.stat().st_mtime_ns
+    (newest / "notes.txt").write_text("the only copy")
+    os.utime(newest, ns=(when, when))
+    assert "notes.txt in daily.0 belongs to no host" in reasons(site)
+    (site.snapshots / "daily.0.before-the-move").mkdir()
+    assert "daily.0.before-the-move (not a name that rsnapshot gives)" in reasons(site)
+    text = site.plan.read_text()
+    decided = "left_out:\n" + "".join(
+        f"  - {{name: {name}, because: looked at it}}\n" for name in ("notes.txt", "daily.0.before-the-move")
+    )
+    site.plan.write_text(text.replace("series:\n", f"{decided}series:\n", 1))
+    assert reasons(site) == ""
