@@ -12,7 +12,7 @@ import typer
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Span
 from backupspec_migrate.commands.options import GoalOptions, Jobs, LogJson, Source, TreeOptions
-from backupspec_migrate.commands.said import Said, output, stopping
+from backupspec_migrate.commands.said import Said, need_borg, output, stopping
 from backupspec_migrate.commands.work import import_all, in_repositories, report_on, verify_all
 from backupspec_migrate.paper import remains
 from backupspec_migrate.plan import DEFAULT_JOB
@@ -42,6 +42,8 @@ def rsnapshot(  # noqa: PLR0913 - one parameter for each option
     log_json: LogJson = False,
 ) -> None:
     """Plan, import, verify and report in one go. A rerun adds what is missing. The source is only read."""
+    if not dry_run:
+        need_borg()
     request, say = goal.request, Said(log_json=log_json)
     with stopping(say):
         layout, found = layout_at(source, tree.wish)
