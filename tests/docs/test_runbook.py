@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from backupspec.catalogue import CATALOGUE
 from demo.lab import borgs
 from demo.lab.machine import Machine
 from demo.lab.room import Room
@@ -94,3 +95,14 @@ def matches(said: str, expected: str) -> bool:
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)#:]+)\)", RUNBOOK.read_text(encoding="utf-8")))
 def test_every_link_of_the_runbook_leads_somewhere(link: str) -> None:
     assert (RUNBOOK.parent / link).exists()
+
+
+@pytest.mark.parametrize("anchor", re.findall(r"\]\(#([^)]+)\)", RUNBOOK.read_text(encoding="utf-8")))
+def test_every_section_that_the_runbook_points_to_is_there(anchor: str) -> None:
+    headings = re.findall(r"^#+ (.+)$", RUNBOOK.read_text(encoding="utf-8"), re.MULTILINE)
+    assert anchor in {re.sub(r"[^\w\s-]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("code", sorted(set(re.findall(r"BS[0-9]{3}", RUNBOOK.read_text(encoding="utf-8")))))
+def test_every_code_of_the_runbook_is_one(code: str) -> None:
+    assert code in {entry.code for entry in CATALOGUE}
