@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import gc
 import marshal
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
+from backupspec_migrate.lock import ENDING
 from backupspec_migrate.privilege import die_with_parent
 
 _PIPE = 1 << 20  # bytes that may wait between the two: the most that the kernel gives to everybody
@@ -26,6 +28,13 @@ class ReaderError(Exception):
     """The process that reads ahead died: its part of the memory or of the machine failed, not a file."""
 
 
+def give_back_memory() -> None:
+    """Return to the kernel what was freed and lies between things that are in use, where the C library can do that."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 class Ahead:
     """What `make()` yields, in its order, computed in a forked process. At most a pipe and a parcel of it wait.
 
@@ -39,9 +48,12 @@ class Ahead:
         sys.stdout.flush()
         sys.stderr.flush()
         parent = os.getpid()
+        # What a signal raises within a fork is lost.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         self._process = os.fork()
         if self._process == 0:
             _child(make, taking, giving, parent)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(giving)
         self._stream = os.fdopen(taking, "rb", buffering=_HEAVY)
         self.results = _results(self._stream)

@@ -114,14 +114,14 @@ class Crew:
 
 def _child(target: Target, work: Work, sending: Connection, theirs: tuple[Connection, ...], *, alone: bool) -> None:
     repository = target.repository
-    _settle(theirs, alone=alone)
+    interruption = _settle(theirs, alone=alone)
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         if target.passphrase_file is not None:
             give_passphrase(target.passphrase_file)
         if is_local(repository):
             _as_owner(repository)
-        work(sending.send)
+        work(interruption.heeding(sending.send))
     except PassphraseError as error:
         sending.send(diagnose("BS631", f"no passphrase for {repository}: {error}", _place(repository)))
     except OSError as error:
@@ -136,8 +136,8 @@ def _child(target: Target, work: Work, sending: Connection, theirs: tuple[Connec
     sending.close()
 
 
-def _settle(theirs: tuple[Connection, ...], *, alone: bool) -> None:
-    """Make this process a worker: its own descriptors, terminal, signals and limits."""
+def _settle(theirs: tuple[Connection, ...], *, alone: bool) -> _Interruption:
+    """Make this process a worker with its own descriptors, terminal, signals and limits; give what interrupts it."""
     for connection in theirs:
         connection.close()
     die_with_parent(_parent())
@@ -151,17 +151,39 @@ def _settle(theirs: tuple[Connection, ...], *, alone: bool) -> None:
     # A terminal's ^C and end reach both processes: the parent ends this one, in one way for every reason.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _interrupt_once)
+    interruption = _Interruption()
+    signal.signal(signal.SIGTERM, interruption)
     os.umask(0o077)
     sys.setrecursionlimit(_DEEP)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return interruption
 
 
-def _interrupt_once(number: int, frame: FrameType | None) -> None:
-    """Clean up without being interrupted in that: a service manager tells every process, and the parent tells again."""
-    signal.signal(number, signal.SIG_IGN)
-    interrupt(number, frame)
+class _Interruption:
+    """Takes SIGTERM for ^C, once: a service manager tells every process, and the parent tells again.
+
+    Python swallows what is raised in some places (a finaliser); `send` then raises it where it is heard.
+    """
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Take a signal."""
+        if not self._asked:
+            self._asked = True
+            interrupt(number, frame)
+
+    def heeding(self, send: Send) -> Send:
+        """Give `send` for the time of the work: it ends the work that should have ended."""
+
+        def heed(message: Event | Diagnostic | Message) -> None:
+            if self._asked:
+                raise KeyboardInterrupt
+            send(message)
+
+        return heed
 
 
 def _refused(repository: str, error: OSError) -> Diagnostic:

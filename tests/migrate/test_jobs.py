@@ -1,0 +1,241 @@
+"""Several repositories at a time, and what comes between a plan and its run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.migrate.site import DAY, FIRST, OLD, Kind, Site
+from tests.migrate.test_faults import are_gone, await_that, children, history, planned, started
+from tests.migrate.test_import import filled, name_of
+
+pytestmark = [pytest.mark.root, pytest.mark.borg]
+
+HOSTS = ("web01", "web02")
+
+
+def two(make_site: Callable[..., Site]) -> tuple[Site, list[int]]:
+    site = make_site(lines=[(f"{host}/", f"{host}/", "") for host in HOSTS])
+    return site, history(site, HOSTS)
+
+
+def locks(site: Site) -> list[Path]:
+    return [*site.folder.rglob("lock.exclusive*"), *site.folder.glob("*.pid")]
+
+
+def test_two_repositories_are_worked_on_at_once(make_site: Callable[..., Site], borg14: Path) -> None:
+    site, times = two(make_site)
+    planned(site, "--encryption", "none")
+    done = site.run("run", "--jobs", "2", "--log-json")
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    seen = [(one["what"], one["repository"]) for one in events if one["type"] == "progress"]
+    for host in HOSTS:
+        mine = [number for number, (_, repository) in enumerate(seen) if repository == str(site.repo(host))]
+        assert any(seen[number][1] != str(site.repo(host)) for number in range(mine[0], mine[-1])), (
+            "one after the other"
+        )
+        assert site.archives(borg14, host) == [name_of(when, host) for when in times]
+    site.verify("--jobs", "2")
+
+
+def test_one_repository_that_fails_stops_no_other(make_site: Callable[..., Site], borg14: Path) -> None:
+    site, times = two(make_site)
+    planned(site, "--encryption", "none")
+    site.repo("web01").mkdir()
+    (site.repo("web01") / "in the way").touch()
+    done = site.run("run", "--jobs", "2")
+    assert done.returncode == 1
+    assert done.stderr.count("error[") == 1, done.stderr
+    assert str(site.repo("web01")) in done.stderr
+    assert "Traceback" not in done.stderr
+    assert site.archives(borg14, "web02") == [name_of(when, "web02") for when in times]
+    (site.repo("web01") / "in the way").unlink()
+    assert site.run("run", "--jobs", "2").returncode == 0
+    site.verify("--jobs", "2")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_an_interrupted_command_ends_all_it_started_and_gives_up_all_locks(
+    make_site: Callable[..., Site], number: signal.Signals, jobs: str
+) -> None:
+    site, _ = two(make_site)
+    planned(site, "--encryption", "repokey-blake2")
+    with started(site, "run", "--jobs", jobs, "--log-json") as process:
+        assert process.stdout is not None
+        assert any('"done"' in line for line in process.stdout)
+        below = children(process.pid)
+        # As a terminal does it: to all that belong to it.
+        os.killpg(process.pid, number)
+        begun = time.monotonic()
+        text = process.stdout.read()
+        assert process.wait(timeout=20) not in {0, None}
+        assert time.monotonic() - begun < 15
+        await_that(lambda: are_gone(below), "a process lives on", 5)
+    assert "Traceback" not in text, text
+    assert not locks(site)
+    done = site.run("run", "--jobs", jobs)
+    assert done.returncode == 0, done.stderr
+    assert "left behind" not in done.stderr
+
+
+def test_a_service_manager_that_tells_every_process_to_end_leaves_no_lock(make_site: Callable[..., Site]) -> None:
+    site, _ = two(make_site)
+    planned(site, "--encryption", "none")
+    with started(site, "run", "--jobs", "2", "--log-json") as process:
+        assert process.stdout is not None
+        assert any('"done"' in line for line in process.stdout)
+        below = children(process.pid)
+        for one in (*below, process.pid):
+            os.kill(one, signal.SIGTERM)
+        text = process.stdout.read()
+        assert process.wait(timeout=20) not in {0, None}
+        await_that(lambda: are_gone(below), "a process lives on", 5)
+    assert "Traceback" not in text, text
+    assert not locks(site)
+
+
+def test_what_runs_under_nohup_does_not_end_with_the_terminal(make_site: Callable[..., Site]) -> None:
+    site, _ = two(make_site)
+    planned(site, "--encryption", "none")
+    command = ["nohup", *site.command("run", "--log-json")]
+    with subprocess.Popen(
+        command,
+        env=site.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        os.killpg(process.pid, signal.SIGHUP)
+        process.stdout.read()
+        assert process.wait(timeout=60) == 0
+
+
+# --- between a plan and its run --------------------------------------------------------------------------------------
+
+
+def rotated(site: Site) -> None:
+    """Let real rsnapshot make one more night; the folders before it move on."""
+    site.put("web01/etc/motd", f"night {site.nights}", mtime=OLD + site.nights)
+    site.night()
+
+
+def test_a_plan_outlives_a_rotation_and_each_snapshot_keeps_its_time(
+    make_site: Callable[..., Site], kind: Kind, borg14: Path
+) -> None:
+    site = make_site(kind=kind)
+    times = filled(site, 4)
+    planned(site, "--encryption", "none")
+    rotated(site)
+    rotated(site)
+    done = site.run("run")
+    assert done.returncode == 0, done.stderr
+    assert site.archives(borg14) == [name_of(when) for when in times]
+    for night, when in enumerate(times):
+        content = site.borg(
+            borg14, "extract", "--stdout", f"{site.repo()}::{name_of(when)}", f"{site.original()}/etc/motd"
+        )
+        assert content == f"night {night}"
+    site.verify()
+
+
+def test_what_is_new_since_the_plan_keeps_the_old_tree(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    filled(site, 2)
+    planned(site, "--encryption", "none")
+    assert site.run("run").returncode == 0
+    site.verify()
+    done = site.run("report")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rotated(site)
+    done = site.run("report")
+    assert done.returncode == 1
+    assert "not in the plan" in done.stdout
+    planned(site, "--force", "--encryption", "none")
+    assert site.run("run").returncode == 0
+    site.verify("--resume")
+    assert site.run("report").returncode == 0
+
+
+def test_a_snapshot_that_went_after_the_plan_is_said_and_the_rest_imported(
+    make_site: Callable[..., Site], borg14: Path
+) -> None:
+    site = make_site(retain=(("daily", 3),))
+    times = filled(site, 3)
+    planned(site, "--encryption", "none")
+    rotated(site)
+    assert not (site.snapshots / "daily.3").exists(), "rsnapshot itself removes the oldest"
+    done = site.run("run")
+    assert done.returncode == 1
+    assert "BS693" in done.stderr
+    assert site.archives(borg14) == [name_of(when) for when in times[1:]]
+    assert site.run("report").returncode == 1
+
+
+def test_a_snapshot_that_was_imported_and_then_rotated_away_is_no_loss(
+    make_site: Callable[..., Site], borg14: Path
+) -> None:
+    site = make_site(retain=(("daily", 3),))
+    times = filled(site, 3)
+    planned(site, "--encryption", "none")
+    assert site.run("run").returncode == 0
+    site.verify()
+    rotated(site)
+    site.run("run")
+    assert site.archives(borg14) == [name_of(when) for when in times]
+
+
+def test_a_tree_that_is_rotated_without_a_lock_while_it_is_planned_to_be_read_gives_no_archive(
+    make_site: Callable[..., Site], borg14: Path
+) -> None:
+    """The lock of another configuration keeps nobody out: a second rsnapshot.conf, or `cp -al` by hand."""
+    site = make_site()
+    history(site, nights=3)
+    planned(site, "--encryption", "none")
+    with started(site, "run", "--log-json") as process:
+        assert process.stdout is not None
+        assert any('"start"' in line for line in process.stdout)
+        (site.snapshots / "daily.0").rename(site.snapshots / "daily.7")
+        shutil.copytree(site.snapshots / "daily.7", site.snapshots / "daily.0", symlinks=True)
+        os.utime(site.snapshots / "daily.0", (FIRST + 9 * DAY, FIRST + 9 * DAY))
+        text = process.stdout.read()
+    assert process.returncode == 1
+    assert "BS623" in text or "BS640" in text
+    assert "Traceback" not in text
+    shutil.rmtree(site.snapshots / "daily.0")
+    (site.snapshots / "daily.7").rename(site.snapshots / "daily.0")
+    assert site.run("run").returncode == 0
+    site.verify()
+    assert len(site.archives(borg14)) == 3
+
+
+def test_rsnapshot_that_starts_in_the_middle_refuses_and_changes_nothing(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    history(site, nights=3)
+    planned(site, "--encryption", "none")
+    for name in ("run", "verify"):
+        with started(site, name, "--log-json") as process:
+            assert process.stdout is not None
+            assert any('"start"' in line for line in process.stdout)
+            before = sorted(site.snapshots.iterdir())
+            refused = subprocess.run(
+                ["rsnapshot", "-c", site.conf, "daily"], capture_output=True, text=True, check=False
+            )
+            assert sorted(site.snapshots.iterdir()) == before
+            process.stdout.read()
+            assert process.wait() == 0
+        assert refused.returncode == 1
+        assert "Lockfile" in refused.stdout + refused.stderr
+    site.night()
