@@ -7,12 +7,36 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
+from struct import Struct
 from typing import Literal, TypeAlias
+
+from borg.compress import CompressionSpec
 
 from backupspec_migrate.listing import Folder, Listing
 
+_lz4 = CompressionSpec("lz4").compressor
+_SQUEEZED, _PLAIN = b"z", b"p"
+_MOST = 1 << 26  # bytes; Borg's lz4 gives back at most twice as many
+_LENGTHS = Struct("<4Q")
+
 Link = Literal["single", "first", "further"]
 """Whether a thing has one name in its snapshot, or this one is the first of several, or another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Packed `items` one after the other, and the `ids` of their chunks; where each entry's end, in bytes."""
+
+    items: bytes
+    ids: bytes
+    item_ends: array[int]
+    id_ends: array[int]
+
+    def squeezed(self) -> bytes:
+        """Give all of it in few bytes: items of one folder are much alike."""
+        parts = (self.items, self.ids, self.item_ends.tobytes(), self.id_ends.tobytes())
+        whole = b"".join((_LENGTHS.pack(*map(len, parts)), *parts))
+        return _PLAIN + whole if len(whole) > _MOST else _SQUEEZED + bytes(_lz4.compress(whole))
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,36 +44,39 @@ class Block:
     """The items of all in one folder that is no folder itself, in the order of its names.
 
     `names` and `inodes` are those of the listing, but the inode is 0 where the item may not be written again
-    (a further name: its item names the first). `items`
-    are packed one after the other, and so are the `ids` of their chunks; `item_ends` and `id_ends` (in bytes) tell
-    where each entry's end.
+    (a further name: its item names the first). `squeezed` are the Contents.
 
     `masters`: inodes that were written as the first of several names. `clamped`: entries (by number) whose time Borg
-    could not hold. `others`: those that are no regular files. `without`: how many have no item.
+    could not hold. `others`: those that are no regular files. `entries` and `files` count the items.
     """
 
     device: int
     numeric: bool
     names: bytes
     inodes: bytes
-    items: bytes
-    item_ends: array[int]
-    ids: bytes
-    id_ends: array[int]
+    squeezed: bytes
     masters: frozenset[int]
     clamped: frozenset[int]
     others: frozenset[int]
-    without: int
-
-    @property
-    def entries(self) -> int:
-        """Count the items."""
-        return len(self.item_ends) - self.without
+    entries: int
 
     @property
     def files(self) -> int:
         """Count the regular files that are not a further name of another."""
         return self.entries - len(self.others)
+
+    def contents(self) -> Contents:
+        """Give items and ids as they were."""
+        whole = memoryview(self.squeezed)[1:]
+        if self.squeezed[:1] == _SQUEEZED:
+            whole = memoryview(_lz4.decompress(whole))
+        at = _LENGTHS.size
+        parts = []
+        for length in _LENGTHS.unpack_from(whole):
+            parts.append(whole[at : at + length])
+            at += length
+        items, ids, item_ends, id_ends = parts
+        return Contents(bytes(items), bytes(ids), array("I", item_ends.tobytes()), array("I", id_ends.tobytes()))
 
 
 class Growing:
@@ -57,6 +84,7 @@ class Growing:
 
     def __init__(self, folder: Folder, known: Block | None) -> None:
         self._folder, self._known = folder, known
+        self._contents = known.contents() if known is not None else None
         self._known_inodes = array("Q", known.inodes if known is not None else b"")
         self._inodes = array("Q", folder.inodes)
         self._items: list[bytes] = []
@@ -70,17 +98,17 @@ class Growing:
 
     def again(self, start: int, stop: int) -> bytes:
         """Take over the entries from `start` to before `stop` of the known block; give the ids of their chunks."""
-        known = self._known
-        if known is None:
+        known, old = self._known, self._contents
+        if known is None or old is None:
             raise ValueError(start)
-        item_start, id_start = (known.item_ends[start - 1], known.id_ends[start - 1]) if start else (0, 0)
-        item_stop, id_stop = known.item_ends[stop - 1], known.id_ends[stop - 1]
+        item_start, id_start = (old.item_ends[start - 1], old.id_ends[start - 1]) if start else (0, 0)
+        item_stop, id_stop = old.item_ends[stop - 1], old.id_ends[stop - 1]
         number = len(self._item_ends)
-        ids = known.ids[id_start:id_stop]
-        self._items.append(known.items[item_start:item_stop])
+        ids = old.ids[id_start:id_stop]
+        self._items.append(old.items[item_start:item_stop])
         self._ids.append(ids)
-        _extend(self._item_ends, known.item_ends[start:stop], self._item_end - item_start)
-        _extend(self._id_ends, known.id_ends[start:stop], self._id_end - id_start)
+        _extend(self._item_ends, old.item_ends[start:stop], self._item_end - item_start)
+        _extend(self._id_ends, old.id_ends[start:stop], self._id_end - id_start)
         self._item_end += item_stop - item_start
         self._id_end += id_stop - id_start
         if known.masters:
@@ -117,22 +145,21 @@ class Growing:
         self._item_ends.append(self._item_end)
         self._id_ends.append(self._id_end)
 
-    def block(self) -> Block:
-        """Give the whole."""
-        return Block(
+    def whole(self) -> tuple[Block, Contents]:
+        """Give the block, and what is in it."""
+        contents = Contents(b"".join(self._items), b"".join(self._ids), self._item_ends, self._id_ends)
+        block = Block(
             self._folder.identity[0],
             self._folder.root.numeric_ids,
             self._folder.names,
             self._inodes.tobytes(),
-            b"".join(self._items),
-            self._item_ends,
-            b"".join(self._ids),
-            self._id_ends,
+            contents.squeezed(),
             frozenset(self._masters),
             frozenset(self._clamped),
             frozenset(self._others),
-            self._without,
+            len(self._item_ends) - self._without,
         )
+        return block, contents
 
 
 Choice: TypeAlias = "array[int] | None"

@@ -23,9 +23,9 @@ from backupspec_migrate.identity import comment
 from backupspec_migrate.item import pack_chunks
 from backupspec_migrate.listing import Folder, Listing, gather, list_snapshot
 from backupspec_migrate.look import CHUNK, FILE, ITEM, PROBLEM, Looker
-from backupspec_migrate.memo import LOOK, Block, Choice, Choices, Growing, choose
+from backupspec_migrate.memo import LOOK, Block, Choice, Choices, Contents, Growing, choose
 from backupspec_migrate.plan import CHUNKER, Import
-from backupspec_migrate.read_ahead import Ahead, Result
+from backupspec_migrate.read_ahead import Ahead, Result, give_back_memory
 from backupspec_migrate.repository import BorgObject, Session
 from backupspec_migrate.view import View
 
@@ -110,12 +110,18 @@ class Writer:
 
     def _read(self, one: Import, listing: Listing, choices: Choices, coming: Import | None) -> Iterator[Any]:
         """Look at what is new in `one`, then list what comes, in another process."""
+        session = self._session
 
         def both() -> Iterator[Result]:
+            # What is given back here is not copied whenever the other process writes to it.
+            session.cache.chunks = session.repository.index = None
+            self._memo.clear()
+            give_back_memory()
             yield from self._looker.look(one.slot, listing, choices)
             if coming is not None:
                 yield from list_snapshot(self._view, coming.slot, coming.roots, trusted=self._trusted)
 
+        give_back_memory()
         self._ahead = (coming or one, Ahead(both))
         return self._ahead[1].results
 
@@ -239,10 +245,10 @@ class _Snapshot:
                 self.tally.entries += 1
                 self._write(packed)
         if choice is not None:
-            block = self._new_block(folder, choice, known)
+            block, contents = self._new_block(folder, choice, known)
         elif known is not None:
-            block = known
-            self._refer(block.ids)
+            block, contents = known, known.contents()
+            self._refer(contents.ids)
         else:
             raise ValueError(folder)
         self.tally.entries += block.entries
@@ -250,11 +256,11 @@ class _Snapshot:
         if block.clamped:
             names = folder.called()
             self.tally.clamped += [os.fsdecode(folder.path_of(names[number])) for number in sorted(block.clamped)]
-        self._write(block.items)
+        self._write(contents.items)
         self._maybe_report()
         return block
 
-    def _new_block(self, folder: Folder, choice: array[int], known: Block | None) -> Block:
+    def _new_block(self, folder: Folder, choice: array[int], known: Block | None) -> tuple[Block, Contents]:
         made = Growing(folder, known)
         names = folder.called()
         at = 0
@@ -266,7 +272,7 @@ class _Snapshot:
             for name in names[at : at + stop]:
                 self._new_entry(made, os.fsdecode(folder.path_of(name)))
             at += stop
-        return made.block()
+        return made.whole()
 
     def _new_entry(self, made: Growing, path: str) -> None:
         """Take what the reader has to say of one entry, and store its chunks."""
