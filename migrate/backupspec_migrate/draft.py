@@ -119,7 +119,7 @@ def _template_fits(template: str, hosts: set[str]) -> list[Diagnostic]:
     if "{" in rest or "}" in rest:
         hint = "only {host} is replaced; Borg's own placeholders are not known here"
         return [diagnose("BS618", f"{template!r} has braces other than {{host}}", place, hint=hint)]
-    if not template.startswith(("/", "ssh://")):
+    if not template.startswith(("/", "ssh://")) or template.startswith("ssh://-"):
         return [diagnose("BS618", f"{template!r} is neither a full path nor an ssh:// URL", place)]
     if len(hosts) > 1 and "{host}" not in template:
         message = f"{template!r} would put {len(hosts)} hosts into one repository: {', '.join(sorted(hosts))}"

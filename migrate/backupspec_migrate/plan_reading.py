@@ -14,6 +14,7 @@ from backupspec.document import Mapping, Node, Scalar
 from backupspec.fleet import Retention
 from backupspec.nodes import items, mapping, scalar_text, word
 from backupspec.parse import parse
+from backupspec.schedule import zone
 from backupspec.shape import Language
 from backupspec.source import Source, Sources
 from backupspec_migrate.plan import DEFAULT_COMPRESSION
@@ -50,7 +51,7 @@ def read_plan(path: Path) -> tuple[PlanDocument | None, Sources, Diagnostics]:
         return None, (), (diagnose("BS690", f"{path} is no plan that can be read: it is too large", place),)
     root, found = parse(source)
     # The parser's own way out is about inventories.
-    found = tuple(replace(one, hint=_MAKE_ONE) if one.code == "BS025" else one for one in found)
+    found = tuple(replace(one, hint=_MAKE_ONE) if one.code in {"BS007", "BS025"} else one for one in found)
     if root is None or has_errors(found):
         return None, (source,), found
     found = (*found, *judge(root, LANGUAGE))
@@ -108,12 +109,13 @@ class _Binder:
 
     def series(self, node: Mapping) -> PlannedSeries:
         numeric = word(node, "owners", "names") == "numbers"
-        usual = tuple(_root(one, numeric=numeric) for one in _mappings(node, "content"))
+        usual = tuple(self.root(one, numeric=numeric) for one in _mappings(node, "content"))
+        self.zone(node)
         archives = []
         for one in items(node, "archives"):
             written = mapping(one)
             name = scalar_text(one).value if isinstance(one, Scalar) else _word(written, "snapshot")
-            content = tuple(_root(each, numeric=numeric) for each in _mappings(written, "content")) or usual
+            content = tuple(self.root(each, numeric=numeric) for each in _mappings(written, "content")) or usual
             if self.known(name, one.span):
                 archives.append(PlannedArchive(as_path(name), content, one.span))
             if not content:
@@ -140,6 +142,20 @@ class _Binder:
             tuple(skip),
             _span(node, "host"),
         )
+
+    def root(self, node: Mapping, *, numeric: bool) -> Root:
+        root = _root(node, numeric=numeric)
+        for path in (root.location, root.original, *root.without):
+            if "\0" in path or {".", ".."} & set(path.split("/")) or "//" in path:
+                hint = "write the path without `.`, `..` and doubled slashes"
+                self.found.append(diagnose("BS691", f"{path!r} leads nowhere of its own", node.span, hint=hint))
+        return root
+
+    def zone(self, node: Mapping) -> None:
+        name = _optional(node, "timezone")
+        if name is not None and zone(name) is None:
+            hint = "write it as in the tz database: Europe/Berlin, UTC"
+            self.found.append(diagnose("BS691", f"there is no time zone {name}", _span(node, "timezone"), hint=hint))
 
     def known(self, name: str, span: Span) -> bool:
         if as_path(name) in self.snapshots:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from borg.cache import Cache, SecurityManager
 from borg.compress import CompressionSpec
+from borg.constants import REPOSITORY_README
 from borg.crypto.key import key_creator, tam_required_file
 from borg.helpers import Error as BorgError
 from borg.helpers import IntegrityError, Location, Manifest
@@ -99,13 +100,22 @@ def open_repository(location: str, *, compression: str | None, unencrypted: bool
                 security.assert_secure(manifest, key, warn_if_unencrypted=False, lock_wait=LOCK_WAIT)
                 yield Session(repository, key, manifest, None)
                 return
-            key.compressor = CompressionSpec(compression).compressor
+            key.compressor = _compressor(compression, location)
             with Cache(repository, key, manifest, lock_wait=LOCK_WAIT, warn_if_unencrypted=False) as cache:
                 sweep(*((Path(location),) if is_local(location) else ()), Path(cache.path), Path(security.dir))
                 with _room_given_back():
                     yield Session(repository, key, manifest, cache)
     except (BorgError, IntegrityError, RemoteRepository.RPCError) as error:
         raise RepositoryError(_refusal(location, error)) from error
+
+
+def _compressor(specification: str, location: str) -> BorgObject:
+    try:
+        return CompressionSpec(specification).compressor
+    except (argparse.ArgumentTypeError, ValueError) as error:
+        hint = "write it as borg does: none, lz4, zstd,3, auto,zstd,3"
+        message = f"there is no compression {specification!r}: {error}"
+        raise RepositoryError(diagnose("BS631", message, _place(location), hint=hint)) from error
 
 
 @contextmanager
@@ -151,13 +161,16 @@ def create_repository(location: str, encryption: Encryption) -> bool:
 
 def _remove_unfinished(folder: Path) -> None:
     """Take away what Borg makes of a repository before its configuration, if there is nothing else."""
-    if (folder / "config").exists() or not (folder / "README").exists():
+    readme = folder / "README"
+    if (folder / "config").exists() or not readme.is_file():
+        return
+    if not REPOSITORY_README.encode().startswith(readme.read_bytes()):
         return
     rest = [path for path in folder.iterdir() if path.name not in {"README", "data"} and not is_leftover(path)]
     if rest or ((folder / "data").exists() and any((folder / "data").iterdir())):
         return
     sweep(folder)
-    (folder / "README").unlink()
+    readme.unlink()
     if (folder / "data").exists():
         (folder / "data").rmdir()
 

@@ -195,3 +195,31 @@ def test_a_plan_that_is_not_there_or_is_a_folder_is_said(tmp_path: Path) -> None
         plan, _, found = read_plan(path)
         assert plan is None
         assert [one.code for one in found] == ["BS690"]
+
+
+@pytest.mark.parametrize(
+    ("said", "lie", "code"),
+    [
+        ("from: web01/etc", "from: ../../etc", "BS691"),
+        ("from: web01/etc", "from: web01/../web02", "BS691"),
+        ("from: web01/etc", "from: web01/%2E%2E/etc", "BS691"),
+        ("from: web01/etc", "from: web01/etc%00", "BS691"),
+        ("path: /etc", "path: /../etc", "BS691"),
+        ("timezone: Europe/Berlin", "timezone: ../../etc/passwd", "BS691"),
+        ("timezone: Europe/Berlin", "timezone: Nowhere/Else", "BS691"),
+        ("compression: lz4", "compression: zstd,99", "BS105"),
+        ("repository: /backup/borg/web01", "repository: ssh://-oProxyCommand=reboot/x", "BS105"),
+    ],
+)
+def test_paths_that_climb_zones_that_are_none_and_options_in_a_url_are_refused(
+    tmp_path: Path, said: str, lie: str, code: str
+) -> None:
+    text = plan_text(document(), {})
+    start = text.index("series:")
+    assert said in text[start:]
+    file = tmp_path / "plan.yaml"
+    file.write_text(text[:start] + text[start:].replace(said, lie, 1), encoding="utf-8")
+    plan, _, found = read_plan(file)
+    assert plan is None
+    assert {one.code for one in found} == {code}
+    assert all(one.hint for one in found)
