@@ -35,12 +35,16 @@ class Beside:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there as a whole or as it was; its folder is made. OSError if that cannot be."""
+    """Write a file so that it is there as a whole or as it was; its folder is made. OSError if that cannot be.
+
+    No link that somebody else laid there is followed, and no other account may change the file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_unfinished(path)
     new = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with new.open("w", encoding="utf-8", errors="surrogateescape") as file:
+        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        with os.fdopen(fd, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

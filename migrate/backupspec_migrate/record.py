@@ -1,11 +1,14 @@
 """The record beside a plan: what `run` and `verify` found of each archive, for a resumed verify and for the report.
 
-It proves nothing by itself: the report asks the repositories whether the archives are there with the same ids.
+It proves nothing by itself: the report asks the repositories whether the archives are there with the same ids. And it
+counts only if nobody but root and this account can have written it.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import stat
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -62,7 +65,12 @@ class Record:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._found = _read(file)
+        self._found: dict[tuple[str, str], Found] = {}
+        self.doubt = ""
+        try:
+            self._found = _read(file)
+        except _ForeignError as error:
+            self.doubt = str(error)
         self._unwritten: OSError | None = None
 
     def get(self, repository: str, archive: str) -> Found | None:
@@ -132,9 +140,23 @@ def _counted(known: Found, message: Written | Compared) -> Found:
     return replace(known, entries=message.entries, inodes=inodes, bytes=size, lost=lost)
 
 
+class _ForeignError(Exception):
+    """A record that somebody else may have written."""
+
+
+def _text(file: Path) -> str:
+    fd = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with os.fdopen(fd, encoding="utf-8") as stream:
+        state = os.fstat(fd)
+        if not stat.S_ISREG(state.st_mode) or state.st_uid not in {0, os.geteuid()} or state.st_mode & 0o022:
+            message = f"others can have written {file}: what it says of a verification counts for nothing, verify again"
+            raise _ForeignError(message)
+        return stream.read()
+
+
 def _read(file: Path) -> dict[tuple[str, str], Found]:
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
+        data = json.loads(_text(file))
         if data["version"] != FORMAT:
             return {}
         listed = [
@@ -147,7 +169,7 @@ def _read(file: Path) -> dict[tuple[str, str], Found]:
             )
             for one in data["archives"]
         ]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         # It saves work and proves nothing: one that cannot be read is made anew.
         return {}
     return {(one.repository, one.archive): one for one in listed}

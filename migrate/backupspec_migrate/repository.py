@@ -109,7 +109,7 @@ def open_repository(location: str, *, compression: str | None, unencrypted: bool
         raise RepositoryError(_refusal(location, error)) from error
 
 
-def _compressor(specification: str, location: str) -> BorgObject:
+def _compressor(specification: str | None, location: str) -> BorgObject:
     try:
         return CompressionSpec(specification).compressor
     except (argparse.ArgumentTypeError, ValueError) as error:

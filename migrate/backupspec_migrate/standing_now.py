@@ -63,7 +63,7 @@ def standing_of(
             SkippedLine(one.folder, one.time, one.host, "it is not in the plan") for one in settled.unplanned
         ),
         undecided=tuple(SkippedLine(folder, times[folder], None, doubts[folder]) for folder in settled.undecided),
-        problems=(*problems, *_not_spoken_of(prepared)),
+        problems=(*problems, *filter(None, (record.doubt,)), *_not_spoken_of(prepared)),
     )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from backupspec_migrate.plan_file import write_whole
 from tests.migrate.site import Site
 from tests.migrate.test_commands import good, planned, reasons
 
@@ -94,3 +96,39 @@ def test_what_belongs_to_no_host_is_lost_only_if_the_plan_says_so(make_site: Cal
     )
     site.plan.write_text(text.replace("series:\n", f"{decided}series:\n", 1))
     assert reasons(site) == ""
+
+
+def test_a_record_that_others_can_have_written_counts_for_nothing(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    site.put("web01/file")
+    site.night()
+    planned(site)
+    good(site, "run")
+    good(site, "verify")
+    assert reasons(site) == ""
+    record = site.plan.with_name("plan.record.json")
+    assert record.stat().st_mode & 0o777 == 0o644
+    os.chown(record, 65534, -1)
+    assert f"others can have written {record}" in reasons(site)
+    os.chown(record, 0, -1)
+    record.chmod(0o666)
+    assert f"others can have written {record}" in reasons(site)
+    forged = record.rename(site.folder / "forged.json")
+    forged.chmod(0o644)
+    record.symlink_to(forged)
+    assert "not verified" in reasons(site), "nor is a link followed to one"
+    assert "1 archive in 1 repository" in good(site, "verify", "--resume")
+    assert reasons(site) == ""
+    assert not record.is_symlink()
+
+
+def test_no_link_is_followed_where_a_file_is_written(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    for name in (f".plan.yaml.{os.getpid()}", "plan.yaml"):
+        (tmp_path / name).symlink_to(victim)
+    with pytest.raises(FileExistsError):
+        write_whole(tmp_path / "plan.yaml", "text")
+    write_whole(tmp_path / "plan.yaml", "text")
+    assert victim.read_text() == "precious"
+    assert (tmp_path / "plan.yaml").read_text() == "text"
