@@ -55,6 +55,7 @@ docs: setup
 
 bench: setup
 	$(PY) bench/compile_fleet.py
+	$(PY) bench/migrate.py $(ARGS)
 
 wheel: setup
 	$(PY) -m build --no-isolation --outdir dist
