@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,3 +88,62 @@ def test_a_migrated_repository_survives_deleting_its_first_archive(
     site.borg(borg14, "compact", str(site.repo()))
     site.borg(borg14, "check", "--verify-data", str(site.repo()))
     site.borg(borg14, "extract", "--dry-run", f"{site.repo()}::{name_of(times[2])}")
+
+
+def stored(site: Site) -> int:
+    """Give the bytes of all segments of the repository."""
+    return sum(path.stat().st_size for path in (site.repo() / "data").rglob("*") if path.is_file())
+
+
+def many(site: Site, count: int) -> None:
+    """Put files of the kind that servers have many of into the source."""
+    for number in range(count):
+        folder = site.sources / f"web01/www/site{number % 37}/page{number % 5}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"document-{number:05}.html").write_text(f"<h1>{number}</h1>" * (number % 40))
+    site.age()
+
+
+@pytest.mark.slow
+def test_the_first_regular_backup_adds_less_than_60_bytes_for_each_entry_and_no_content(
+    make_site: Callable[..., Site], later_borg: Path, borg14: Path
+) -> None:
+    site = make_site()
+    many(site, 3000)
+    when = site.night()
+    site.borg(borg14, "init", "-e", "repokey-blake2", str(site.repo()))
+    site.migrate()
+    before = stored(site)
+    regular(site, later_borg)
+    grown = stored(site) - before
+    migrated, after = site.items(borg14, name_of(when)), site.items(borg14, "regular")
+    assert len(after) > 3000
+    assert grown / len(after) <= 60, f"{grown / len(after):.1f} bytes for each entry"
+    assert migrated == after, "the same chunks, among all else"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runs", ["in one run", "in two"])
+def test_a_second_equal_snapshot_adds_less_than_5_bytes_for_each_file(
+    make_site: Callable[..., Site], kind: Kind, borg14: Path, runs: str
+) -> None:
+    site = make_site(kind=kind)
+    many(site, 2000)
+    site.night()
+    if runs == "in one run":
+        site.night()
+        site.borg(borg14, "init", "-e", "repokey-blake2", str(site.repo()))
+        site.migrate("--skip", "daily.0")
+        before = stored(site)
+        shutil.rmtree(site.repo())
+        site.borg(borg14, "init", "-e", "repokey-blake2", str(site.repo()))
+        site.migrate()
+    else:
+        site.migrate()
+        before = stored(site)
+        site.night()
+        site.migrate()
+    assert len(site.archives(borg14)) == 2
+    grown = stored(site) - before
+    assert grown / 2000 < 5, f"{grown / 2000:.2f} bytes for each file"
+    site.verify()
