@@ -80,7 +80,11 @@ def opened(layout: Layout, found: Diagnostics, *, lock: bool) -> Iterator[Tree]:
     With `lock` rsnapshot's lockfile is held from before the tree is looked at to the end of the block.
     """
     lockfile = None if layout.lockfile is None else Path(layout.lockfile)
-    there = None if lockfile is None else holder(lockfile)
+    try:
+        there = None if lockfile is None else holder(lockfile)
+    except OSError as error:
+        message = f"{lockfile} is no lockfile that can be read: {error.strerror}"
+        raise StoppedError((*found, diagnose("BS620", message, layout.place))) from error
     if lockfile is not None and there is not None:
         said = complaint(lockfile, there, stop_on_stale=layout.stop_on_stale_lockfile, place=layout.place)
         found = (*found, said)

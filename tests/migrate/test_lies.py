@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from backupspec_migrate.lock import hold, holder
 from backupspec_migrate.plan_file import write_whole
 from tests.migrate.site import Site
 from tests.migrate.test_commands import good, planned, reasons
@@ -132,3 +134,32 @@ def test_no_link_is_followed_where_a_file_is_written(tmp_path: Path) -> None:
     write_whole(tmp_path / "plan.yaml", "text")
     assert victim.read_text() == "precious"
     assert (tmp_path / "plan.yaml").read_text() == "text"
+
+
+def test_a_doubt_that_a_lockfile_raises_is_there_at_the_second_try_too(make_site: Callable[..., Site]) -> None:
+    """Also if the first is killed: the file says that the last rsnapshot came to no end, until the next one runs."""
+    site = make_site()
+    site.put("web01/file")
+    site.night()
+    site.lockfile.write_text("999999\n")
+    for _ in range(2):
+        done = site.run("rsnapshot", "--encryption", "none")
+        assert done.returncode == 1
+        assert "daily.0 is doubtful: rsnapshot left its lockfile behind" in done.stderr
+        assert site.lockfile.read_text() == "999999\n"
+    with hold(site.lockfile):
+        killed = site.lockfile.read_text().replace(f"{os.getpid()}\n", "999998\n", 1)
+    site.lockfile.write_text(killed)
+    assert "daily.0 is doubtful" in site.run("rsnapshot", "--encryption", "none").stderr
+    assert site.lockfile.read_text() == "999999\n"
+    subprocess.run(["rsnapshot", "-c", site.conf, "daily"], capture_output=True, check=False)
+    assert not site.lockfile.exists(), "rsnapshot clears it itself, and starts afresh"
+
+
+@pytest.mark.parametrize("content", ["9" * 5000, "", "no number\n", "\udcff"])
+def test_a_lockfile_with_anything_in_it_is_a_stale_one(tmp_path: Path, content: str) -> None:
+    lockfile = tmp_path / "lock"
+    lockfile.write_text(content, errors="surrogateescape")
+    found = holder(lockfile)
+    assert found is not None
+    assert found.interrupted_rsnapshot
