@@ -24,7 +24,7 @@ from backupspec_migrate.view import View
 _ONE_CHUNK = 1 << CHUNKER[1]  # a file shorter than the chunker's minimum is one chunk
 _REPLACED, _CHANGED = "it was replaced while it was read", "it changed while it was read"
 
-# Every result begins with its kind. A folder that is looked at gives NOTHING, an ITEM or a PROBLEM (then nothing else);
+# Every result begins with its kind. Every folder gives NOTHING, an ITEM or a PROBLEM (then nothing else);
 # then each entry gives CHUNKs, if it has any, and ends with one of the others.
 ITEM = 0  # packed item, clamped, link
 FILE = 1  # packed item up to the value of chunks, the rest of it, size, clamped, link
@@ -46,8 +46,6 @@ class Looker:
         """Give what the choices want looked at, in the order of the listing; each inode's bytes are read once."""
         with _Steps(self.view) as steps:
             for folder, choice in zip(listing.folders, choices.by_folder, strict=True):
-                if choice is None and not folder.own:
-                    continue
                 yield from self._folder(folder, choice, _Links(listing.shared, choices.masters), steps, slot)
 
     def _folder(self, folder: Folder, choice: Choice, links: _Links, steps: _Steps, slot: str) -> Iterator[Result]:

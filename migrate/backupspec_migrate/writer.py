@@ -233,17 +233,16 @@ class _Snapshot:
 
     def _folder(self, folder: Folder, choice: Choice, known: Block | None) -> Block | None:
         """Write a folder's item and those of its entries; give the block that they make."""
-        if choice is not None or folder.own:
-            result = next(self.results)
-            if result[0] == PROBLEM:
-                self.problem(folder.path, result[1])
-                return None
-            if result[0] == ITEM:
-                _, packed, clamped, _ = result
-                if clamped:
-                    self.tally.clamped.append(folder.path)
-                self.tally.entries += 1
-                self._write(packed)
+        result = next(self.results)
+        if result[0] == PROBLEM:
+            self.problem(folder.path, result[1])
+            return None
+        if result[0] == ITEM:
+            _, packed, clamped, _ = result
+            if clamped:
+                self.tally.clamped.append(folder.path)
+            self.tally.entries += 1
+            self._write(packed)
         if choice is not None:
             block, contents = self._new_block(folder, choice, known)
         elif known is not None:
