@@ -209,6 +209,8 @@ class Bench:
             )
         )
         texts.append(("bytes of memory per inode above Borg's own", f"≤ {350 + path}", (f"{above:.0f}", "")))
+        ratio = self.of("import", "memory") / self.of("borg create", "memory")
+        texts.append(("most memory of the import / that of borg create", "", (f"{ratio:.2f}", "")))
         return texts
 
     def of(self, what: str, kind: str = "wall") -> float:
