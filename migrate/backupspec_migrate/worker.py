@@ -11,7 +11,6 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
@@ -55,11 +54,10 @@ class Crew:
 
     def all(self, work: Iterable[tuple[Target, Work]]) -> Diagnostics:
         """Do all of it, and give the diagnostics that were sent; none of the processes outlives the call."""
-        waiting = iter(work)
+        waiting = list(work)
         try:
             while True:
-                for target, one in islice(waiting, self._size - len(self._working)):
-                    self._start(target, one)
+                self._start_some(waiting)
                 if not self._working:
                     return tuple(self._found)
                 for ready in wait(list(self._working)):
@@ -70,6 +68,15 @@ class Crew:
             for worker in self._working.values():
                 worker.process.join()
                 worker.receiving.close()
+
+    def _start_some(self, waiting: list[tuple[Target, Work]]) -> None:
+        """Start what there is room for; two pieces of work on one repository would only wait for its lock."""
+        for piece in tuple(waiting):
+            target, one = piece
+            busy = {worker.target.repository for worker in self._working.values()}
+            if len(self._working) < self._size and target.repository not in busy:
+                waiting.remove(piece)
+                self._start(target, one)
 
     def _start(self, target: Target, work: Work) -> None:
         context = multiprocessing.get_context("fork")

@@ -239,3 +239,15 @@ def test_rsnapshot_that_starts_in_the_middle_refuses_and_changes_nothing(make_si
         assert refused.returncode == 1
         assert "Lockfile" in refused.stdout + refused.stderr
     site.night()
+
+
+def test_two_series_of_one_repository_wait_for_each_other(make_site: Callable[..., Site], borg14: Path) -> None:
+    site, times = two(make_site)
+    planned(site, "--encryption", "none")
+    text = site.plan.read_text().replace(str(site.repo("web02")), str(site.repo("web01")))
+    first, second = text.split("  - host: web02")
+    site.plan.write_text(f"{first}  - host: web02{second.replace('auto,zstd,3', 'none')}")
+    done = site.run("run", "--jobs", "2")
+    assert done.returncode == 0, done.stderr
+    assert sorted(site.archives(borg14)) == [name_of(when, host) for host in HOSTS for when in times]
+    site.verify("--jobs", "2")
