@@ -160,6 +160,7 @@ def test_an_agent_that_expires_between_two_repositories_stops_only_those_that_ne
     assert f"{site.repo('web02')}: Passcommand supplied in BORG_PASSCOMMAND failed" in done.stderr, done.stderr
     assert "Traceback" not in done.stderr
     assert secret not in done.stderr
+    assert "imported: 4 archives in 2 repositories" in done.stderr
     for host, there in (("web01", times), ("web03", times)):
         listed = subprocess.run(
             [borg14, "list", "--short", site.repo(host)],

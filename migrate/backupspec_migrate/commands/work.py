@@ -37,10 +37,13 @@ class _Counting:
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
         self.ends: Counter[str] = Counter()
+        self.filled: set[str] = set()
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
         self.ends[event.what] += 1
+        if event.what == "done":
+            self.filled.add(event.repository)
         self.sink(event)
 
 
@@ -70,13 +73,12 @@ def import_all(prepared: Prepared, jobs: int, say: Said) -> str:
         counting = _Counting(sink)
         say.all((*run_plan(prepared, jobs, counting, record.note), *record.problem))
     new, old = counting.ends["done"], counting.ends["present"]
-    plan = prepared.settled.plan
     say.json({"type": "imported", "new": new, "present": old, "failed": counting.ends["failed"]})
     if not new:
         there = "1 archive is" if old == 1 else f"{old} archives are"
         return f"nothing new: {there} there already"
     earlier = f"; {old} {'was' if old == 1 else 'were'} there already" if old else ""
-    return f"imported: {in_repositories(new, plan)}{earlier}"
+    return f"imported: {_counted(new, len(counting.filled))}{earlier}"
 
 
 def verify_all(prepared: Prepared, jobs: int, say: Said, *, percent: float, resume: bool) -> str:
@@ -149,7 +151,10 @@ def _write(file: Path, text: str) -> None:
 
 def in_repositories(archives: int, plan: Plan) -> str:
     """Count archives and repositories in words."""
-    repositories = len({target.repository for target in plan.targets})
+    return _counted(archives, len({target.repository for target in plan.targets}))
+
+
+def _counted(archives: int, repositories: int) -> str:
     places = f"{repositories} repositor{'y' if repositories == 1 else 'ies'}"
     return f"{archives} archive{'' if archives == 1 else 's'} in {places}"
 
