@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import random
 import re
 import shlex
@@ -16,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from borg.platform import get_process_id
 
 from tests.migrate.site import OLD, Kind, Site, inventory, make_atimes_tell
 from tests.migrate.test_import import name_of
@@ -344,3 +346,52 @@ def test_a_server_that_hangs_up_is_said_and_the_next_run_goes_on(make_site: Call
         assert done.returncode == 0, done.stderr
     assert site.archives(borg14) == [name_of(when) for when in times]
     site.borg(borg14, "check", "--verify-data", str(site.repo()))
+
+
+def test_a_killed_run_takes_the_process_that_runs_as_an_account_with_it(
+    make_site: Callable[..., Site], borg14: Path
+) -> None:
+    site = make_site()
+    times = history(site)
+    account = pwd.getpwnam("games")
+    os.chown(site.folder / "repos", account.pw_uid, account.pw_gid)
+    planned(site, "--encryption", "none")
+    with started(site, "run", "--log-json") as process:
+        assert process.stdout is not None
+        assert any('"done"' in line for line in process.stdout)
+        below = children(process.pid)
+        assert {Path(f"/proc/{one}").stat().st_uid for one in below} <= {account.pw_uid, 0}
+        assert f"Uid:\t{account.pw_uid}\t" in Path(f"/proc/{below[0]}/status").read_text()
+        process.kill()
+        process.wait()
+        await_that(lambda: are_gone(below), "a process lives on", 5)
+    done = site.run("run")
+    assert done.returncode == 0, done.stderr
+    assert {os.lstat(path).st_uid for path in (site.repo(), *site.repo().rglob("*"))} == {account.pw_uid}
+    assert_nothing_is_left(site)
+    assert_complete(site, borg14, times)
+
+
+def test_what_a_killed_borg_was_writing_goes_and_what_a_living_one_is_about_stays(
+    make_site: Callable[..., Site], borg14: Path
+) -> None:
+    site = make_site()
+    history(site, nights=1)
+    site.borg(borg14, "init", "-e", "repokey-blake2", str(site.repo()))
+    planned(site)
+    host, pid, _ = get_process_id()
+    with subprocess.Popen(["true"]) as gone:
+        pass
+    for name, holder in (("live", f"{host}.{pid}-0"), ("dead", f"{host}.{gone.pid}-0"), ("away", "elsewhere@1.1-0")):
+        folder = site.repo() / f"lock.exclusive.{name}xxxx.tmp"
+        folder.mkdir()
+        (folder / holder).touch()
+    (site.repo() / "lock.exclusive.newxxxxx.tmp").mkdir()
+    (site.repo() / "nonce-abcdefgh.tmp").touch()
+    (site.repo() / "config-of-me.tmp").touch()
+    done = site.run("run")
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in site.repo().glob("*.tmp")} == {
+        "config-of-me.tmp",
+        *(f"lock.exclusive.{name}.tmp" for name in ("livexxxx", "awayxxxx", "newxxxxx")),
+    }
