@@ -15,6 +15,7 @@ from backupspec.parse import parse
 from backupspec.source import Source
 from backupspec.suggest import did_you_mean
 from backupspec_migrate.local_time import readings
+from backupspec_migrate.plain_file import read_plain
 from backupspec_migrate.snapshot import Snapshot, age
 
 _FORM = "YYYY-MM-DDTHH:MM:SS with +HH:MM or Z"
@@ -35,7 +36,7 @@ def read_times(path: Path, zone: tzinfo | None) -> tuple[GivenTimes | None, Diag
     """
     place = Span(str(path), 1, 1, 1, 1)
     try:
-        text = path.read_bytes().decode("utf-8").replace("\r\n", "\n")
+        text = read_plain(path).decode("utf-8").replace("\r\n", "\n")
     except OSError as error:
         return None, (diagnose("BS666", f"{path} cannot be read: {error.strerror}", place),)
     except UnicodeDecodeError:

@@ -13,10 +13,10 @@ from types import FrameType
 
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Span
+from backupspec_migrate.plain_file import read_plain
 
 _MARK = "backupspec migrate"
 _LEFT = "in the place of one left by "
-_LONGEST = 4096  # bytes of a lockfile that are read
 _DIGITS = 18  # of a process's number at most
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that end a command: ^C, a service manager, a terminal that was closed."""
@@ -48,11 +48,9 @@ def holder(lockfile: Path) -> Holder | None:
     that can be read.
     """
     try:
-        fd = os.open(lockfile, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        lines = read_plain(lockfile).decode("utf-8", "replace").split("\n")
     except FileNotFoundError:
         return None
-    with os.fdopen(fd, "rb") as file:
-        lines = file.read(_LONGEST).decode("utf-8", "replace").split("\n")
     first, ours = lines[0], lines[1:2] == [_MARK]
     pid = int(first) if first.isascii() and first.isdigit() and len(first) <= _DIGITS else None
     alive = pid is not None and Path(f"/proc/{pid}").exists()

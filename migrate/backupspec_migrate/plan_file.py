@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
 
+from backupspec_migrate.plain_file import refuse_others
+
 
 @dataclass(frozen=True, slots=True)
 class Beside:
@@ -39,6 +41,7 @@ def write_whole(path: Path, text: str) -> None:
 
     No link that somebody else laid there is followed, and no other account may change the file.
     """
+    refuse_others(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_unfinished(path)
     new = path.with_name(f".{path.name}.{os.getpid()}")

@@ -17,6 +17,7 @@ from backupspec.parse import parse
 from backupspec.schedule import zone
 from backupspec.shape import Language
 from backupspec.source import Source, Sources
+from backupspec_migrate.plain_file import read_plain
 from backupspec_migrate.plan import DEFAULT_COMPRESSION
 from backupspec_migrate.plan_document import (
     LeftOut,
@@ -41,14 +42,10 @@ def read_plan(path: Path) -> tuple[PlanDocument | None, Sources, Diagnostics]:
     """
     place = Span(str(path), 1, 1, 1, 1)
     try:
-        with path.open("rb") as file:
-            data = file.read(_LARGEST + 1)
-        source = Source(str(path), data.decode("utf-8").replace("\r\n", "\n"))
+        source = Source(str(path), read_plain(path, _LARGEST).decode("utf-8").replace("\r\n", "\n"))
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         return None, (), (diagnose("BS690", f"{path} is no plan that can be read: {why}", place, hint=_MAKE_ONE),)
-    if len(data) > _LARGEST:
-        return None, (), (diagnose("BS690", f"{path} is no plan that can be read: it is too large", place),)
     root, found = parse(source)
     # The parser's own way out is about inventories.
     found = tuple(replace(one, hint=_MAKE_ONE) if one.code in {"BS007", "BS025"} else one for one in found)

@@ -144,6 +144,11 @@ def resumed(tree: Tree, document: PlanDocument, hosts: frozenset[str] | None) ->
     if document.source.root != tree.layout.root:
         message = f"the plan is about {document.source.root}, and its configuration says {tree.layout.root} now"
         raise StoppedError((diagnose("BS694", message, Span(document.file, 1, 1, 1, 1), hint="plan again"),))
+    if document.source.layout != tree.layout.naming.kind:
+        message = (
+            f"the plan is about a tree of the layout {document.source.layout}, and this is {tree.layout.naming.kind}"
+        )
+        raise StoppedError((diagnose("BS694", message, Span(document.file, 1, 1, 1, 1), hint="plan again"),))
     whole, found = settle(document, tree.scanned)
     partly = uncovered(document, tree.scanned, dict(whole.now_at), tree.view)
     settled = whole

@@ -14,10 +14,10 @@ from pathlib import Path
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Span
 from backupspec_migrate.configuration import BackupPoint, BackupScript, Configuration, Hook, Retain
+from backupspec_migrate.plain_file import read_plain
 from backupspec_migrate.point_options import is_absolute, point_options
 from backupspec_migrate.rsync_args import Transfer, split_long_args, transfer
 
-_LARGEST = 2**24  # bytes of one file
 DEFAULT_SHORT_ARGS = "-a"
 DEFAULT_LONG_ARGS = "--delete --numeric-ids --relative --delete-excluded"
 RESERVED = frozenset(
@@ -125,8 +125,7 @@ def _read_file(path: Path, mentioned: Span, state: _State) -> None:
         state.found.append(diagnose("BS604", f"{path} includes itself", mentioned))
         return
     try:
-        with resolved.open("rb") as file:
-            text = file.read(_LARGEST).decode("utf-8", "surrogateescape")
+        text = read_plain(resolved).decode("utf-8", "surrogateescape")
     except OSError as error:
         state.found.append(diagnose("BS604", f"{path} cannot be read: {error.strerror}", mentioned))
         return

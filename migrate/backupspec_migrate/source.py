@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from backupspec.diagnostic import Diagnostics
+from backupspec.catalogue import diagnose
+from backupspec.diagnostic import Diagnostics, Span
 from backupspec_migrate.find_layout import SourceWish, find_layout
 from backupspec_migrate.layout import Layout
 from backupspec_migrate.plan_document import PlanDocument, PlannedSource
@@ -14,7 +15,11 @@ from backupspec_migrate.prepare import StoppedError
 
 def layout_at(source: Path, wish: SourceWish) -> tuple[Layout, Diagnostics]:
     """Say how the tree that `source` leads to is laid out; StoppedError where nobody can tell."""
-    layout, found = find_layout(source, wish)
+    try:
+        layout, found = find_layout(source, wish)
+    except OSError as error:
+        message = f"{error.filename or source} cannot be read: {error.strerror}"
+        raise StoppedError((diagnose("BS610", message, Span(str(source), 1, 1, 1, 1)),)) from error
     if layout is None:
         raise StoppedError(found)
     return layout, found

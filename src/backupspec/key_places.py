@@ -30,11 +30,11 @@ _PLACES = {
 
 
 def belongs(key: str, schema: Mapping[str, Any]) -> str:
-    """Say in which places the schema of the inventory knows a key, or nothing where none does."""
+    """Say in which places a schema knows a key, or nothing where none does."""
     places = [
         said
         for name, said in _PLACES.items()
-        if key in (schema["$defs"][name] if name else schema).get("properties", {})
+        if key in (schema["$defs"].get(name, {}) if name else schema).get("properties", {})
     ]
     if not places:
         return ""

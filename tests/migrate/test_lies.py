@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import stat
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +15,7 @@ import pytest
 from backupspec_migrate.lock import hold, holder
 from backupspec_migrate.plan_file import write_whole
 from tests.migrate.site import Site
-from tests.migrate.test_commands import good, planned, reasons
+from tests.migrate.test_commands import INVENTORY, good, planned, reasons
 
 pytestmark = [pytest.mark.root, pytest.mark.borg]
 
@@ -163,3 +166,94 @@ def test_a_lockfile_with_anything_in_it_is_a_stale_one(tmp_path: Path, content: 
     found = holder(lockfile)
     assert found is not None
     assert found.interrupted_rsnapshot
+
+
+def test_a_plan_edited_into_another_one_is_not_the_one_that_was_verified(
+    make_site: Callable[..., Site], borg14: Path
+) -> None:
+    """Another layout, repository, tree or time; an archive made by hand under our name and comment."""
+    site = make_site()
+    site.put("web01/file")
+    site.night()
+    text = planned(site)
+    good(site, "run")
+    good(site, "verify")
+    assert reasons(site) == ""
+    site.plan.write_text(text.replace("layout: rsnapshot", "layout: dated"))
+    assert "BS694" in site.run("report").stderr
+    site.plan.write_text(text.replace("02:05:00Z", "02:05:01Z"))
+    assert "is not in the repository" in reasons(site)
+    site.plan.write_text(text.replace("owners: names", "owners: numbers"))
+    assert "was not verified" in reasons(site)
+    site.plan.write_text(text)
+    assert reasons(site) == ""
+    (name,) = site.archives(borg14)
+    comment = json.loads(site.borg(borg14, "info", "--json", f"{site.repo()}::{name}"))["archives"][0]["comment"]
+    stamp = name.rpartition("_")[2].removesuffix("Z")
+    site.borg(borg14, "delete", f"{site.repo()}::{name}")
+    forged = ["--comment", comment, "--timestamp", stamp, f"{site.repo()}::{name}", "etc/hostname"]
+    site.borg(borg14, "create", *forged)
+    assert "is not the archive that was verified" in reasons(site)
+    assert "nothing new: 1 archive" in good(site, "run")
+    done = site.run("verify", "--resume")
+    assert done.returncode == 1
+    assert "/etc/hostname is in " in done.stderr
+    assert "differs from its snapshot" in reasons(site)
+
+
+def test_a_snapshot_is_in_all_of_a_divided_plan_or_the_report_says_no(make_site: Callable[..., Site]) -> None:
+    """A series that somebody took away, or its part of an archive, is not made up for by its sister."""
+    site = make_site()
+    site.put("web01/etc/file")
+    site.put("web01/srv/file")
+    site.night()
+    folder = site.folder / "inventory"
+    folder.mkdir()
+    (folder / "office.yaml").write_text(
+        INVENTORY.format(folder=site.folder, history=", history: true", shop=site.sources / "web01/srv")
+    )
+    text = planned(site, "--inventory", str(folder / "office.yaml"), "--split")
+    good(site, "run")
+    good(site, "verify")
+    assert reasons(site) == ""
+    first, *others = re.split(r"(?m)^(?=  - host: )", text)
+    assert len(others) == 2
+    for one in others:
+        site.plan.write_text(first + one)
+        assert "neither imports nor skips" in reasons(site)
+
+
+def test_what_is_no_file_is_neither_read_nor_replaced(make_site: Callable[..., Site]) -> None:
+    """A device that never ends, a pipe that nobody fills: as configuration, times, lock, plan or page."""
+    site = make_site()
+    site.put("web01/file")
+    site.night()
+    text = planned(site)
+    device, pipe = site.folder / "device", site.folder / "pipe"
+    os.mknod(device, 0o600 | stat.S_IFCHR, os.makedev(1, 5))
+    os.mkfifo(pipe)
+    conf = site.conf.read_text()
+    for other in (device, pipe):
+        site.plan.write_text(text.replace(f"configuration: {site.conf}", f"configuration: {other}"))
+        assert f"{other} cannot be read: it is a device or a pipe, no file" in site.run("report").stderr
+        site.plan.write_text(text.replace("layout: rsnapshot", f"layout: rsnapshot\n  times: {other}"))
+        assert "it is a device or a pipe, no file" in site.run("report").stderr
+        site.plan.write_text(text)
+        site.conf.write_text(conf.replace(str(site.lockfile), str(other)))
+        assert f"{other} is no lockfile that can be read" in site.run("run").stderr
+        site.conf.write_text(conf)
+        done = site.run("plan", "--force", "-o", str(other))
+        assert done.returncode == 1
+        assert "no file" in done.stderr
+    assert stat.S_ISCHR(device.stat().st_mode)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_key_that_no_plan_has_is_said_in_its_line(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    site.put("web01/file")
+    site.night()
+    site.plan.write_text(planned(site) + "serise: []\n")
+    done = site.run("report")
+    assert done.returncode == 1
+    assert "did you mean `series`" in done.stderr

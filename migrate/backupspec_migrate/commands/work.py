@@ -98,8 +98,12 @@ def verify_all(prepared: Prepared, jobs: int, say: Said, *, percent: float, resu
         counting = _Counting(sink)
         said = verify_plan(prepared, jobs, counting, record.note, share=percent / 100, done=done)
         say.all((*said, *record.problem))
+    accepted: dict[str, str] = {}
     for series in prepared.document.series:
-        _write(beside.accepted / f"{series.host}_{series.job}.ids", ids_of(series, prepared.document, record, marks))
+        name = f"{series.host}_{series.job}.ids"
+        accepted[name] = accepted.get(name, "") + ids_of(series, prepared.document, record, marks)
+    for name, text in accepted.items():
+        _write(beside.accepted / name, text)
     plan = prepared.settled.plan
     equal, passed = (
         counting.ends["done"],
