@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from borg.compress import CompressionSpec
 from borg.constants import REPOSITORY_README
 from borg.crypto.key import key_creator, tam_required_file
 from borg.helpers import Error as BorgError
-from borg.helpers import IntegrityError, Location, Manifest
+from borg.helpers import IntegrityError, Location, Manifest, get_cache_dir
 from borg.logger import setup_logging
 from borg.remote import RemoteRepository
 from borg.repository import Repository
@@ -101,7 +102,7 @@ def open_repository(location: str, *, compression: str | None, unencrypted: bool
                 yield Session(repository, key, manifest, None)
                 return
             key.compressor = _compressor(compression, location)
-            with Cache(repository, key, manifest, lock_wait=LOCK_WAIT, warn_if_unencrypted=False) as cache:
+            with _cache(repository, key, manifest) as cache:
                 sweep(*((Path(location),) if is_local(location) else ()), Path(cache.path), Path(security.dir))
                 with _room_given_back():
                     yield Session(repository, key, manifest, cache)
@@ -116,6 +117,18 @@ def _compressor(specification: str | None, location: str) -> BorgObject:
         hint = "write it as borg does: none, lz4, zstd,3, auto,zstd,3"
         message = f"there is no compression {specification!r}: {error}"
         raise RepositoryError(diagnose("BS631", message, _place(location), hint=hint)) from error
+
+
+def _cache(repository: BorgObject, key: BorgObject, manifest: BorgObject) -> BorgObject:
+    """Open Borg's cache of a locked repository; one that a full disk or a kill left unreadable is made anew."""
+    options = {"lock_wait": LOCK_WAIT, "warn_if_unencrypted": False}
+    try:
+        return Cache(repository, key, manifest, **options)
+    except (OSError, BorgError, IntegrityError, RemoteRepository.RPCError):
+        raise
+    except Exception:  # noqa: BLE001 - Borg reads its own files without care: they end in whatever their readers raise
+        shutil.rmtree(Path(get_cache_dir()) / repository.id_str, ignore_errors=True)
+    return Cache(repository, key, manifest, **options)
 
 
 @contextmanager
@@ -150,7 +163,7 @@ def create_repository(location: str, encryption: Encryption) -> bool:
             manifest.key = key
             manifest.write()
             repository.commit(compact=False)
-            with Cache(repository, key, manifest, warn_if_unencrypted=False):
+            with _cache(repository, key, manifest):
                 pass
             if key.tam_required:
                 os.close(os.open(tam_required_file(repository), os.O_CREAT | os.O_WRONLY, 0o600))

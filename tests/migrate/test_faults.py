@@ -395,3 +395,23 @@ def test_what_a_killed_borg_was_writing_goes_and_what_a_living_one_is_about_stay
         "config-of-me.tmp",
         *(f"lock.exclusive.{name}.tmp" for name in ("livexxxx", "awayxxxx", "newxxxxx")),
     }
+
+
+@pytest.mark.parametrize("size", ["16k", "24k", "40k"])
+def test_a_full_disk_under_borg_s_caches_costs_no_more_than_the_caches(
+    make_site: Callable[..., Site], borg14: Path, size: str
+) -> None:
+    site = make_site()
+    times = history(site, nights=2)
+    planned(site, "--encryption", "none")
+    base, run = site.folder / "base", shlex.join(site.command("run"))
+    done = in_a_room_of_its_own(
+        site, base, size, f"{run} 2> {site.folder}/first && exit 9 || echo $?", f"mount -o remount,size=10m {base}", run
+    )
+    first = (site.folder / "first").read_text()
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "1\n"
+    assert first.count("error[BS631]") == first.count("error[") == 1, first
+    assert f"make room for the repository, or for Borg's caches in {base}" in first
+    assert site.archives(borg14) == [name_of(when) for when in times]
+    site.verify()
