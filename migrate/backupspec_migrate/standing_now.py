@@ -26,7 +26,10 @@ def standing_of(
     now_at = dict(settled.now_at)
     hosts = {one.folder: one.host for one in prepared.tree.scanned.images}
     marks = settled.plan.marks
-    doubts = {one.folder: one.doubt or "doubtful" for one in document.snapshots}
+    now_doubtful = {one.slot: one.why for one in prepared.tree.scanned.doubts}
+    doubts = {
+        one.folder: now_doubtful.get(now_at.get(one.folder, ""), one.doubt or "doubtful") for one in document.snapshots
+    }
 
     def line(series: PlannedSeries, archive: PlannedArchive, kept: tuple[str, ...] | None) -> ArchiveLine:
         name = archive_name(series.host, series.job, times[archive.snapshot])

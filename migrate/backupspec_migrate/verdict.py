@@ -45,7 +45,7 @@ def _in_favour(standing: Standing) -> tuple[str, ...]:
     verb = "are" if number > 1 else "is"
     return (
         f"{all_of} of {counted(hosts, 'host')} {verb} in the repositories, and every item and every byte was compared",
-        "no difference was found, and nothing changed in the repositories since",
+        "no difference was found; since then it was only asked whether the repositories still list these archives",
         "every snapshot in the tree is in the plan"
         + (" or left out there, see below" if any(map(_is_history, standing.left_out)) else ""),
     )

@@ -14,7 +14,7 @@ import pytest
 
 from backupspec_migrate.lock import hold, holder
 from backupspec_migrate.plan_file import write_whole
-from tests.migrate.site import Site
+from tests.migrate.site import DAY, FIRST, Site
 from tests.migrate.test_commands import INVENTORY, good, planned, reasons
 
 pytestmark = [pytest.mark.root, pytest.mark.borg]
@@ -257,3 +257,18 @@ def test_a_key_that_no_plan_has_is_said_in_its_line(make_site: Callable[..., Sit
     done = site.run("report")
     assert done.returncode == 1
     assert "did you mean `series`" in done.stderr
+
+
+def test_a_doubt_taken_out_of_the_plan_is_still_one_of_the_tree(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    site.put("web01/file")
+    for _ in range(2):
+        site.night()
+    os.utime(site.snapshots / "daily.1", (FIRST + 2 * DAY, FIRST + 2 * DAY))
+    assert site.run("plan", "--encryption", "none").returncode == 1
+    text, count = re.subn(r", doubt: .*\}", "}", site.plan.read_text())
+    assert count == 1
+    site.plan.write_text(text)
+    assert site.run("run").returncode == 1
+    site.run("verify")
+    assert "nobody has decided about 1 snapshot that may be incomplete: daily.1 (it is newer" in reasons(site)

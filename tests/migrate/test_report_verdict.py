@@ -24,7 +24,7 @@ def test_yes_needs_every_archive_there_and_verified_whole() -> None:
     assert judged.safe
     assert judged.because == (
         "the one archive of 1 host is in the repositories, and every item and every byte was compared",
-        "no difference was found, and nothing changed in the repositories since",
+        "no difference was found; since then it was only asked whether the repositories still list these archives",
         "every snapshot in the tree is in the plan",
     )
     assert judged.remarks == ("after the first prune the one archive remains",)
