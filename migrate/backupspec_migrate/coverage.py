@@ -22,7 +22,7 @@ def uncovered(document: PlanDocument, scanned: Scan, now_at: dict[str, str], vie
             slot = now_at.get(archive.snapshot, "")
             planned.setdefault((slot, series.folder), []).extend(archive.content)
     times = {one.slot: one.time for one in scanned.snapshots}
-    left_out = {one.name for one in document.left_out}
+    left_out = {one.name for one in document.left_out if one.because}
     found = []
     for image in scanned.images:
         content = planned.get((image.slot, image.folder))
@@ -30,7 +30,8 @@ def uncovered(document: PlanDocument, scanned: Scan, now_at: dict[str, str], vie
             found += [
                 Unplanned(image.host, f"{image.slot}/{location}", times[image.slot])
                 for path in dict.fromkeys(_missing(image, content, view))
-                if (location := _location(image, path)) not in left_out
+                for location in [_location(image, path) or path]
+                if not any(_inside(location, name) for name in left_out)
             ]
     return tuple(found)
 

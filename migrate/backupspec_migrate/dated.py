@@ -30,12 +30,16 @@ _NO_SNAPSHOTS = (
 _AGAIN = 3600
 
 
+_NO_FIT = "it does not fit"
+
+
 @dataclass(slots=True)
 class _Found:
     """What the walk over the pattern's components collects."""
 
     snapshots: list[Snapshot] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    strangers: set[str] = field(default_factory=set)
     hosts: dict[str, str] = field(default_factory=dict)
     said: list[Diagnostic] = field(default_factory=list)
 
@@ -66,7 +70,11 @@ class Dated:
         found = _Found()
         self._walk(view, root, "", found)
         return Sight(
-            tuple(sorted(found.snapshots, key=age)), tuple(found.skipped), found.hosts, found=tuple(found.said)
+            tuple(sorted(found.snapshots, key=age)),
+            tuple(found.skipped),
+            found.hosts,
+            frozenset(found.strangers),
+            found=tuple(found.said),
         )
 
     def doubts(self, snapshots: tuple[Snapshot, ...], *, interrupted: bool, now: int) -> tuple[Doubt, ...]:
@@ -110,11 +118,14 @@ class Dated:
             why = self._not_this(entry.name, depth, fits=fields is not None, mode=state.st_mode)
             if why is not None or fields is None:
                 found.skipped.append((path, why or ""))
+                if (why or "").startswith(_NO_FIT):
+                    found.strangers.add(path)
             elif depth + 1 < len(self.pattern.steps):
                 before = len(found.snapshots)
                 self._walk(view, root, path, found)
                 if len(found.snapshots) == before:
                     found.skipped.append((path, "nothing in it fits the pattern"))
+                    found.strangers.add(path)
             else:
                 self._take(path, fields, state, root, found)
 
@@ -130,12 +141,13 @@ class Dated:
                     return why
         if not stat.S_ISDIR(mode):
             return "not a folder"
-        return None if fits else f"it does not fit {component!r}"
+        return None if fits else f"{_NO_FIT} {component!r}"
 
     def _take(self, path: str, fields: dict[str, str], state: os.stat_result, root: str, found: _Found) -> None:
         meant = local_time(fields)
         if meant is None:
             found.skipped.append((path, "there is no such day"))
+            found.strangers.add(path)
             return
         if isinstance(meant, int):
             when = meant

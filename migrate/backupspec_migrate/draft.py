@@ -53,8 +53,9 @@ class Choices:
     `goals` (by host) come before `template` and `job`; a finding there is why a host has none. They are None without an
     inventory.
 
-    `job` None: the inventory's, or DEFAULT_JOB. `numeric_ids` None: as rsync was told. `compression` None: the job's,
-    or Borg's usual one. `passphrase_file` is a path with {host}. `make`: how repositories are made that are not there.
+    `job` None: the inventory's, or DEFAULT_JOB. `numeric_ids` None: as rsync was told, or `as_job` does it.
+    `compression` None: the job's, or Borg's usual one. `passphrase_file` is a path with {host}. `make`: how
+    repositories are made that are not there.
     """
 
     template: str | None
@@ -67,6 +68,7 @@ class Choices:
     compression: str | None = None
     make: Literal["none", "repokey-blake2"] | None = None
     passphrase_file: str | None = None
+    as_job: bool = False
 
 
 def draft(file: str, source: PlannedSource, scanned: Scan, choices: Choices) -> tuple[PlanDocument, Diagnostics]:
@@ -75,6 +77,9 @@ def draft(file: str, source: PlannedSource, scanned: Scan, choices: Choices) -> 
     What cannot go in is an error with the way out, never left out silently. Doubtful snapshots go in undecided unless
     the choices decide about them. `file` is where the plan will be written.
     """
+    if source.configuration is None and choices.goals is not None and choices.numeric_ids is None:
+        # Nobody knows what rsync was told: the job that continues the series decides.
+        choices = replace(choices, as_job=True)
     wanted, found = _wanted(scanned, choices)
     found += _slots_there(scanned, choices)
     if choices.template is not None:
@@ -96,11 +101,16 @@ def draft(file: str, source: PlannedSource, scanned: Scan, choices: Choices) -> 
     series: list[PlannedSeries] = []
     for host, job, folder in sorted({(image.host, image.job or "", image.folder) for image in scanned.images}):
         images = [one for one in scanned.images if (one.host, one.job or "", one.folder) == (host, job, folder)]
-        if host in wanted:
+        if host in wanted and folder not in choices.skip:
             made, said = _series_of(images, scanned, choices, place)
             series += made
             found += said
-    skipped = (LeftOut(name, why, place) for name, why in scanned.skipped)
+    found += _strangers(scanned, choices)
+    skipped = (
+        LeftOut(name, "" if name in scanned.strangers else why, place)
+        for name, why in scanned.skipped
+        if name not in choices.skip
+    )
     said_to_skip = (
         LeftOut(name, ON_REQUEST, place) for name in sorted(choices.skip - {one.slot for one in scanned.snapshots})
     )
@@ -141,6 +151,17 @@ def _wanted(scanned: Scan, choices: Choices) -> tuple[set[str], list[Diagnostic]
     return present & set(choices.hosts), found
 
 
+def _strangers(scanned: Scan, choices: Choices) -> list[Diagnostic]:
+    """Find folders that are no snapshots by their names: whether anybody needs them only people know."""
+    found = []
+    for name, why in scanned.skipped:
+        if name in scanned.strangers and name not in choices.skip:
+            hint = f"look at it, then give a reason under `left_out` in the plan, or say --skip {name}"
+            message = f"{name} is taken for no snapshot ({why}), and may hold what somebody needs"
+            found.append(diagnose("BS699", message, _place(scanned, name), hint=hint, where=name))
+    return found
+
+
 def _slots_there(scanned: Scan, choices: Choices) -> list[Diagnostic]:
     """Find decisions about snapshots that are not there: a slip of the pen would decide nothing."""
     slots = {one.slot for one in scanned.snapshots}
@@ -164,9 +185,10 @@ def _series_of(
     if isinstance(goals, Diagnostic):
         return [], (goals,)
     if not goals:
-        hint = "add it to the inventory with a files job, or leave it out with --host"
+        hint = f"add it to the inventory with a files job, or leave it out: --skip {first.folder}"
         return [], (diagnose("BS619", f"the inventory has no files job for {host}", where, hint=hint),)
     goal = next((one for one in goals if one.job == first.job), goals[0])
+    found = _owners(first, goal, choices, where)
     times = {one.slot: one.time for one in scanned.snapshots}
     images = sorted(images, key=lambda one: times[one.slot])
     archives = tuple(
@@ -187,7 +209,18 @@ def _series_of(
         tuple(LeftOut(one.slot, ON_REQUEST, place) for one in images if one.slot in choices.skip),
         place,
     )
-    return [series], ()
+    return [series], found
+
+
+def _owners(image: Image, goal: Goal, choices: Choices, where: Span) -> Diagnostics:
+    """Find a job that will store owners otherwise than its history has them."""
+    numbers = [root.numeric_ids for root in image.roots]
+    decided = choices.numeric_ids is not None or choices.as_job
+    if choices.goals is None or decided or goal.numeric_ids or image.job is not None or not any(numbers):
+        return ()
+    message = f"rsync kept owners by number, and the job {goal.job} of {goal.host} stores their names"
+    hint = "`numeric_ids: true` in the job keeps one history; or --ids names, if users have the same numbers on both"
+    return (diagnose("BS698", message, where, hint=hint, where=image.host),)
 
 
 def _goals(host: str, choices: Choices) -> tuple[Goal, ...] | Diagnostic:
@@ -205,6 +238,7 @@ def _present_name(host: str, choices: Choices) -> str:
 
 
 def _roots(image: Image, goal: Goal, choices: Choices) -> tuple[Root, ...]:
-    if choices.numeric_ids is not None:
-        return tuple(replace(root, numeric_ids=choices.numeric_ids) for root in image.roots)
+    told = goal.numeric_ids if choices.as_job else choices.numeric_ids
+    if told is not None:
+        return tuple(replace(root, numeric_ids=told) for root in image.roots)
     return tuple(replace(root, numeric_ids=True) for root in image.roots) if goal.numeric_ids else image.roots

@@ -20,8 +20,10 @@ _NO_SNAPSHOTS = (
     (r"_delete\.[0-9]+|.*\.delete", "a snapshot that rsnapshot was removing"),
     (r"tmp", "the working folder of backup scripts"),
     (r"lost\+found", "the file system's own folder"),
-    (r"(?!\w+\.[0-9]+$).*", "not a name that rsnapshot gives"),
 )
+
+
+_STRANGE, _NO_RUNG = "not a name that rsnapshot gives", "no `retain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ class Ladder:
             when = state.st_mtime_ns // 10**9
             snapshots.append(Snapshot(entry.name, when, identity, (retain, int(number)), "folder"))
         found = (*self._holes(snapshots, root), *self._beyond(snapshots, root))
-        return Sight(tuple(sorted(snapshots, key=age)), tuple(skipped), found=found)
+        strangers = frozenset(name for name, why in skipped if why == _STRANGE or why.startswith(_NO_RUNG))
+        return Sight(tuple(sorted(snapshots, key=age)), tuple(skipped), strangers=strangers, found=found)
 
     def doubts(self, snapshots: tuple[Snapshot, ...], *, interrupted: bool, now: int) -> tuple[Doubt, ...]:
         """Say which snapshots an interrupted rsnapshot left incomplete, or have times that cannot be theirs."""
@@ -95,9 +98,11 @@ class Ladder:
         for pattern, why in _NO_SNAPSHOTS:
             if re.fullmatch(pattern, name, re.DOTALL):
                 return why
+        if not re.fullmatch(r"\w+\.[0-9]+", name):
+            return _STRANGE
         retain = name.rpartition(".")[0]
         names = [known for known, _ in self.retains]
-        return f"no `retain {retain}` in rsnapshot.conf" if names and retain not in names else None
+        return f"{_NO_RUNG} {retain}` in rsnapshot.conf" if names and retain not in names else None
 
     def _rungs(self, snapshots: tuple[Snapshot, ...] | list[Snapshot]) -> dict[str, list[Snapshot]]:
         """Give the snapshots of each rung by number, the lowest rung first.

@@ -18,12 +18,14 @@ Kind = Literal["rsnapshot", "dated", "rsync-time-backup"]
 class Sight:
     """What a look at the tree gives: snapshots with the oldest first, and what is none, as (name, reason).
 
+    `strangers`: folders among these whose names do not say what they are, so that they may be somebody's copies.
     `hosts`: the folder name of the one host that a snapshot is all about; not there, a snapshot holds several hosts.
     """
 
     snapshots: tuple[Snapshot, ...]
     skipped: tuple[tuple[str, str], ...]
     hosts: Mapping[str, str] = field(default_factory=dict)
+    strangers: frozenset[str] = frozenset()
     doubts: tuple[Doubt, ...] = ()
     found: Diagnostics = ()
 

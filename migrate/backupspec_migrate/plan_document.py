@@ -44,7 +44,10 @@ class PlannedSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A name in the tree, or a snapshot of a series, that is not imported."""
+    """A name in the tree, or a snapshot of a series, that is not imported.
+
+    Without a reason nobody has decided about it yet; a file holds such a name in a comment only.
+    """
 
     name: str
     because: str

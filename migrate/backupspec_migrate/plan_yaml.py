@@ -36,6 +36,9 @@ _UNDECIDED = """\
 _LEFT_OUT = """
 # Names in the tree that belong to no host.
 """
+_STRANGERS = """\
+# These may hold what somebody needs. Look at them; to leave them out, take the # away and say why.
+"""
 _SERIES = """
 # One entry for each series of archives, which are called HOST_JOB_TIME.
 """
@@ -93,16 +96,28 @@ def _pieces(plan: PlanDocument, remains: Mapping[tuple[str, str], str]) -> Itera
             "accept": snapshot.accept,
         }
         yield _item(_Flow(_said(line)))
-    if plan.left_out:
-        yield _LEFT_OUT + "left_out:\n"
-        for one in plan.left_out:
-            yield _item(_Flow({"name": as_text(one.name), "because": one.because}))
+    yield from _left_out(plan)
     yield _SERIES
     yield "series:\n" if plan.series else "series: []\n"
     for series in plan.series:
         if said := remains.get((series.host, series.job)):
             yield f"  # {said}\n"
         yield _item(_series(series))
+
+
+def _left_out(plan: PlanDocument) -> Iterator[str]:
+    decided = [one for one in plan.left_out if one.because]
+    open_ = [one for one in plan.left_out if not one.because]
+    if plan.left_out:
+        yield _LEFT_OUT
+    if decided:
+        yield "left_out:\n"
+    for one in decided:
+        yield _item(_Flow({"name": as_text(one.name), "because": one.because}))
+    if open_:
+        yield _STRANGERS + ("" if decided else "# left_out:\n")
+    for one in open_:
+        yield f"#{_item(_Flow({'name': as_text(one.name), 'because': 'WHY'}))[1:]}"
 
 
 def _source(source: PlannedSource) -> dict[str, Any]:

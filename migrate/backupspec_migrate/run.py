@@ -59,16 +59,17 @@ def verify_plan(  # noqa: PLR0913 - all are facts of the caller
 
 
 def look_at_archives(prepared: Prepared, show: Sink, note: Note) -> Diagnostics:
-    """Say of each planned archive that is in its repository under which id; nothing is read of it."""
+    """Say of each archive of a planned series that is in its repository under which id; nothing is read of it."""
     return Crew(1, show, note).all((target, partial(_look, target)) for target in prepared.settled.plan.targets)
 
 
 def _look(target: Target, send: Send) -> None:
     try:
         with open_repository(target.repository, compression=None, unencrypted=target.unencrypted) as session:
-            for one in target.imports:
-                if one.archive in session.manifest.archives:
-                    send(Present(target.repository, one.archive, session.manifest.archives[one.archive].id.hex()))
+            series = {one.archive.rpartition("_")[0] for one in target.imports}
+            for name in session.manifest.archives:
+                if name.rpartition("_")[0] in series:
+                    send(Present(target.repository, name, session.manifest.archives[name].id.hex()))
     except RepositoryError as error:
         send(error.found)
 

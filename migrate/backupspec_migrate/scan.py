@@ -41,7 +41,7 @@ class Scan:
     """All that was found. `snapshots` are in the order of their times, the oldest first.
 
     `skipped` are (name, reason). `confirmed` are the slots of which the logfile says that their run came to its end at
-    that time. A slot has one doubt at most.
+    that time. A slot has one doubt at most. `strangers` are skipped folders that may be somebody's copies all the same.
     """
 
     root: str
@@ -51,6 +51,7 @@ class Scan:
     skipped: tuple[tuple[str, str], ...]
     gaps: tuple[Gap, ...] = ()
     confirmed: frozenset[str] = frozenset()
+    strangers: frozenset[str] = frozenset()
 
 
 def scan(layout: Layout, view: View, *, interrupted: bool) -> tuple[Scan, Diagnostics]:
@@ -91,6 +92,7 @@ def scan(layout: Layout, view: View, *, interrupted: bool) -> tuple[Scan, Diagno
         sight.skipped,
         gaps(layout.naming.regular(snapshots)),
         settled.confirmed,
+        sight.strangers,
     )
     return scanned, _once(found)
 

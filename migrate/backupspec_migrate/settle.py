@@ -39,8 +39,8 @@ class Settled:
 def settle(document: PlanDocument, scanned: Scan) -> tuple[Settled, Diagnostics]:
     """Give the work that a plan asks for in the tree as scanned now.
 
-    A snapshot is known again by its time: rsnapshot renames folders when it rotates. What is gone, undecided or new is
-    a finding; the rest goes on.
+    A snapshot is known again by its time: rsnapshot renames folders when it rotates. What is undecided is a finding;
+    the rest goes on. What is gone may have been imported before, which only its repository can tell.
     """
     return _Settling(document, scanned).run()
 
@@ -55,8 +55,7 @@ class _Settling:
 
     def run(self) -> tuple[Settled, Diagnostics]:
         used = {archive.snapshot for series in self.document.series for archive in series.archives}
-        for one in self.document.snapshots:
-            self._find(one, used=one.folder in used)
+        self._find_again(used)
         self._new_doubts(used)
         targets: dict[tuple[str, str, bool, str | None, str | None], list[Import]] = {}
         for series in self.document.series:
@@ -78,18 +77,31 @@ class _Settling:
         unplanned = self._unplanned()
         return Settled(plan, now_at, tuple(self.undecided), unplanned), tuple(self.found)
 
-    def _find(self, one: PlannedSnapshot, *, used: bool) -> None:
-        fitting = [snapshot for snapshot in self.scanned.snapshots if snapshot.time == one.time]
-        fitting = [snapshot for snapshot in fitting if snapshot.slot == one.folder] or [
-            snapshot for snapshot in fitting if snapshot.rung is not None
-        ]
-        if len(fitting) == 1:
-            self.now[one.folder] = fitting[0]
-        elif used:
-            why = "is gone" if not fitting else "is there more than once"
-            message = f"the snapshot of {utc(one.time)}, which was {one.folder}, {why}"
-            hint = "what was imported of it stays; only what was not is lost"
-            self.found.append(diagnose("BS693", message, one.span, hint=hint, where=one.folder))
+    def _find_again(self, used: set[str]) -> None:
+        """Say where the planned snapshots lie now.
+
+        Several with one time (the copy that an interrupted rsnapshot leaves, and its original) are told apart by their
+        order, which rotation keeps; if there are not as many as before, nobody can tell.
+        """
+        for time in dict.fromkeys(one.time for one in self.document.snapshots):
+            planned = [one for one in self.document.snapshots if one.time == time]
+            there = [one for one in self.scanned.snapshots if one.time == time]
+            rotating = [one for one in there if one.rung is not None]
+            if len(rotating) == len(planned):
+                self.now.update(zip((one.folder for one in planned), rotating, strict=True))
+            elif rotating:
+                self._cannot_tell(planned, used)
+            else:
+                self.now.update((one.slot, one) for one in there if one.slot in {each.folder for each in planned})
+
+    def _cannot_tell(self, planned: list[PlannedSnapshot], used: set[str]) -> None:
+        for one in planned:
+            if one.folder in used:
+                message = (
+                    f"which folder {one.folder} is now cannot be told: several have, or had, the time {utc(one.time)}"
+                )
+                hint = "plan again"
+                self.found.append(diagnose("BS693", message, one.span, hint=hint, where=one.folder))
 
     def _new_doubts(self, used: set[str]) -> None:
         """Refuse doubtful snapshots that nobody decided about, also those that became doubtful after the plan."""
@@ -175,7 +187,7 @@ class _Settling:
                 *(one.name for one in series.skip),
             )
         }
-        left_out = {one.name for one in self.document.left_out}
+        left_out = {one.name for one in self.document.left_out if one.because}
         times = {one.slot: one.time for one in self.scanned.snapshots}
         found = []
         for image in self.scanned.images:

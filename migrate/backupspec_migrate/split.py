@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Span
+from backupspec_migrate.figures import shown
 from backupspec_migrate.scan import Image, Root, Scan
 from backupspec_migrate.view import View
 
@@ -100,7 +101,7 @@ def outside(image: Image, paths: tuple[str, ...], view: View) -> Iterator[str]:
 
 
 def _nobodys(image: Image, path: str, root: str) -> Diagnostic:
-    message = f"/{path} of {image.host} lies in none of its jobs' paths"
+    message = f"/{shown(path)} of {image.host} lies in none of its jobs' paths"
     hint = "mark the job that takes the rest with `history: true`"
     return diagnose("BS692", message, Span(f"{root}/{image.slot}", 1, 1, 1, 1), hint=hint, where=image.host)
 

@@ -60,7 +60,9 @@ def standing_of(
         version=f"backupspec {version('backupspec')}",
         series=tuple(map(series_line, document.series)),
         left_out=tuple(
-            SkippedLine(one.name, times.get(one.name), hosts.get(one.name), one.because) for one in document.left_out
+            SkippedLine(one.name, times.get(one.name), hosts.get(one.name), one.because)
+            for one in document.left_out
+            if one.because
         ),
         unplanned=tuple(
             SkippedLine(one.folder, one.time, one.host, "it is not in the plan") for one in settled.unplanned
@@ -72,7 +74,7 @@ def standing_of(
 
 def _not_spoken_of(prepared: Prepared) -> Iterator[str]:
     """Say what is wrong with the tree, or lies in it, without a word about it in the plan."""
-    left_out = {one.name for one in prepared.document.left_out}
+    left_out = {one.name for one in prepared.document.left_out if one.because}
     for one in prepared.tree.found:
         decided = one.code == "BS616" and one.where in left_out
         if has_errors((one,)) and not decided:

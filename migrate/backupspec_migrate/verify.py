@@ -69,7 +69,9 @@ def verify_target(target: Target, session: Session, view: View, send: Send, *, s
             send(replace(event, what="failed"))
             continue
         if one.gone:
-            send(gone(one))
+            message = f"{one.archive} was never verified as a whole, and its snapshot is not in the tree any more"
+            hint = "nothing is left to compare it with: look into it with borg, then take it out of the plan"
+            send(diagnose("BS693", message, _place(one), hint=hint, where=one.archive))
             send(replace(event, what="failed"))
             continue
         send(event)
@@ -87,7 +89,7 @@ def verify_target(target: Target, session: Session, view: View, send: Send, *, s
 def gone(one: Import) -> Diagnostic:
     """Say that the snapshot of an archive to be is not in the tree any more."""
     message = f"the snapshot of {one.archive} is not in the tree any more"
-    hint = "if rsnapshot rotated it away after it was imported, all is well; else it is lost"
+    hint = "it was not imported before rsnapshot removed it: take its line out of the plan"
     return diagnose("BS693", message, _place(one), hint=hint, where=one.archive)
 
 

@@ -265,6 +265,94 @@ def test_a_plan_that_holds_less_of_a_host_than_the_tree_has_is_no_whole_one(make
         assert "not in the plan" in reasons(site), what
 
 
+def test_a_snapshot_that_rsnapshot_removed_after_it_was_verified_is_done(
+    make_site: Callable[..., Site], borg14: Path
+) -> None:
+    site = make_site()
+    times = filled(site, 3)
+    planned(site)
+    good(site, "run")
+    good(site, "verify")
+    shutil.rmtree(site.snapshots / "daily.2")
+    assert "nothing new" in good(site, "run")
+    assert "1 compared earlier" in good(site, "verify")
+    assert reasons(site) == ""
+    site.borg(borg14, "delete", f"{site.repo()}::{name_of(times[0])}")
+    done = site.run("run")
+    assert done.returncode == 1
+    assert "error[BS693]" in done.stderr
+    assert "not in the repository" in reasons(site)
+
+
+def test_twins_of_one_time_are_told_apart_after_a_rotation(make_site: Callable[..., Site], borg14: Path) -> None:
+    """An interrupted rsnapshot leaves the copy with the time of its original; which is which keeps its order."""
+    site = make_site()
+    times = filled(site, 2)
+    (site.snapshots / "daily.0").rename(site.snapshots / "daily.9")
+    for number in (1,):
+        (site.snapshots / f"daily.{number}").rename(site.snapshots / f"daily.{number + 1}")
+    (site.snapshots / "daily.9").rename(site.snapshots / "daily.1")
+    shutil.copytree(site.snapshots / "daily.1", site.snapshots / "daily.0", symlinks=True)
+    (site.snapshots / "daily.0/web01/half").write_text("half")
+    os.utime(site.snapshots / "daily.0", (times[1], times[1]))
+    os.utime(site.snapshots / "daily.1", (times[1], times[1]))
+    done = site.run("plan", "--encryption", "none", "--skip", "daily.0")
+    assert done.returncode == 0, done.stderr
+    for number in (2, 1, 0):
+        (site.snapshots / f"daily.{number}").rename(site.snapshots / f"daily.{number + 1}")
+    good(site, "run")
+    assert "half" not in "".join(site.items(borg14, name_of(times[1])))
+    good(site, "verify")
+    assert reasons(site) == ""
+    shutil.rmtree(site.snapshots / "daily.1")
+    done = site.run("run")
+    assert done.returncode == 1
+    assert "cannot be told" in done.stderr
+
+
+def test_nothing_is_written_for_a_tree_that_cannot_be_planned_as_a_whole(make_site: Callable[..., Site]) -> None:
+    site = make_site(lines=[("web01/", "web01/", ""), ("db01/", "Database/", "")])
+    filled(site, 1)
+    done = site.run("plan", "--encryption", "none")
+    assert done.returncode == 1
+    assert "error[BS613]" in done.stderr
+    assert "nothing was written" in done.stderr
+    assert not site.plan.exists()
+    good(site, "plan", "--encryption", "none", "--skip", "Database")
+    good(site, "run")
+    good(site, "verify")
+    assert reasons(site) == "", "left out on request"
+
+
+def test_a_folder_that_may_be_somebodys_needs_a_word(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    filled(site, 2)
+    for name in ("daily.1.bak", "yearly.0", ".sync", "_delete.1234"):
+        (site.snapshots / name / "web01").mkdir(parents=True)
+    text = planned(site)
+    assert "# left_out:" not in text
+    for name in ("daily.1.bak", "yearly.0"):
+        assert f"\n# - {{name: {name}, because: WHY}}\n" in text
+    good(site, "run")
+    good(site, "verify")
+    said = reasons(site)
+    assert "daily.1.bak" in said
+    assert "yearly.0" in said
+    assert ".sync" not in said
+    site.plan.write_text(text.replace("\n# - {name", "\n  - {name"))
+    assert reasons(site) == ""
+
+
+def test_nothing_is_written_into_the_tree(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    filled(site, 1)
+    for name, option in (("plan", "-o"), ("rsnapshot", "--plan")):
+        done = site.run(name, "--encryption", "none", option, str(site.snapshots / "daily.0/plan.yaml"))
+        assert done.returncode == 1
+        assert "error[BS696]" in done.stderr
+    assert [path.name for path in (site.snapshots / "daily.0").iterdir()] == ["web01"]
+
+
 def test_dated_copies_go_the_same_way(place: Path, make_site: Callable[..., Site], borg14: Path) -> None:
     site = make_site()
     root = place / "copies"

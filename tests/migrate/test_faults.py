@@ -70,7 +70,8 @@ def await_that(true: Callable[[], bool], what: str, seconds: float = 30) -> None
 def started(site: Site, *words: str, **more: str) -> Iterator[subprocess.Popen[str]]:
     """Start a command; nothing of it lives on when the block ends."""
     with subprocess.Popen(
-        site.command(*words),
+        # What runs the tests may itself ignore ^C, as everything in the background of a script does.
+        ["env", "--default-signal", *site.command(*words)],
         env={**site.environment(), **more},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

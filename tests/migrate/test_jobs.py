@@ -229,10 +229,13 @@ def test_rsnapshot_that_starts_in_the_middle_refuses_and_changes_nothing(make_si
         with started(site, name, "--log-json") as process:
             assert process.stdout is not None
             assert any('"start"' in line for line in process.stdout)
+            # Held where it is, however slow this machine is: it has the lock as long as it lives.
+            process.send_signal(signal.SIGSTOP)
             before = sorted(site.snapshots.iterdir())
             refused = subprocess.run(
                 ["rsnapshot", "-c", site.conf, "daily"], capture_output=True, text=True, check=False
             )
+            process.send_signal(signal.SIGCONT)
             assert sorted(site.snapshots.iterdir()) == before
             process.stdout.read()
             assert process.wait() == 0

@@ -22,13 +22,15 @@ def _rehearse(
 ) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own, with a home and a machine's folder that are not to be touched."""
     argv = [sys.executable, "-m", "backupspec", "migrate", "rehearse", str(folder)]
+    if user is not None:
+        # The checkout may lie where that user may not look.
+        look = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+        argv = ["setpriv", f"--reuid={user}", "--clear-groups", *look, *argv]
     home = {"HOME": str(cwd / "home"), "PYTHONDONTWRITEBYTECODE": "1", **(env or {})}
     return subprocess.run(
         argv,
         cwd=cwd,
         env={**os.environ, **home},
-        user=user,
-        extra_groups=None if user is None else (),
         capture_output=True,
         text=True,
         check=False,

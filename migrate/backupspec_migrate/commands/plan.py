@@ -10,15 +10,19 @@ from typing import Annotated
 import typer
 
 from backupspec.catalogue import diagnose
-from backupspec.diagnostic import Span
+from backupspec.diagnostic import Severity, Span
 from backupspec_migrate.commands.options import GoalOptions, LogJson, Source, TreeOptions
 from backupspec_migrate.commands.said import Said, output, stopping
 from backupspec_migrate.commands.work import in_repositories, next_command
+from backupspec_migrate.figures import counted
 from backupspec_migrate.paper import remains
 from backupspec_migrate.plan_file import write_whole
 from backupspec_migrate.plan_yaml import plan_text
 from backupspec_migrate.prepare import Prepared, StoppedError, drafted, opened
 from backupspec_migrate.source import layout_at, planned_source
+
+_UNDECIDED = "BS612"
+"""What waits for a decision in the plan itself."""
 
 
 def plan(  # noqa: PLR0913 - one parameter for each option
@@ -41,9 +45,15 @@ def plan(  # noqa: PLR0913 - one parameter for each option
             message = f"{file} is there already, perhaps with edits in it"
             raise StoppedError((diagnose("BS695", message, Span(str(file), 1, 1, 1, 1), hint=hint),))
         layout, said = layout_at(source, tree.wish)
+        if not shown and file.resolve().is_relative_to(layout.root):
+            message = f"{file} would lie in {layout.root}, which is only read"
+            place = Span(str(file), 1, 1, 1, 1)
+            raise StoppedError((diagnose("BS696", message, place, hint="name another folder with -o"),))
         with opened(layout, said, lock=False) as opened_tree:
             made, found = drafted(opened_tree, str(file), planned_source(source, tree.wish, layout), request)
         say.all(found)
+        if any(one.severity is Severity.ERROR and one.code != _UNDECIDED for one in found):
+            say.end("", "nothing was written: mend that, or leave it out with --skip or --host")
         left = remains(made.document, int(time.time()))
         text = plan_text(made.document, left)
         if shown:
@@ -73,6 +83,8 @@ def _tell(made: Prepared, file: Path, left: dict[tuple[str, str], str]) -> None:
     out.print(f"{file}: {in_repositories(archives, made.settled.plan)}; nothing was written to any of them")
     for series in document.series:
         skipped = f", {len(series.skip)} skipped" if series.skip else ""
-        out.print(f"  {series.host} {series.job}: {len(series.archives)} archives{skipped} in {series.repository}")
+        out.print(
+            f"  {series.host} {series.job}: {counted(len(series.archives), 'archive')}{skipped} in {series.repository}"
+        )
         if said := left.get((series.host, series.job)):
             out.print(f"      {said}")

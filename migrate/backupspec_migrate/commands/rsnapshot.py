@@ -47,6 +47,10 @@ def rsnapshot(  # noqa: PLR0913 - one parameter for each option
     request, say = goal.request, Said(log_json=log_json)
     with stopping(say):
         layout, found = layout_at(source, tree.wish)
+        if plan.resolve().is_relative_to(layout.root):
+            message = f"{plan} would lie in {layout.root}, which is only read"
+            place = Span(str(plan), 1, 1, 1, 1)
+            raise StoppedError((diagnose("BS696", message, place, hint="name another folder with --plan"),))
         with opened(layout, found, lock=not dry_run) as opened_tree:
             made, found = drafted(opened_tree, str(plan), planned_source(source, tree.wish, layout), request)
             say.all(found)

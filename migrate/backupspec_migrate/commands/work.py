@@ -74,6 +74,8 @@ def import_all(prepared: Prepared, jobs: int, say: Said) -> str:
         say.all((*run_plan(prepared, jobs, counting, record.note), *record.problem))
     new, old = counting.ends["done"], counting.ends["present"]
     say.json({"type": "imported", "new": new, "present": old, "failed": counting.ends["failed"]})
+    if not new and not old:
+        return "nothing was imported"
     if not new:
         there = "1 archive is" if old == 1 else f"{old} archives are"
         return f"nothing new: {there} there already"
@@ -89,10 +91,17 @@ def verify_all(prepared: Prepared, jobs: int, say: Said, *, percent: float, resu
     beside = Beside(Path(prepared.document.file))
     record = Record(beside.record)
     marks = prepared.settled.plan.marks
+    # What rsnapshot has removed since it was verified cannot be compared once more, and need not be.
+    gone = {
+        (target.repository, one.archive)
+        for target in prepared.settled.plan.targets
+        for one in target.imports
+        if one.gone
+    }
     done = frozenset(
         (one.repository, one.archive, one.id)
         for one in record.all()
-        if resume and one.is_whole(marks.get((one.repository, one.archive)))
+        if (resume or (one.repository, one.archive) in gone) and one.is_whole(marks.get((one.repository, one.archive)))
     )
     with show_progress(log_json=say.log_json) as sink:
         counting = _Counting(sink)
@@ -113,7 +122,7 @@ def verify_all(prepared: Prepared, jobs: int, say: Said, *, percent: float, resu
     say.json({"type": "verified", "equal": equal, "differs": counting.ends["differs"], "percent": percent})
     bytes_ = "byte" if percent >= 100 else f"in the bytes of {percent:g} % of the files"  # noqa: PLR2004 - per cent
     joined = "item and" if percent >= 100 else "item, and"  # noqa: PLR2004 - per cent
-    earlier = f"; {passed} compared earlier" if passed and resume else ""
+    earlier = f"; {passed} compared earlier" if passed else ""
     return f"equal to the source in every {joined} {bytes_}: {in_repositories(equal, plan)}{earlier}"
 
 

@@ -161,8 +161,9 @@ TREES: tuple[Entry, ...] = (
         "BS693",
         "planned snapshot is gone",
         "A snapshot is known again by its time, so a rotation does no harm; but this one is not in the tree any more, "
-        "because rsnapshot removed it after the plan was made. If it had been imported before, its archive is there "
-        "and stays. If not, it is lost: shorten the time between plan and run, or stop rsnapshot meanwhile.",
+        "because rsnapshot removed it after the plan was made. What was imported and verified before needs it no more; "
+        "this one was not. If it was not imported it is lost: shorten the time between plan and run, or stop rsnapshot "
+        "meanwhile.",
     ),
     Entry(
         "BS694",
@@ -187,6 +188,22 @@ TREES: tuple[Entry, ...] = (
         "Something lies in the tree that the plan neither imports nor leaves out with a reason: a snapshot that is "
         "newer than the plan, or one whose line was taken away. What the plan does say is done all the same, but the "
         "report will not call the old tree safe to retire.",
+        Severity.WARNING,
+    ),
+    Entry(
+        "BS698",
+        "history and job store owners differently",
+        "rsync with `--numeric-ids` keeps the numbers of users and groups, and so do the archives. A job without "
+        "`numeric_ids: true` stores names too, so that the first regular backup would list every entry as changed. "
+        "Decide once for both.",
+        Severity.WARNING,
+    ),
+    Entry(
+        "BS699",
+        "folder that may be somebody's",
+        "A folder stands among the snapshots and is none by its name: a copy that somebody made by hand, a rung that "
+        "was taken out of rsnapshot.conf, a date in another form. It is not imported, and the report does not call the "
+        "tree safe to retire until somebody has looked at it and said why it is left out.",
         Severity.WARNING,
     ),
 )
