@@ -263,10 +263,10 @@ def test_the_same_tree_on_a_file_system_without_stable_listings_is_read_right(
     times.append(site.night())
     lower = place / "lower"
     site.snapshots.rename(lower)
-    for name in ("upper", "work"):
-        (place / name).mkdir()
+    # Two lower layers and none to write to: this can be mounted where the machine's own files are an overlay, too.
+    (place / "empty").mkdir()
     site.snapshots.mkdir()
-    options = f"lowerdir={lower},upperdir={place}/upper,workdir={place}/work"
+    options = f"lowerdir={lower}:{place}/empty"
     script = 'mount -t overlay overlay -o "$1" "$2" && shift 2 && "$@"'
     for what in (("rsnapshot", "--encryption", "none"), ("verify",)):
         done = subprocess.run(
@@ -276,8 +276,6 @@ def test_the_same_tree_on_a_file_system_without_stable_listings_is_read_right(
             text=True,
             check=False,
         )
-        if "mount:" in done.stderr:
-            pytest.skip("this kernel mounts no overlay here")
         assert done.returncode == 0, done.stderr
     shutil.rmtree(site.snapshots)
     lower.rename(site.snapshots)
