@@ -65,6 +65,7 @@ class Bench:
         self.environment = {
             **os.environ,
             "PATH": f"{BORG.parent}:{os.environ['PATH']}",  # borg-import looks for borg there
+            "BORG_HOST_ID": "bench@backupspec",
             "BORG_BASE_DIR": str(folder / "base"),
             "BORG_PASSPHRASE": "bench",
             "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes",

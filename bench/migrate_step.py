@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
-from backupspec_migrate.host_id import settle_host_id
+from borg.archive import Archive
 
-settle_host_id()
-
-from borg.archive import Archive  # noqa: E402 - Borg looks for its host id once, when it is loaded
-
-from backupspec.diagnostic import Diagnostic  # noqa: E402
-from backupspec_migrate.identity import Identity, archive_name  # noqa: E402
-from backupspec_migrate.plan import CHUNKER, Import, Target  # noqa: E402
-from backupspec_migrate.repository import Session, open_repository  # noqa: E402
-from backupspec_migrate.scan import Root  # noqa: E402
-from backupspec_migrate.verify import verify_target  # noqa: E402
-from backupspec_migrate.view import listings_tell_inodes, open_view  # noqa: E402
-from backupspec_migrate.writer import Writer  # noqa: E402
+from backupspec.diagnostic import Diagnostic
+from backupspec_migrate.identity import Identity, archive_name
+from backupspec_migrate.plan import CHUNKER, Import, Target
+from backupspec_migrate.repository import Session, open_repository
+from backupspec_migrate.scan import Root
+from backupspec_migrate.verify import verify_target
+from backupspec_migrate.view import listings_tell_inodes, open_view
+from backupspec_migrate.writer import Writer
 
 _BUFFERED = 9 * 1024 * 1024  # bytes: Borg buffers 8 MiB of items before it cuts them
 _ITEM = 175  # bytes
@@ -30,12 +27,14 @@ _ITEM = 175  # bytes
 
 def imports(tree: str, snapshots: int) -> tuple[Import, ...]:
     """Plan the oldest snapshots of the bench's tree."""
-    slots = sorted(os.listdir(tree), key=lambda slot: -int(slot.rpartition(".")[2]))  # noqa: PTH208
+    slots = sorted(Path(tree).iterdir(), key=lambda slot: -int(slot.suffix.removeprefix(".")))
     made = []
     for slot in slots[:snapshots]:
-        when = int(os.stat(f"{tree}/{slot}").st_mtime)  # noqa: PTH116
+        when = int(slot.stat().st_mtime)
         root = Root("web01", "", numeric_ids=True, own=False)
-        made.append(Import(archive_name("web01", "files", when), "web01", Identity(tree, "web01", when), slot, (root,)))
+        made.append(
+            Import(archive_name("web01", "files", when), "web01", Identity(tree, "web01", when), slot.name, (root,))
+        )
     return tuple(made)
 
 

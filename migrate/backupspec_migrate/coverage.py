@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from backupspec_migrate.images import inside
 from backupspec_migrate.plan_document import PlanDocument
 from backupspec_migrate.scan import Image, Root, Scan
 from backupspec_migrate.settle import Unplanned
@@ -31,7 +32,7 @@ def uncovered(document: PlanDocument, scanned: Scan, now_at: dict[str, str], vie
                 Unplanned(image.host, f"{image.slot}/{location}", times[image.slot])
                 for path in dict.fromkeys(_missing(image, content, view))
                 for location in [_location(image, path) or path]
-                if not any(_inside(location, name) for name in left_out)
+                if not any(inside(location, name) for name in left_out)
             ]
     return tuple(found)
 
@@ -43,7 +44,7 @@ def _missing(image: Image, content: list[Root], view: View) -> Iterator[str]:
     for root in honest:
         for path in root.without:
             elsewhere = any(
-                _inside(path, other.original) and not any(_inside(path, each) for each in other.without)
+                inside(path, other.original) and not any(inside(path, each) for each in other.without)
                 for other in honest
             )
             if not elsewhere and view.stat(f"{image.slot}/{_location(image, path)}") is not None:
@@ -52,12 +53,8 @@ def _missing(image: Image, content: list[Root], view: View) -> Iterator[str]:
 
 def _location(image: Image, path: str) -> str | None:
     """Say where a path on the host lies in its snapshot; None when the image does not reach so far."""
-    fitting = [root for root in image.roots if _inside(path, root.original)]
+    fitting = [root for root in image.roots if inside(path, root.original)]
     if not fitting:
         return None
     root = max(fitting, key=lambda one: len(one.original))
     return "/".join(filter(None, (root.location, path[len(root.original) :].strip("/"))))
-
-
-def _inside(path: str, top: str) -> bool:
-    return not top or path == top or path.startswith(f"{top}/")

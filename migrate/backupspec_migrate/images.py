@@ -189,7 +189,7 @@ def _merged(roots: tuple[Root, ...], layout: Layout, snapshot: Snapshot) -> tupl
     for root in sorted(
         dict.fromkeys(roots), key=lambda one: (one.original.split("/") if one.original else [], one.location)
     ):
-        outer = next((one for one in kept if _inside(root.original, one.original)), None)
+        outer = next((one for one in kept if inside(root.original, one.original)), None)
         if outer is None:
             kept.append(root)
             continue
@@ -221,7 +221,7 @@ def _overlaps(images: list[tuple[Series, list[Root]]], layout: Layout, snapshot:
     )
     for index, (location, original, number) in enumerate(claims):
         for inner, inner_original, inner_number in claims[index + 1 :]:
-            if not _inside(inner, location):
+            if not inside(inner, location):
                 continue
             below = inner[len(location) :].strip("/")
             if inner_number != number or "/".join(filter(None, (original, below))) != inner_original:
@@ -230,5 +230,6 @@ def _overlaps(images: list[tuple[Series, list[Root]]], layout: Layout, snapshot:
     return found
 
 
-def _inside(path: str, outer: str) -> bool:
+def inside(path: str, outer: str) -> bool:
+    """Tell whether a path (no first slash) is `outer` or lies below it; all lies in the empty path."""
     return not outer or path == outer or path.startswith(f"{outer}/")

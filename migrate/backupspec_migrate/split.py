@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Span
 from backupspec_migrate.figures import shown
+from backupspec_migrate.images import inside
 from backupspec_migrate.scan import Image, Root, Scan
 from backupspec_migrate.view import View
 
@@ -51,29 +52,29 @@ def split(scanned: Scan, shares: Mapping[str, tuple[Share, ...]], view: View) ->
 
 def _shared(roots: tuple[Root, ...], share: Share) -> Iterator[Root]:
     for root in roots:
-        tops = {path for path in share.paths if path != root.original and _inside(path, root.original)}
+        tops = {path for path in share.paths if path != root.original and inside(path, root.original)}
         if _is_owner(root.original, share):
             tops.add(root.original)
         # A path of this job inside another one of its own paths comes with that, unless another job's lies between.
         for top in sorted(tops):
-            if not any(top != outer and _inside(top, outer) and not _between(outer, top, share) for outer in tops):
+            if not any(top != outer and inside(top, outer) and not _between(outer, top, share) for outer in tops):
                 yield _narrowed(root, top, share)
 
 
 def _between(outer: str, inner: str, share: Share) -> bool:
-    return any(_inside(path, outer) and _inside(inner, path) for path in share.others if path != outer)
+    return any(inside(path, outer) and inside(inner, path) for path in share.others if path != outer)
 
 
 def _narrowed(root: Root, top: str, share: Share) -> Root:
     below = top[len(root.original) :].strip("/")
     location = "/".join(filter(None, (root.location, below)))
-    without = tuple(path for path in share.others if path != top and _inside(path, top))
+    without = tuple(path for path in share.others if path != top and inside(path, top))
     return replace(root, location=location, original=top, own=root.own or bool(below), without=without)
 
 
 def _is_owner(path: str, share: Share) -> bool:
     mine, theirs = (
-        max((len(top.split("/")) if top else 0 for top in tops if _inside(path, top)), default=-1)
+        max((len(top.split("/")) if top else 0 for top in tops if inside(path, top)), default=-1)
         for tops in (share.paths, share.others)
     )
     return mine > theirs or (mine == theirs == -1 and share.rest)
@@ -88,10 +89,10 @@ def outside(image: Image, paths: tuple[str, ...], view: View) -> Iterator[str]:
     pending = [(root.location, root.original) for root in image.roots]
     while pending:
         location, original = pending.pop()
-        if any(_inside(original, path) for path in paths):
+        if any(inside(original, path) for path in paths):
             continue
         place = f"{image.slot}/{location}".rstrip("/")
-        if not any(_inside(path, original) for path in paths) or not view.is_folder(place):
+        if not any(inside(path, original) for path in paths) or not view.is_folder(place):
             yield original
             continue
         pending += [
@@ -104,7 +105,3 @@ def _nobodys(image: Image, path: str, root: str) -> Diagnostic:
     message = f"/{shown(path)} of {image.host} lies in none of its jobs' paths"
     hint = "mark the job that takes the rest with `history: true`"
     return diagnose("BS692", message, Span(f"{root}/{image.slot}", 1, 1, 1, 1), hint=hint, where=image.host)
-
-
-def _inside(path: str, top: str) -> bool:
-    return not top or path == top or path.startswith(f"{top}/")

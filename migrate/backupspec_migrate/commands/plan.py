@@ -13,10 +13,9 @@ from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Severity, Span
 from backupspec_migrate.commands.options import GoalOptions, LogJson, Source, TreeOptions
 from backupspec_migrate.commands.said import Said, output, stopping
-from backupspec_migrate.commands.work import in_repositories, next_command
+from backupspec_migrate.commands.work import in_repositories, next_command, outside_of, write_or_stop
 from backupspec_migrate.figures import counted
 from backupspec_migrate.paper import remains
-from backupspec_migrate.plan_file import write_whole
 from backupspec_migrate.plan_yaml import plan_text
 from backupspec_migrate.prepare import Prepared, StoppedError, drafted, opened
 from backupspec_migrate.source import layout_at, planned_source
@@ -45,10 +44,8 @@ def plan(  # noqa: PLR0913 - one parameter for each option
             message = f"{file} is there already, perhaps with edits in it"
             raise StoppedError((diagnose("BS695", message, Span(str(file), 1, 1, 1, 1), hint=hint),))
         layout, said = layout_at(source, tree.wish)
-        if not shown and file.resolve().is_relative_to(layout.root):
-            message = f"{file} would lie in {layout.root}, which is only read"
-            place = Span(str(file), 1, 1, 1, 1)
-            raise StoppedError((diagnose("BS696", message, place, hint="name another folder with -o"),))
+        if not shown:
+            outside_of(layout.root, file, "-o")
         with opened(layout, said, lock=False) as opened_tree:
             made, found = drafted(opened_tree, str(file), planned_source(source, tree.wish, layout), request)
         say.all(found)
@@ -59,22 +56,13 @@ def plan(  # noqa: PLR0913 - one parameter for each option
         if shown:
             sys.stdout.write(text)
         else:
-            _write(file, text)
+            write_or_stop(file, text)
     undecided = made.settled.undecided
     if not shown and not log_json:
         _tell(made, file, left)
     say.json({"type": "plan", "file": str(file), "undecided": list(undecided)})
     open_ = f"next: edit {file}, then backupspec migrate run {file}" if undecided else next_command("run", file)
     say.end("" if shown else next_command("run", file), "" if shown else open_)
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        write_whole(file, text)
-    except OSError as error:
-        place = Span(str(file), 1, 1, 1, 1)
-        found = diagnose("BS696", f"{file} cannot be written: {error.strerror}", place)
-        raise StoppedError((found,)) from error
 
 
 def _tell(made: Prepared, file: Path, left: dict[tuple[str, str], str]) -> None:

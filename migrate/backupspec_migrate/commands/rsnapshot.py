@@ -13,10 +13,16 @@ from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Span
 from backupspec_migrate.commands.options import GoalOptions, Jobs, LogJson, Source, TreeOptions
 from backupspec_migrate.commands.said import Said, need_borg, output, stopping
-from backupspec_migrate.commands.work import import_all, in_repositories, report_on, verify_all
+from backupspec_migrate.commands.work import (
+    import_all,
+    in_repositories,
+    outside_of,
+    report_on,
+    verify_all,
+    write_or_stop,
+)
 from backupspec_migrate.paper import remains
 from backupspec_migrate.plan import DEFAULT_JOB
-from backupspec_migrate.plan_file import write_whole
 from backupspec_migrate.plan_yaml import plan_text
 from backupspec_migrate.prepare import Prepared, StoppedError, drafted, opened
 from backupspec_migrate.source import layout_at, planned_source
@@ -47,10 +53,7 @@ def rsnapshot(  # noqa: PLR0913 - one parameter for each option
     request, say = goal.request, Said(log_json=log_json)
     with stopping(say):
         layout, found = layout_at(source, tree.wish)
-        if plan.resolve().is_relative_to(layout.root):
-            message = f"{plan} would lie in {layout.root}, which is only read"
-            place = Span(str(plan), 1, 1, 1, 1)
-            raise StoppedError((diagnose("BS696", message, place, hint="name another folder with --plan"),))
+        outside_of(layout.root, plan, "--plan")
         with opened(layout, found, lock=not dry_run) as opened_tree:
             made, found = drafted(opened_tree, str(plan), planned_source(source, tree.wish, layout), request)
             say.all(found)
@@ -58,7 +61,8 @@ def rsnapshot(  # noqa: PLR0913 - one parameter for each option
                 _show(made, say)
                 say.end(_series(request.inventory, request.choices.job))
                 return
-            _write(plan, _OURS + plan_text(made.document, remains(made.document, int(time.time()))))
+            _keep_edits(plan)
+            write_or_stop(plan, _OURS + plan_text(made.document, remains(made.document, int(time.time()))))
             steps: list[Callable[[], str]] = [lambda: import_all(made, jobs, say)]
             if verify:
                 steps += [
@@ -69,15 +73,16 @@ def rsnapshot(  # noqa: PLR0913 - one parameter for each option
     say.end("\n".join(filter(None, (*done, _series(request.inventory, request.choices.job)))), "\n".join(done))
 
 
-def _write(plan: Path, text: str) -> None:
-    place = Span(str(plan), 1, 1, 1, 1)
+def _keep_edits(plan: Path) -> None:
+    """Stop where a plan lies that somebody may have edited."""
     try:
-        if plan.exists() and not plan.read_text(encoding="utf-8", errors="replace").startswith(_OURS):
-            hint = f"backupspec migrate run {plan}, or name another file with --plan"
-            raise StoppedError((diagnose("BS695", f"{plan} is a plan of its own", place, hint=hint),))
-        write_whole(plan, text)
-    except OSError as error:
-        raise StoppedError((diagnose("BS696", f"{plan} cannot be written: {error.strerror}", place),)) from error
+        ours = plan.read_text(encoding="utf-8", errors="replace").startswith(_OURS)
+    except OSError:
+        return  # not there, or nothing that can be replaced: writing says which
+    if not ours:
+        hint = f"backupspec migrate run {plan}, or name another file with --plan"
+        place = Span(str(plan), 1, 1, 1, 1)
+        raise StoppedError((diagnose("BS695", f"{plan} is a plan of its own", place, hint=hint),))
 
 
 def _show(made: Prepared, say: Said) -> None:

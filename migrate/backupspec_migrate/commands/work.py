@@ -112,7 +112,7 @@ def verify_all(prepared: Prepared, jobs: int, say: Said, *, percent: float, resu
         name = f"{series.host}_{series.job}.ids"
         accepted[name] = accepted.get(name, "") + ids_of(series, prepared.document, record, marks)
     for name, text in accepted.items():
-        _write(beside.accepted / name, text)
+        write_or_stop(beside.accepted / name, text)
     plan = prepared.settled.plan
     equal, passed = (
         counting.ends["done"],
@@ -142,7 +142,7 @@ def report_on(prepared: Prepared, say: Said, form: str = "text") -> str:
     standing = standing_of(prepared, record, there, problems, int(time.time()))
     pages = {"json": as_json(standing), "html": as_html(standing)}
     for suffix, text in pages.items():
-        _write(beside.report(suffix), text)
+        write_or_stop(beside.report(suffix), text)
     if form == "text":
         console = output()
         console.print(as_text(standing, console.width), end="")
@@ -154,7 +154,16 @@ def report_on(prepared: Prepared, say: Said, form: str = "text") -> str:
     return f"the page to sign: {beside.report('html')}"
 
 
-def _write(file: Path, text: str) -> None:
+def outside_of(root: str, file: Path, option: str) -> None:
+    """Stop where a file would be written into the tree, which is only read."""
+    if file.resolve().is_relative_to(root):
+        message = f"{file} would lie in {root}, which is only read"
+        place = Span(str(file), 1, 1, 1, 1)
+        raise StoppedError((diagnose("BS696", message, place, hint=f"name another folder with {option}"),))
+
+
+def write_or_stop(file: Path, text: str) -> None:
+    """Write a plan or a file beside it as a whole; StoppedError where that cannot be."""
     try:
         write_whole(file, text)
     except OSError as error:
