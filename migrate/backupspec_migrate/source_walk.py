@@ -61,6 +61,7 @@ class _Walk:
         self.source = Source()
         self.without: frozenset[str] = frozenset()
         self.symlinks: set[str] = set()  # with several names in the tree: few, unlike files
+        self.folders: set[str] = set()
 
     def thing(self, path: str, name: str, parent: int, state: os.stat_result, *, own: bool) -> None:
         if path in self.without:
@@ -73,7 +74,9 @@ class _Walk:
             self.source.versions[path] = version(state)
             if not 0 <= state.st_mtime_ns <= LATEST:
                 self.source.lost["clamped time"].append(path)
-            if state.st_nlink > 1 and stat.S_ISLNK(state.st_mode):
+            if is_folder:
+                self.folders.add(path)
+            elif state.st_nlink > 1 and stat.S_ISLNK(state.st_mode):
                 self.symlinks.add(path)
         if is_folder:
             try:
@@ -110,7 +113,7 @@ class _Walk:
         for paths in names.values():
             if paths[0] in self.symlinks:
                 self.source.lost["split symlink"] += paths[1:]
-            else:
+            elif paths[0] not in self.folders:  # one that is mounted in two places has no second link
                 self.source.links.append(frozenset(paths))
 
 

@@ -27,7 +27,8 @@ class Kind(StrEnum):
 class Site:
     """`lines` are backup lines (source relative to `sources`, dest, options).
 
-    Each night is one real rsnapshot run with an aged folder.
+    Each night is one real rsnapshot run with an aged folder. `copy` is the program that rsnapshot calls as `cp`.
+    `among` stands before each command that looks at the snapshots: they may lie where only such a command sees them.
     """
 
     folder: Path
@@ -37,6 +38,8 @@ class Site:
     long_args: str = "--delete --relative --delete-excluded"
     retain: tuple[tuple[str, int], ...] = (("daily", 30),)
     extra: list[str] = field(default_factory=list)
+    copy: str = "/bin/cp"
+    among: tuple[str, ...] = ()
     nights: int = 0
 
     def __post_init__(self) -> None:
@@ -82,7 +85,7 @@ class Site:
         rows = [
             "config_version\t1.2",
             f"snapshot_root\t{self.snapshots}/",
-            "cmd_cp\t/bin/cp",
+            f"cmd_cp\t{self.copy}",
             "cmd_rm\t/bin/rm",
             "cmd_rsync\t/usr/bin/rsync",
             *(f"retain\t{name}\t{count}" for name, count in self.retain),
@@ -119,11 +122,12 @@ class Site:
     def night(self, level: str = "daily", time: int | None = None) -> int:
         """Run rsnapshot once, for real, and date the result."""
         self.age()
-        run = subprocess.run(["rsnapshot", "-c", self.conf, level], capture_output=True, text=True, check=False)
+        command = [*self.among, "rsnapshot", "-c", str(self.conf), level]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
         assert run.returncode == 0, run.stdout + run.stderr
         when = FIRST + self.nights * DAY if time is None else time
         self.nights += 1
-        os.utime(self.snapshots / f"{level}.0", (when, when))
+        subprocess.run([*self.among, "touch", "-d", f"@{when}", self.snapshots / f"{level}.0"], check=True)
         return when
 
     def environment(self) -> dict[str, str]:
@@ -141,7 +145,7 @@ class Site:
         self, name: str, *arguments: str, source: Path | None = None, repository: str | None = None
     ) -> list[str]:
         """Give the command of a name: `rsnapshot` only imports, the others work on the plan that it leaves."""
-        program = [sys.executable, "-m", "backupspec", "migrate", name]
+        program = [*self.among, sys.executable, "-m", "backupspec", "migrate", name]
         if name in {"rsnapshot", "plan"}:
             where = ["--repository", repository or self.template]
             plan = ["--plan", str(self.plan), "--no-verify"] if name == "rsnapshot" else ["-o", str(self.plan)]

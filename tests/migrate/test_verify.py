@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.migrate.mounted import mounted
 from tests.migrate.site import OLD, Site
 from tests.migrate.test_import import filled, name_of
 
@@ -182,6 +183,22 @@ def test_hard_links_that_are_not_those_of_the_source_are_found(
     done = site.run("verify")
     assert done.returncode == 1
     assert f"hard links of /{site.original()}/www/one in {name_of(when)} differ from the source" in done.stderr
+
+
+def test_a_folder_that_is_mounted_in_two_places_is_no_hard_link_though_files_in_it_are(
+    make_site: Callable[..., Site], borg14: Path
+) -> None:
+    site = make_site()
+    site.put("web01/one/file", "x")
+    (site.sources / "web01/two").mkdir()
+    when = site.night()
+    content = site.snapshots / "daily.0/web01" / site.original()
+    with mounted("--bind", content / "one", content / "two") as mount:
+        site.among = mount.among
+        site.migrate()
+        site.verify()
+    items = site.items(borg14, name_of(when))
+    assert items[f"{site.original()}/two/file"]["source"] == f"{site.original()}/one/file"
 
 
 def test_a_missing_archive_is_named(make_site: Callable[..., Site], borg14: Path) -> None:
