@@ -35,7 +35,8 @@ def extracted(site: Site, borg: Path, when: int, place: Path) -> Path:
 
 def differences(site: Site, slot: str, out: Path) -> bytes:
     source = site.snapshots / slot / "web01" / site.original()
-    command = ["rsync", "-aHAXn", "--checksum", "--delete", "--itemize-changes", f"{source}/", f"{out}/"]
+    compare = ["rsync", "-aHAXn", "--checksum", "--delete", "--itemize-changes"]
+    command = [*site.among, *compare, f"{source}/", f"{out}/"]
     return subprocess.run(command, capture_output=True, check=True).stdout
 
 
@@ -102,6 +103,30 @@ def test_hard_links_that_come_and_go_are_those_of_each_snapshot(
     assert groups[2] == {"a": True, "b": f"{below}/a", "c": f"{below}/a", "x": f"{below}/y", "y": True}
     assert groups[3] == {"a": True, "c": f"{below}/a", "x": f"{below}/y", "y": True}
     assert groups[4] == groups[5] == {"c": False, "x": False}
+
+
+@pytest.mark.parametrize("ids", ["names", "numeric"])
+def test_owners_that_need_more_than_16_or_31_bits_come_back_as_they_were(
+    make_site: Callable[..., Site], borg12: Path, borg14: Path, place: Path, ids: str
+) -> None:
+    site = make_site()
+    numbers = (65_535, 65_536, 100_000, 2**31 - 1, 2**31, 2**31 + 5, 2**32 - 2)
+    for number, other in zip(numbers, reversed(numbers), strict=True):
+        folder = site.put(f"web01/{number}/file", "x").parent
+        (folder / "link").symlink_to("file")
+        subprocess.run(["setfacl", "-m", f"u:{number}:rw,g:{other}:r", folder / "file"], check=True)
+        subprocess.run(["setfacl", "-d", "-m", f"u:{number}:rwx", folder], check=True)
+        for path in (folder, folder / "file", folder / "link"):
+            os.chown(path, number, other, follow_symlinks=False)
+    times = [site.night(), site.night()]
+    site.migrate("--ids", ids)
+    site.verify()
+    for borg, when, slot in ((borg12, times[0], "daily.1"), (borg14, times[1], "daily.0")):
+        out = extracted(site, borg, when, place)
+        for number, other in zip(numbers, reversed(numbers), strict=True):
+            for name in ("", "file", "link"):
+                assert os.lstat(out / str(number) / name)[4:6] == (number, other)
+        assert differences(site, slot, out) == b""
 
 
 def test_what_borg_cannot_hold_is_declared_for_every_archive(make_site: Callable[..., Site]) -> None:
