@@ -8,7 +8,7 @@ import pwd
 import signal
 from pathlib import Path
 
-_PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS, _PR_CAP_AMBIENT, _AMBIENT_RAISE = 1, 8, 47, 2
+_PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS, _PR_CAPBSET_DROP, _PR_CAP_AMBIENT, _AMBIENT_RAISE = 1, 8, 24, 47, 2
 _CAPABILITY_VERSION_3 = 0x20080522
 CAP_DAC_READ_SEARCH, CAP_FOWNER = 2, 3
 _KEPT = (CAP_DAC_READ_SEARCH, CAP_FOWNER)
@@ -44,7 +44,8 @@ def die_with_parent(parent: int | None = None) -> None:
 def become(uid: int, gid: int) -> None:
     """Give up root for good and become `uid`, with CAP_DAC_READ_SEARCH and CAP_FOWNER for it and its children.
 
-    They are what it takes to read everything with O_NOATIME. Raises OSError when we may not.
+    They are what it takes to read everything with O_NOATIME, and no program that is started gets another one. Raises
+    OSError when we may not.
     """
     try:
         account = pwd.getpwuid(uid)
@@ -52,6 +53,10 @@ def become(uid: int, gid: int) -> None:
         name, home = account.pw_name, account.pw_dir
     except KeyError:
         groups, name, home = [gid], str(uid), "/"
+    last = int(Path("/proc/sys/kernel/cap_last_cap").read_text(encoding="ascii"))
+    for capability in range(last + 1):
+        if capability not in _KEPT:
+            _prctl(_PR_CAPBSET_DROP, capability)
     _prctl(_PR_SET_KEEPCAPS, 1)
     os.setgroups(groups)
     os.setresgid(gid, gid, gid)
