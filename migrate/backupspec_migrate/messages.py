@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-LossKind = Literal["socket", "clamped time", "split symlink"]
+LossKind = Literal["socket", "clamped time", "split symlink", "trusted attribute"]
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """An archive was written. `id` is Borg's, in hex; `lost` are the paths that it cannot hold as they are."""
+    """An archive was written. `id` is Borg's, in hex; `lost` are the paths that it does not hold as they are."""
 
     repository: str
     archive: str

@@ -25,7 +25,7 @@ MOST_PATHS = 100
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """What Borg cannot hold of one archive: how many, and the first paths."""
+    """What an archive does not hold as it is, of one kind: how many, and the first paths."""
 
     kind: str
     count: int

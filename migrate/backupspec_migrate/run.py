@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Literal
@@ -12,8 +12,9 @@ from borg.archive import Archive
 
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Span
+from backupspec_migrate.hidden import Hidden
 from backupspec_migrate.identity import read_comment
-from backupspec_migrate.messages import LossKind, Message, Present, Written
+from backupspec_migrate.messages import Compared, LossKind, Message, Present, Written
 from backupspec_migrate.plan import Import, Target
 from backupspec_migrate.prepare import Prepared, Tree
 from backupspec_migrate.progress import Event, Sink
@@ -28,7 +29,7 @@ from backupspec_migrate.repository import (
 from backupspec_migrate.scan import folders_now
 from backupspec_migrate.verify import gone, verify_target
 from backupspec_migrate.view import listings_tell_inodes
-from backupspec_migrate.worker import Crew, Send
+from backupspec_migrate.worker import Crew, Send, foreign_owner
 from backupspec_migrate.writer import IncompleteError, StorageError, Tally, Writer
 
 Note = Callable[[Message], None]
@@ -53,9 +54,11 @@ def verify_plan(  # noqa: PLR0913 - all are facts of the caller
     Of the distinct files of an archive `share` have their bytes compared. Archives in `done` (repository, name, id) are
     passed over.
     """
-    return Crew(crew, show, note).all(
+    beside = _Beside(prepared, note)
+    found = Crew(crew, show, beside.note).all(
         (target, partial(_verify, target, prepared.tree, share, done)) for target in prepared.settled.plan.targets
     )
+    return (*found, *beside.found)
 
 
 def look_at_archives(prepared: Prepared, show: Sink, note: Note) -> Diagnostics:
@@ -86,6 +89,35 @@ def _verify(target: Target, tree: Tree, share: float, done: frozenset[tuple[str,
             verify_target(replace(target, imports=open_), session, tree.view, send, share=share)
     except RepositoryError as error:
         send(error.found)
+
+
+class _Beside:
+    """Adds, as root, to what a process that is none says of an archive; `found` says it to the user."""
+
+    def __init__(self, prepared: Prepared, note: Note) -> None:
+        self._note, self.found = note, []  # type: tuple[Note, list[Diagnostic]]
+        self._imports = {
+            (target.repository, one.archive): one
+            for target in prepared.settled.plan.targets
+            if foreign_owner(target.repository) is not None
+            for one in target.imports
+        }
+        tree = prepared.tree
+        self._hidden = Hidden(tree.view, len(self._imports), trusted=listings_tell_inodes(tree.layout.root))
+
+    def note(self, message: Message) -> None:
+        """Pass a message on, completed."""
+        one = self._imports.get((message.repository, message.archive))
+        if one is not None and isinstance(message, Compared) and (paths := self._hidden.paths(one)):
+            message = replace(message, lost=(*message.lost, ("trusted attribute", paths)))
+            why = "stored without trusted.* attributes, which only root sees"
+            self.found.append(_loss(message.repository, one, paths, why))
+        self._note(message)
+
+
+def _loss(repository: str, one: Import, paths: Sequence[str], why: str) -> Diagnostic:
+    message = f"{one.archive}: {len(paths)} {why} (/{paths[0]})"
+    return diagnose("BS641", message, Span(repository, 1, 1, 1, 1), where=one.archive)
 
 
 def _import_all(target: Target, tree: Tree, send: Send) -> None:
@@ -196,8 +228,7 @@ class _Run:
             (tally.clamped, "stored with another time: before 1970 or after January 2038"),
         ):
             if losses:
-                message = f"{one.archive}: {len(losses)} {why} (/{losses[0]})"
-                self.send(diagnose("BS641", message, Span(self.target.repository, 1, 1, 1, 1), where=one.archive))
+                self.send(_loss(self.target.repository, one, losses, why))
 
 
 def _counted(event: Event, what: Literal["advance", "done"], tally: Tally) -> Event:

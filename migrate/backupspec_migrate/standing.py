@@ -15,8 +15,9 @@ LOSSES: Mapping[LossKind, str] = {
     "socket": "Borg stores no sockets",
     "clamped time": "Borg holds times from 1970 to January 2038; others became the nearest of these",
     "split symlink": "Borg stores each of several hard links to one symbolic link as a link of its own",
+    "trusted attribute": "trusted.* attributes, which only root sees, are not stored in the repository of an account",
 }
-"""What Borg itself cannot hold, as a sentence for each kind."""
+"""What an archive does not hold as it is, as a sentence for each kind."""
 
 Condition = Literal["whole", "sample", "no", "changed", "differs", "missing"]
 CONDITIONS: Mapping[Condition, str] = {
@@ -32,7 +33,7 @@ CONDITIONS: Mapping[Condition, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What one archive lacks because Borg cannot hold it; `paths` are the first hundred of `count`."""
+    """What one archive does not hold as it is in the tree; `paths` are the first hundred of `count`."""
 
     kind: LossKind
     count: int

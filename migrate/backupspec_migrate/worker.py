@@ -126,8 +126,8 @@ def _child(target: Target, work: Work, sending: Connection, theirs: tuple[Connec
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         if target.passphrase_file is not None:
             give_passphrase(target.passphrase_file)
-        if is_local(repository):
-            _as_owner(repository)
+        if (owner := foreign_owner(repository)) is not None:
+            _become(owner)
         work(interruption.heeding(sending.send))
     except PassphraseError as error:
         sending.send(diagnose("BS631", f"no passphrase for {repository}: {error}", _place(repository)))
@@ -214,10 +214,16 @@ def _parent() -> int | None:
     return None if parent is None else parent.pid
 
 
-def _as_owner(repository: str) -> None:
+def foreign_owner(repository: str) -> tuple[int, int] | None:
+    """Give (uid, gid) of the account that a process of root's becomes to work on a repository; None: none."""
+    if not is_local(repository) or os.geteuid() != 0:
+        return None
     uid, gid = owner_of(repository)
-    if uid == os.geteuid() or os.geteuid() != 0:
-        return
+    return None if uid == 0 else (uid, gid)
+
+
+def _become(owner: tuple[int, int]) -> None:
+    uid, gid = owner
     keys, base = get_keys_dir(), account_base(uid)
     become(uid, gid)
     # Death by the parent's death is forgotten when the user changes.

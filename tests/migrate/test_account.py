@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import re
@@ -11,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from backupspec_migrate.standing import LOSSES
 from tests.migrate.mounted import Mounted, mounted
 from tests.migrate.site import Site, inventory, make_atimes_tell
 from tests.migrate.test_faults import await_that, children, history, planned, started
 from tests.migrate.test_import import filled, name_of
+from tests.migrate.test_writer import differences, extracted
 
 pytestmark = [pytest.mark.root, pytest.mark.borg]
 
@@ -117,3 +120,58 @@ def test_without_the_right_to_keep_access_times_nothing_is_read(
         assert done.returncode == 0, done.stderr
     assert inventory(tree) == before
     assert site.archives(borg14) == [name_of(when) for when in times]
+
+
+# --- attributes that only root sees ----------------------------------------------------------------------------------
+
+
+def with_trusted_attributes(site: Site) -> list[str]:
+    """Give two things such attributes, one of them under two names, and give the paths in the archives."""
+    layer = site.put("web01/layer/etc/motd", "x").parent.parent
+    (layer / "second").hardlink_to(layer / "etc/motd")
+    os.setxattr(layer / "etc/motd", "trusted.overlay.metacopy", b"")
+    os.setxattr(layer / "etc", "trusted.overlay.opaque", b"y")
+    # As XFS shows an ACL to root, beside the ACL itself.
+    os.setxattr(site.put("web01/layer/acl", "x"), "trusted.SGI_ACL_FILE", b"acl")
+    os.setxattr(site.put("web01/layer/plain", "x"), "user.colour", b"blue")
+    return [f"{site.original()}/layer/{name}" for name in ("etc", "etc/motd", "second")]
+
+
+def losses(site: Site) -> list[list[dict[str, object]]]:
+    """Give what each archive is said to lack, as the report for programs has it."""
+    done = site.run("report", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    return [one["losses"] for series in json.loads(done.stdout)["series"] for one in series["archives"]]
+
+
+def test_a_repository_of_root_has_the_attributes_that_only_root_sees(
+    make_site: Callable[..., Site], borg14: Path, place: Path
+) -> None:
+    site = make_site()
+    with_trusted_attributes(site)
+    when = site.night()
+    site.migrate()
+    assert "BS641" not in site.verify().stderr
+    assert losses(site) == [[]]
+    out = extracted(site, borg14, when, place)
+    assert os.getxattr(out / "layer/etc", "trusted.overlay.opaque") == b"y"
+    assert differences(site, "daily.0", out) == b""
+
+
+def test_attributes_that_only_root_sees_are_said_to_be_missing_where_an_account_wrote(
+    make_site: Callable[..., Site], borg14: Path
+) -> None:
+    site = make_site()
+    paths = with_trusted_attributes(site)
+    times = [site.night(), site.night()]
+    given_away(site.folder / "repos")
+    site.migrate()
+    done = site.verify()
+    for when in times:
+        assert f"{name_of(when)}: 3 stored without trusted.* attributes" in done.stderr
+        stored = [item.get("xattrs") for item in site.items(borg14, name_of(when)).values()]
+        assert [one for one in stored if one] == [{"user.colour": "blue"}]
+    assert losses(site) == [[{"kind": "trusted attribute", "count": 3, "paths": paths}]] * 2
+    assert f"{LOSSES['trusted attribute']}: 6 in all archives together, on web01" in " ".join(
+        site.run("report").stdout.split()
+    )

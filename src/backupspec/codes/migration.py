@@ -205,7 +205,8 @@ MIGRATION: tuple[Entry, ...] = (
         "BS641",
         "Borg cannot hold it",
         "Borg stores no sockets, and no times before 1970 or after January 2038 (they are set to the nearest it can "
-        "hold). All else of the snapshot is in the archive.",
+        "hold). Attributes called trusted.* are seen by root only: what is written as the account that a repository "
+        "belongs to lacks them, and so does what a compiled job writes. All else of the snapshot is in the archive.",
         Severity.NOTE,
     ),
     # --- BS65x: verification ---------------------------------------------------------------------------------------
