@@ -26,10 +26,11 @@ def pytest_configure() -> None:
 
 def _lacking(marker: str) -> str | None:
     """Say what this machine lacks of what the marker stands for, or None."""
-    if marker in {"root", "nspawn"} and os.geteuid() != 0:
+    if marker in {"root", "btrfs", "nspawn"} and os.geteuid() != 0:
         return "this test needs root"
     tools = {
         "borg": (ROOT / ".borg/1.2/borg", ROOT / ".borg/1.4/borg"),
+        "btrfs": ("btrfs", "mkfs.btrfs", "losetup"),
         "sshd": ("/usr/sbin/sshd", "ssh", "ssh-keygen"),
         "systemd": ("systemd-analyze", "systemd-sysusers", "systemd-tmpfiles"),
         "nspawn": ("systemd-nspawn", "debootstrap"),

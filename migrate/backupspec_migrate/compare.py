@@ -99,7 +99,15 @@ def _attributes_of(path: str) -> dict[str, bytes]:
         if error.errno == errno.ENOTSUP:
             return {}
         raise
-    return {name: os.getxattr(path, name, follow_symlinks=False) for name in names}
+    found = {}
+    for name in names:
+        try:
+            found[name] = os.getxattr(path, name, follow_symlinks=False)
+        except OSError as error:
+            # Listed and not to be had: as btrfs does it with what only root may read.
+            if error.errno != errno.ENODATA:
+                raise
+    return found
 
 
 def _read(fd: int, size: int) -> bytes:

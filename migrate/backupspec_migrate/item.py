@@ -31,8 +31,14 @@ def make_item(path: bytes, state: os.stat_result, place: int | str, *, numeric: 
         return item
     attributes = {}
     for name in names:
-        if name not in _ACL:
+        if name in _ACL:
+            continue
+        try:
             attributes[os.fsencode(name)] = os.getxattr(place, name, follow_symlinks=follow) or None
+        except OSError as error:
+            # btrfs lists `trusted.*` for everybody, and gives it to root only.
+            if error.errno != errno.ENODATA:
+                raise
     if len(names) != len(attributes):
         acl_get(f"/proc/self/fd/{place}" if follow else place, item, state, numeric, fd=place if follow else None)
     if attributes:
