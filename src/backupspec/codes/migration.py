@@ -194,6 +194,13 @@ MIGRATION: tuple[Entry, ...] = (
         "does not reach.",
         Severity.NOTE,
     ),
+    Entry(
+        "BS635",
+        "repository and tree lie in each other",
+        "Nothing is ever written into the tree, and whoever retires the tree would remove the repository with it. Links "
+        "and mounts that lead back into the tree are followed. The same holds for the folders in which Borg keeps its "
+        "caches and keys.",
+    ),
     # --- BS64x: what could not be imported as it is ----------------------------------------------------------------
     Entry(
         "BS640",
