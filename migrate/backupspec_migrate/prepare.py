@@ -18,6 +18,7 @@ from backupspec_migrate.layout import Layout
 from backupspec_migrate.lock import Holder, complaint, hold, holder
 from backupspec_migrate.outside import borg_in_the_tree, is_in_the_tree, lies_in, repositories_in_the_tree
 from backupspec_migrate.plan_document import PlanDocument, PlannedSource
+from backupspec_migrate.read_back import read_back
 from backupspec_migrate.scan import Folders, Scan, folders_of, scan
 from backupspec_migrate.settle import Settled, settle
 from backupspec_migrate.split import split
@@ -78,7 +79,7 @@ class Prepared:
 
     @property
     def outside_of_the_tree(self) -> Prepared:
-        """Give it with those repositories only that can be opened: even a look at one leaves a lock in it for a while."""
+        """Give it without the repositories in the tree: even who only looks at one writes a lock into it."""
         work, root = self.settled.plan, self.document.source.root
         targets = tuple(one for one in work.targets if not is_in_the_tree(one.repository, root))
         return replace(self, settled=replace(self.settled, plan=replace(work, targets=targets)))
@@ -119,7 +120,8 @@ def opened(layout: Layout, found: Diagnostics, *, lock: bool) -> Iterator[Tree]:
         except OSError as error:
             place = Span(layout.root, 1, 1, 1, 1)
             message = f"{layout.root} cannot be read: {error.strerror}"
-            raise StoppedError((*found, diagnose("BS610", message, place))) from error
+            hint = "is its disk mounted?" if isinstance(error, FileNotFoundError) else ""
+            raise StoppedError((*found, diagnose("BS610", message, place, hint=hint))) from error
         everything = (*found, *said_of_tree)
         if lock:
             _stop(everything)
@@ -151,6 +153,8 @@ def drafted(tree: Tree, file: str, source: PlannedSource, request: Request) -> t
     into = (*repositories_in_the_tree(document), *borg_in_the_tree(source.root))
     everything = (*decided, *said_of_split, *said_of_draft, *said_of_plan, *into)
     _stop(everything)
+    if unreadable := read_back(document, choices):
+        raise StoppedError((*everything, *unreadable))
     return Prepared(replace(tree, scanned=scanned), document, settled), everything
 
 

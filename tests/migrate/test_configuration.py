@@ -318,7 +318,15 @@ def test_a_command_in_backticks_is_not_run(tmp_path: Path) -> None:
     script.write_text(f"#!/bin/sh\ntouch {mark}\n")
     script.chmod(0o755)
     assert codes(tmp_path, f"include_conf\t`{script}`", "backup\t/etc/\tlocalhost/") == ["BS603"]
+    _, (found,) = read_configuration(write(tmp_path, f"include_conf\t`{script}`"))
+    assert "it is never run, and no option changes that" in found.hint
+    assert f"`{script} > FILE`" in found.hint
     assert not mark.exists()
+
+
+def test_a_configuration_that_is_gone_is_one_finding(tmp_path: Path) -> None:
+    _, found = read_configuration(tmp_path / "rsnapshot.conf")
+    assert [one.code for one in found] == ["BS604"]
 
 
 def test_an_include_loop_is_an_error(tmp_path: Path) -> None:

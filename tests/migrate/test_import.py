@@ -488,7 +488,7 @@ def test_a_host_called_like_a_placeholder_is_refused_with_a_way_out(
     done = site.run("rsnapshot", "--encryption", "none")
     assert done.returncode == 1
     assert "'{now}' is no host name" in done.stderr
-    assert "--rename {now}=NAME" in done.stderr
+    assert "--rename '{now}'=NAME" in done.stderr
     site.migrate("--rename", "{now}=web01")
     assert site.archives(borg14) == [name_of(when)]
 
