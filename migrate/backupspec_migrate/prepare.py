@@ -155,6 +155,9 @@ def drafted(tree: Tree, file: str, source: PlannedSource, request: Request) -> t
     _stop(everything)
     if unreadable := read_back(document, choices):
         raise StoppedError((*everything, *unreadable))
+    # A path that lies in no job's is in the tree all the same: who reports on this very draft must see it, too.
+    partly = uncovered(document, tree.scanned, dict(settled.now_at), tree.view)
+    settled = replace(settled, unplanned=(*settled.unplanned, *partly))
     return Prepared(replace(tree, scanned=scanned), document, settled), everything
 
 
