@@ -143,12 +143,12 @@ class _Bar:
         if event.what in _ENDS:
             if event.what in {"done", "differs"}:
                 self.before, self.through = took, self.through + 1
-            part, rest = 1.0, 0.0
+            part = 1.0
         else:
             part = min(event.entries / event.expected, _NEARLY) if event.expected else 0.0
-            rest = took / part - took if part else None
-            if rest is None and self.before is not None:
-                rest = max(self.before - took, 0.0)
+        rest = took / part - took if part else None
+        if rest is None and self.before is not None:
+            rest = max(self.before - took, 0.0)
         left = "-:--:-- left"
         if rest is not None:
             later = (event.total - event.number) * (took + rest if self.before is None else self.before)
