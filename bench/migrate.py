@@ -4,9 +4,11 @@ The tree is made here: small files, 2 % of them replaced from snapshot to snapsh
 leaves them. Every figure is a whole process. Seconds on the wall of a busy machine say little, ratios more; processor
 seconds (of all processes of a command) stand beside them.
 
-`make bench`, or `python bench/migrate.py FILES SNAPSHOTS ROUNDS`. What the environment may say: BORG_IMPORT=PROGRAM
-(https://github.com/borgbackup/borg-import) and BENCH_LOOP=1 (`borg create` of every snapshot) are measured too;
-BENCH_FOLDER is where to work, on the file system that matters (some 20 kB per file).
+`make bench`, or `python bench/migrate.py FILES SNAPSHOTS ROUNDS`. `migrate run` and `migrate verify` are the commands
+as people type them, on all files and on a quarter of them; their steps alone (`migrate_step.py`) tell what plan,
+progress and start add. What the environment may say: BORG_IMPORT=PROGRAM (https://github.com/borgbackup/borg-import) is
+measured too; BENCH_LOOP=0 leaves out `borg create` of every snapshot; BENCH_FOLDER is where to work, on the file system
+that matters (some 20 kB per file).
 """
 
 from __future__ import annotations
@@ -30,8 +32,10 @@ from rich.table import Table
 BORG = Path(__file__).parents[1] / ".borg" / "1.4" / "borg"
 FIRST, DAY = 1_704_161_100, 86_400  # 2024-01-02T02:05:00Z, in seconds
 CHANGED, PER_FOLDER = 0.02, 50
+SMALLER = 4
 OPTIONS = ("--compression", "lz4", "--noctime", "--nobirthtime", "--numeric-ids")
 
+LOOPED = "borg create, each snapshot"
 LOOP = 'for n in $(seq {last} -1 0); do cd "$1/daily.$n/web01" && "$2" create {options} "$3::$n" . || exit; done'
 
 
@@ -49,6 +53,7 @@ def main(files: int, snapshots: int, rounds: int) -> None:
     with tempfile.TemporaryDirectory(prefix="bench-migrate-", dir=os.environ.get("BENCH_FOLDER")) as name:
         bench = Bench(Path(name), files, snapshots)
         make_tree(bench.tree, files, snapshots)
+        make_tree(bench.quarter, files // SMALLER, snapshots)
         for turn in range(rounds):
             bench.measure(warm=turn == 0)
         bench.print(rounds)
@@ -59,12 +64,14 @@ class Bench:
 
     def __init__(self, folder: Path, files: int, snapshots: int) -> None:
         self.folder, self.tree, self.files, self.snapshots = folder, folder / "tree", files, snapshots
-        self.entries = files + -(-files // PER_FOLDER) + 3
+        self.quarter = folder / "quarter"
+        self.entries = entries(files)
         self.costs: dict[str, list[Cost]] = {}
         self.growth: list[float] = []
         self.environment = {
             **os.environ,
             "PATH": f"{BORG.parent}:{os.environ['PATH']}",  # borg-import looks for borg there
+            "LC_ALL": "C.UTF-8",
             "BORG_HOST_ID": "bench@backupspec",
             "BORG_BASE_DIR": str(folder / "base"),
             "BORG_PASSPHRASE": "bench",
@@ -81,13 +88,17 @@ class Bench:
         self.fresh("created")
         self.run("borg create", BORG, "create", *OPTIONS, f"{self.folder}/created::oldest", ".", cwd=oldest)
         self.fresh("migrated")
-        self.run("import", *self.step("import", tree, ours, self.snapshots))
+        self.migrate("run", tree)
+        self.run("step of run", *self.step("import", tree, ours, self.snapshots))
         self.run("find", "find", tree, "-printf", "%i %s\n")
         self.run("borg check --verify-data", BORG, "check", "--verify-data", ours)
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.folder / "copy")
         self.run("one read", sys.executable, "-c", READ_ONCE, tree)
-        self.run("verify", *self.step("verify", tree, ours, self.snapshots))
+        self.migrate("verify", tree)
+        self.run("step of verify", *self.step("verify", tree, ours, self.snapshots))
+        self.migrate("run", self.quarter)
+        self.migrate("verify", self.quarter)
         self.run("open only", *self.step("open", tree, ours, self.snapshots))
         # Twenty more snapshots in which nothing changed, beside one: the difference is what an unchanged entry costs.
         same = self.folder / "same"
@@ -105,10 +116,10 @@ class Bench:
 
     def peers(self, tree: Path) -> None:
         """Run what others would do for the same, where it was asked for."""
-        if os.environ.get("BENCH_LOOP"):
+        if os.environ.get("BENCH_LOOP") != "0":
             self.fresh("loop")
             loop = LOOP.format(last=self.snapshots - 1, options=" ".join(OPTIONS))
-            self.run("borg create, each snapshot", "sh", "-c", loop, "sh", tree, BORG, self.folder / "loop")
+            self.run(LOOPED, "sh", "-c", loop, "sh", tree, BORG, self.folder / "loop")
         program = os.environ.get("BORG_IMPORT")
         if program:
             copy = self.folder / "copy"  # it renames the snapshots that it reads
@@ -116,6 +127,19 @@ class Bench:
             self.fresh("imported")
             self.run("borg-import", program, "rsnapshot", copy, self.folder / "imported")
             shutil.rmtree(copy)
+
+    def migrate(self, name: str, tree: Path) -> None:
+        """Run `backupspec migrate run` or `verify`; before a run make the plan and an empty repository."""
+        plan, program = self.folder / f"{tree.name}.yaml", (sys.executable, "-m", "backupspec", "migrate")
+        if name == "run":
+            # The host's name, which the template takes, is part of the repository's.
+            self.fresh(f"{tree.name}-web01")
+            where = f"{self.folder}/{tree.name}-{{host}}"
+            self.run(
+                "plan", *program, "plan", tree, "--repository", where, "--compression", "lz4", "--force", "-o", plan
+            )
+        part = "" if tree == self.tree else ", a quarter"
+        self.run(f"migrate {name}{part}", *program, name, plan)
 
     def step(self, what: str, tree: Path, repository: Path, snapshots: int) -> tuple[str, ...]:
         """Give the command of one step of a migration."""
@@ -166,9 +190,10 @@ class Bench:
             table.add_column(column, justify="left" if column == "what" else "right")
         for what in self.costs:
             table.add_row(what, f"{self.of(what):.2f}", f"{self.of(what, 'cpu'):.2f}", f"{self.of(what, 'memory'):.0f}")
-        for program, name in (("BORG_IMPORT", "borg-import"), ("BENCH_LOOP", "borg create, each snapshot")):
-            if not os.environ.get(program):
-                table.add_row(name, f"skipped: {program} is not set", "", "")
+        if "borg-import" not in self.costs:
+            table.add_row("borg-import", "skipped: BORG_IMPORT is not set", "", "")
+        if LOOPED not in self.costs:
+            table.add_row(LOOPED, "skipped: BENCH_LOOP=0", "", "")
         console = Console(width=120)
         console.print(table)
         goals = Table(title="ratios of the same run")
@@ -185,22 +210,22 @@ class Bench:
         per_entry = [(self.of("same x all", kind) - self.of("same x 1", kind)) / more * 1e6 for kind in kinds]
         find = [self.of("find", kind) / (self.entries * self.snapshots) * 1e6 for kind in kinds]
         limits = [self.of("borg check --verify-data", kind) + self.of("one read", kind) for kind in kinds]
-        above = (self.of("import", "memory") - self.of("open only", "memory")) * 1e6 / self.entries
+        above = (self.of("step of run", "memory") - self.of("open only", "memory")) * 1e6 / self.entries
         path = len("srv/www/site-000/module-0000/assets/file-000000.txt")
+        create, checked = [self.of("borg create", kind) for kind in kinds], limits
         rows = [
-            (
-                "import of all / borg create of the oldest",
-                "≤ 1.0",
-                [self.of("import", k) / self.of("borg create", k) for k in kinds],
-            ),
+            ("migrate run / borg create of the oldest", "≤ 1.0", self.beside("migrate run", create)),
+            ("    its step alone", "", self.beside("step of run", create)),
             ("µs per unchanged entry of a later snapshot", "≤ 7", per_entry),
             ("µs per entry, find -printf '%i %s'", "", find),
-            (
-                "verify / (borg check --verify-data + one read)",
-                "≤ 1.5",
-                [self.of("verify", k) / limit for k, limit in zip(kinds, limits, strict=True)],
-            ),
+            ("migrate verify / (borg check --verify-data + one read)", "≤ 1.5", self.beside("migrate verify", checked)),
+            ("    its step alone", "", self.beside("step of verify", checked)),
+            ("migrate run, per entry / the same with a quarter of the files", "≈ 1", self.growing("migrate run")),
+            ("migrate verify, the same", "≈ 1", self.growing("migrate verify")),
         ]
+        if LOOPED in self.costs:
+            each = [self.of(LOOPED, kind) for kind in kinds]
+            rows.append((f"migrate run / {LOOPED}", "", self.beside("migrate run", each)))
         texts = [(what, goal, tuple(f"{figure:.2f}" for figure in figures)) for what, goal, figures in rows]
         texts.append(
             (
@@ -210,9 +235,18 @@ class Bench:
             )
         )
         texts.append(("bytes of memory per inode above Borg's own", f"≤ {350 + path}", (f"{above:.0f}", "")))
-        ratio = self.of("import", "memory") / self.of("borg create", "memory")
-        texts.append(("most memory of the import / that of borg create", "", (f"{ratio:.2f}", "")))
+        ratio = self.of("migrate run", "memory") / self.of("borg create", "memory")
+        texts.append(("most memory of migrate run / that of borg create", "", (f"{ratio:.2f}", "")))
         return texts
+
+    def beside(self, what: str, others: list[float]) -> list[float]:
+        """Divide a figure by that of others, by wall and by processor."""
+        return [self.of(what, kind) / other for kind, other in zip(("wall", "cpu"), others, strict=True)]
+
+    def growing(self, what: str) -> list[float]:
+        """Say how much more an entry costs among all files than among a quarter: 1 where the growth is linear."""
+        more = self.entries / entries(self.files // SMALLER)
+        return [self.of(what, kind) / self.of(f"{what}, a quarter", kind) / more for kind in ("wall", "cpu")]
 
     def of(self, what: str, kind: str = "wall") -> float:
         """Give one figure of the fastest round: what others do on the machine only ever adds."""
@@ -266,6 +300,11 @@ def proportional(pid: int) -> float:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
         return int(text.split("\nPss:")[1].split()[0]) * 1024 / 1e6
     return 0.0
+
+
+def entries(files: int) -> int:
+    """Count the entries of one snapshot with so many files: they, their folders, and those above."""
+    return files + -(-files // PER_FOLDER) + 3
 
 
 def size(folder: Path) -> int:

@@ -10,6 +10,7 @@ from typing import Literal
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Span
 from backupspec.fleet import Retention
+from backupspec_migrate.figures import typed
 from backupspec_migrate.layout import NAME
 from backupspec_migrate.plan import DEFAULT_COMPRESSION, DEFAULT_JOB
 from backupspec_migrate.plan_document import (
@@ -131,11 +132,33 @@ def _template_fits(template: str, hosts: set[str]) -> list[Diagnostic]:
         return [diagnose("BS618", f"{template!r} has braces other than {{host}}", place, hint=hint)]
     if not template.startswith(("/", "ssh://")) or template.startswith("ssh://-"):
         return [diagnose("BS618", f"{template!r} is neither a full path nor an ssh:// URL", place)]
+    if why := _not_the_plain_path(template):
+        return [diagnose("BS618", f"{template!r} {why}", place, hint="write the repository's own path, and no archive")]
     if len(hosts) > 1 and "{host}" not in template:
         message = f"{template!r} would put {len(hosts)} hosts into one repository: {', '.join(sorted(hosts))}"
         hint = "write {host} where its name belongs, or choose one with --host"
         return [diagnose("BS618", message, place, hint=hint)]
     return []
+
+
+def _not_the_plain_path(template: str) -> str:
+    """Say what keeps a path from being the one way to write it; empty if nothing does.
+
+    Two ways to write one repository would be two repositories to whoever compares their names.
+    """
+    path = template.removeprefix("ssh://").partition("/")[2] if template.startswith("ssh://") else template[1:]
+    first, *others = path.removesuffix("/").split("/")
+    # ssh://HOST/./PATH is Borg's way to say that a path begins in the account's home.
+    relative = template.startswith("ssh://") and first == "." and bool(others)
+    if {".", ".."} & {*(() if relative else (first,)), *others}:
+        return "has a `.` or `..` in it"
+    if "::" in path:
+        return "names an archive after `::`"
+    if not path:
+        return "has no path"
+    if path.endswith("/"):
+        return "ends with a slash"
+    return "" if all((first, *others)) else "has a doubled slash in it"
 
 
 def _wanted(scanned: Scan, choices: Choices) -> tuple[set[str], list[Diagnostic]]:
@@ -156,7 +179,7 @@ def _strangers(scanned: Scan, choices: Choices) -> list[Diagnostic]:
     found = []
     for name, why in scanned.skipped:
         if name in scanned.strangers and name not in choices.skip:
-            hint = f"look at it, then give a reason under `left_out` in the plan, or say --skip {name}"
+            hint = f"look at it, then give a reason under `left_out` in the plan, or say --skip {typed(name)}"
             message = f"{name} is taken for no snapshot ({why}), and may hold what somebody needs"
             found.append(diagnose("BS699", message, _place(scanned, name), hint=hint, where=name))
     return found
@@ -179,13 +202,13 @@ def _series_of(
     first = images[0]
     host, where = first.host, _place(scanned, first.slot, first.folder)
     if not NAME.fullmatch(host):
-        hint = f"give it a name of small letters, digits, dots and dashes: --rename {first.folder}=NAME"
+        hint = f"give it a name of small letters, digits, dots and dashes: --rename {typed(first.folder)}=NAME"
         return [], (diagnose("BS613", f"{host!r} is no host name", where, hint=hint),)
     goals = _goals(host, choices)
     if isinstance(goals, Diagnostic):
         return [], (goals,)
     if not goals:
-        hint = f"add it to the inventory with a files job, or leave it out: --skip {first.folder}"
+        hint = f"add it to the inventory with a files job, or leave it out: --skip {typed(first.folder)}"
         return [], (diagnose("BS619", f"the inventory has no files job for {host}", where, hint=hint),)
     goal = next((one for one in goals if one.job == first.job), goals[0])
     found = _owners(first, goal, choices, where)

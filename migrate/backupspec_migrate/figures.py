@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -30,6 +32,21 @@ def _escaped(character: str) -> str:
     if code <= _LAST_ASCII:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code <= _LAST_SHORT else f"\\U{code:08x}"
+
+
+def typed(text: str) -> str:
+    r"""Give a name as a word that can be typed in bash: as it is, `'two words'`, or `$'caf\xe9'` for what hides."""
+    if text.isprintable():
+        return shlex.quote(text)
+    return "$'" + "".join(_typed(character) for character in text) + "'"
+
+
+def _typed(character: str) -> str:
+    if character in "\\'":
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(character))
 
 
 def utc(time: int) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Span
+from backupspec_migrate.figures import typed
 from backupspec_migrate.layout import Layout, Part, Series
 from backupspec_migrate.snapshot import Snapshot
 from backupspec_migrate.view import View
@@ -93,7 +94,7 @@ def _by_series(layout: Layout, snapshot: Snapshot, view: View) -> tuple[list[Ima
             images.append((extra_series, [root]))
         else:
             message = f"{path} in {snapshot.slot} belongs to no host and is imported nowhere"
-            hint = f"`--skip {path}` once you know that it is not needed"
+            hint = f"`--skip {typed(path)}` once you know that it is not needed"
             found.append(diagnose("BS616", message, place_of(layout, f"{snapshot.slot}/{path}"), hint=hint, where=path))
     found += _overlaps(images, layout, snapshot)
     made = []
@@ -120,7 +121,7 @@ def _each_folder(snapshot: Snapshot, view: View, layout: Layout) -> tuple[list[I
             images.append(Image(snapshot.slot, host, None, entry.name, (_whole(entry.name, host, layout),)))
         else:
             message = f"{entry.name} in {snapshot.slot} belongs to no host and is imported nowhere"
-            hint = f"give rsnapshot.conf instead of the folder, or `--skip {entry.name}`"
+            hint = f"give rsnapshot.conf instead of the folder, or `--skip {typed(entry.name)}`"
             place = place_of(layout, f"{snapshot.slot}/{entry.name}")
             found.append(diagnose("BS616", message, place, hint=hint, where=entry.name))
     return images, found

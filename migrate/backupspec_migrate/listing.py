@@ -65,6 +65,11 @@ class Listing:
     folders: list[Folder] = field(default_factory=list)
     shared: dict[int, frozenset[int]] = field(default_factory=dict)
 
+    @property
+    def entries(self) -> int:
+        """Count what the archive will have, sockets too, which it will not."""
+        return sum(one.own + (one.names.count(b"\0") + 1 if one.names else 0) for one in self.folders)
+
 
 def list_snapshot(view: View, slot: str, roots: tuple[Root, ...], *, trusted: bool) -> Iterator[Result]:
     """List all roots of a snapshot; the results are for `gather`, also in another process.

@@ -46,18 +46,24 @@ def read_plan(path: Path) -> tuple[PlanDocument | None, Sources, Diagnostics]:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         return None, (), (diagnose("BS690", f"{path} is no plan that can be read: {why}", place, hint=_MAKE_ONE),)
+    plan, found = read_text(source)
+    return plan, (source,), found
+
+
+def read_text(source: Source) -> tuple[PlanDocument | None, Diagnostics]:
+    """Give the plan that a text is, or None with at least one error."""
     root, found = parse(source)
     # The parser's own way out is about inventories.
     found = tuple(replace(one, hint=_MAKE_ONE) if one.code in {"BS007", "BS025"} else one for one in found)
     if root is None or has_errors(found):
-        return None, (source,), found
+        return None, found
     found = (*found, *judge(root, LANGUAGE))
     if has_errors(found):
-        return None, (source,), found
-    binder = _Binder(str(path))
+        return None, found
+    binder = _Binder(source.name)
     plan = binder.plan(root)
     found = (*found, *binder.found)
-    return None if has_errors(found) else plan, (source,), found
+    return None if has_errors(found) else plan, found
 
 
 class _Binder:

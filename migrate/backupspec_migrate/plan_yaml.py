@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from backupspec.fleet import Retention
+from backupspec_migrate.figures import typed
 from backupspec_migrate.identity import utc
 from backupspec_migrate.plan_document import LeftOut, PlanDocument, PlannedArchive, PlannedSeries, PlannedSource
 from backupspec_migrate.plan_paths import as_text
@@ -79,7 +80,7 @@ def plan_text(plan: PlanDocument, remains: Mapping[tuple[str, str], str]) -> str
 
 
 def _pieces(plan: PlanDocument, remains: Mapping[tuple[str, str], str]) -> Iterator[str]:
-    yield _HEAD.format(file=plan.file)
+    yield _HEAD.format(file=typed(plan.file))
     yield _dumped({"version": 1, "source": _source(plan.source)})
     yield _SNAPSHOTS
     yield "snapshots:\n" if plan.snapshots else "snapshots: []\n"

@@ -16,14 +16,19 @@ from backupspec_migrate.goals import Wish, goals_of, lies_here, shares_of
 from backupspec_migrate.identity import utc
 from backupspec_migrate.layout import Layout
 from backupspec_migrate.lock import Holder, complaint, hold, holder
+from backupspec_migrate.outside import borg_in_the_tree, is_in_the_tree, lies_in, repositories_in_the_tree
 from backupspec_migrate.plan_document import PlanDocument, PlannedSource
+from backupspec_migrate.read_back import read_back
 from backupspec_migrate.scan import Folders, Scan, folders_of, scan
 from backupspec_migrate.settle import Settled, settle
 from backupspec_migrate.split import split
 from backupspec_migrate.view import View, open_view
 
 STOPPING = frozenset(
-    {"BS601", "BS602", "BS603", "BS604", "BS610", "BS614", "BS617", "BS618", "BS620", "BS661", "BS691", "BS694"}
+    {
+        *("BS601", "BS602", "BS603", "BS604", "BS610", "BS614", "BS617", "BS618", "BS620", "BS635", "BS661"),
+        *("BS691", "BS694"),
+    }
 )
 """Errors that concern everything; others concern one host or snapshot, and the rest is imported all the same."""
 
@@ -72,12 +77,20 @@ class Prepared:
     document: PlanDocument
     settled: Settled
 
+    @property
+    def outside_of_the_tree(self) -> Prepared:
+        """Give it without the repositories in the tree: even who only looks at one writes a lock into it."""
+        work, root = self.settled.plan, self.document.source.root
+        targets = tuple(one for one in work.targets if not is_in_the_tree(one.repository, root))
+        return replace(self, settled=replace(self.settled, plan=replace(work, targets=targets)))
+
 
 @contextmanager
 def opened(layout: Layout, found: Diagnostics, *, lock: bool) -> Iterator[Tree]:
     """Give the tree, open and scanned; StoppedError when it cannot be read or somebody works on it.
 
-    With `lock` rsnapshot's lockfile is held from before the tree is looked at to the end of the block.
+    With `lock` rsnapshot's lockfile is held from before the tree is looked at to the end of the block; one that lies in
+    the tree itself is not, since nothing is written there.
     """
     lockfile = None if layout.lockfile is None else Path(layout.lockfile)
     try:
@@ -90,9 +103,14 @@ def opened(layout: Layout, found: Diagnostics, *, lock: bool) -> Iterator[Tree]:
         found = (*found, said)
         if lock and has_errors((said,)):
             raise StoppedError(found)
+    inside = lock and lockfile is not None and lies_in(lockfile, layout.root)
+    if inside:
+        message = f"{lockfile} lies in the tree, so it is not taken: rsnapshot could rotate while the tree is read"
+        hint = "make sure that no rsnapshot starts meanwhile, or set another `lockfile` in rsnapshot.conf"
+        found = (*found, diagnose("BS622", message, layout.place, hint=hint))
     with ExitStack() as stack:
         try:
-            stack.enter_context(hold(lockfile if lock else None))
+            stack.enter_context(hold(lockfile if lock and not inside else None))
         except OSError as error:
             message = f"{lockfile} cannot be taken: {error.strerror}"
             raise StoppedError((*found, diagnose("BS620", message, layout.place))) from error
@@ -102,7 +120,8 @@ def opened(layout: Layout, found: Diagnostics, *, lock: bool) -> Iterator[Tree]:
         except OSError as error:
             place = Span(layout.root, 1, 1, 1, 1)
             message = f"{layout.root} cannot be read: {error.strerror}"
-            raise StoppedError((*found, diagnose("BS610", message, place))) from error
+            hint = "is its disk mounted?" if isinstance(error, FileNotFoundError) else ""
+            raise StoppedError((*found, diagnose("BS610", message, place, hint=hint))) from error
         everything = (*found, *said_of_tree)
         if lock:
             _stop(everything)
@@ -131,15 +150,24 @@ def drafted(tree: Tree, file: str, source: PlannedSource, request: Request) -> t
     scanned, said_of_split = split(tree.scanned, shares, tree.view)
     document, said_of_draft = draft(file, source, scanned, choices)
     settled, said_of_plan = settle(document, scanned)
-    everything = (*decided, *said_of_split, *said_of_draft, *said_of_plan)
+    into = (*repositories_in_the_tree(document), *borg_in_the_tree(source.root))
+    everything = (*decided, *said_of_split, *said_of_draft, *said_of_plan, *into)
     _stop(everything)
+    if unreadable := read_back(document, choices):
+        raise StoppedError((*everything, *unreadable))
+    # A path that lies in no job's is in the tree all the same: who reports on this very draft must see it, too.
+    partly = uncovered(document, tree.scanned, dict(settled.now_at), tree.view)
+    settled = replace(settled, unplanned=(*settled.unplanned, *partly))
     return Prepared(replace(tree, scanned=scanned), document, settled), everything
 
 
-def resumed(tree: Tree, document: PlanDocument, hosts: frozenset[str] | None) -> tuple[Prepared, Diagnostics]:
+def resumed(
+    tree: Tree, document: PlanDocument, hosts: frozenset[str] | None, *, only_look: bool = False
+) -> tuple[Prepared, Diagnostics]:
     """Bring a plan that was read together with the tree; StoppedError when nothing of it can be done.
 
-    With `hosts` only their series are worked on; what the plan does not speak of is said of all.
+    With `hosts` only their series are worked on; what the plan does not speak of is said of all. A repository in the
+    tree stops everything but a look, for which it is one more thing that is wrong with the tree.
     """
     if document.source.root != tree.layout.root:
         message = f"the plan is about {document.source.root}, and its configuration says {tree.layout.root} now"
@@ -149,6 +177,10 @@ def resumed(tree: Tree, document: PlanDocument, hosts: frozenset[str] | None) ->
             f"the plan is about a tree of the layout {document.source.layout}, and this is {tree.layout.naming.kind}"
         )
         raise StoppedError((diagnose("BS694", message, Span(document.file, 1, 1, 1, 1), hint="plan again"),))
+    repositories = repositories_in_the_tree(document)
+    if into := (*(() if only_look else repositories), *borg_in_the_tree(tree.layout.root)):
+        raise StoppedError(into)
+    tree = replace(tree, found=(*tree.found, *repositories))
     whole, found = settle(document, tree.scanned)
     partly = uncovered(document, tree.scanned, dict(whole.now_at), tree.view)
     settled = whole

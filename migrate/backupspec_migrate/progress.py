@@ -8,17 +8,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Literal, Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from backupspec_migrate.figures import shown
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """One step. `entries` and `inodes`, `bytes` (read from the source) count within `archive`.
 
-    `number` of `total` archives of one repository.
+    `number` of `total` archives of one repository; `snapshot` is the folder that it is made of. `expected`: how many
+    entries there are in all, 0 as long as nobody knows.
     """
 
     what: Literal["start", "advance", "done", "present", "failed", "differs"]
@@ -29,6 +33,8 @@ class Event:
     entries: int = 0
     inodes: int = 0
     bytes: int = 0
+    snapshot: str = ""
+    expected: int = 0
 
 
 _NEARLY = 0.99
@@ -56,12 +62,12 @@ def show_progress(*, log_json: bool) -> Iterator[Sink]:
         yield _plain_line
 
 
-def _columns() -> tuple[TextColumn | BarColumn | TimeRemainingColumn, ...]:
+def _columns() -> tuple[TextColumn | BarColumn, ...]:
+    # Eighty columns are enough for all of it.
     return (
         TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TextColumn("{task.fields[detail]}"),
-        TimeRemainingColumn(),
+        BarColumn(bar_width=10),
+        TextColumn("{task.fields[detail]}", markup=False),
     )
 
 
@@ -89,11 +95,7 @@ def _sentence(event: Event) -> str:
 
 
 class _Live:
-    """One bar for each repository that is worked on.
-
-    An archive counts as through in the measure of the one before it, which most often has about as many entries; so the
-    time left is known from the second archive on.
-    """
+    """One bar for each repository that is worked on."""
 
     def __init__(self, bar: Progress, console: Console) -> None:
         self._bar, self._console = bar, console
@@ -108,12 +110,13 @@ class _Live:
             mine.started = time.monotonic()
         if event.what in _ENDS:
             self._console.print(_sentence(event), markup=False, highlight=False)
+        part, detail = mine.take(event, time.monotonic())
         self._bar.update(
             mine.task,
-            description=event.archive,
-            completed=event.number - 1 + mine.part(event),
+            description=f"{event.archive.partition('_')[0]} {shown(event.snapshot)} {event.number}/{event.total}",
+            completed=event.number - 1 + part,
             total=event.total,
-            detail=mine.detail(event),
+            detail=detail,
         )
         if event.what in _ENDS and event.number == event.total:
             self._bar.remove_task(mine.task)
@@ -123,18 +126,32 @@ class _Live:
 
 @dataclass(slots=True)
 class _Bar:
+    """What is known of the work on one repository. `before`: how long its last archive took, in seconds.
+
+    A later archive most often takes as long as the one before it. The first of a series takes longer than any other,
+    so what it foretells is the most that the rest can take.
+    """
+
     task: TaskID
     started: float = 0.0
-    before: int = 0
+    before: float | None = None
+    through: int = 0
 
-    def part(self, event: Event) -> float:
-        """Say how much of the archive at hand is through, from 0 to 1."""
+    def take(self, event: Event, now: float) -> tuple[float, str]:
+        """Say how much of the archive at hand is through, from 0 to 1, and how fast it goes."""
+        took = max(now - self.started, 0.001)
         if event.what in _ENDS:
-            self.before = event.entries or self.before
-            return 1.0
-        return min(event.entries / self.before, _NEARLY) if self.before else 0.0
-
-    def detail(self, event: Event) -> str:
-        rate = event.entries / max(time.monotonic() - self.started, 0.001)
-        share = f"[{event.number}/{event.total}]"
-        return f"{share} {event.entries:,} entries, {rate:,.0f}/s, {event.bytes / 1e6:,.1f} MB read"
+            if event.what in {"done", "differs"}:
+                self.before, self.through = took, self.through + 1
+            part = 1.0
+        else:
+            part = min(event.entries / event.expected, _NEARLY) if event.expected else 0.0
+        rest = took / part - took if part else None
+        if rest is None and self.before is not None:
+            rest = max(self.before - took, 0.0)
+        left = "-:--:-- left"
+        if rest is not None:
+            later = (event.total - event.number) * (took + rest if self.before is None else self.before)
+            most = "≤ " if self.through < 2 and later else ""  # noqa: PLR2004 - the first one says too much of the others
+            left = f"{most}{timedelta(seconds=round(rest + later))} left"
+        return part, f"{event.entries / took:,.0f} files/s, {event.bytes / 1e6:,.1f} MB, {left}"

@@ -179,7 +179,11 @@ def _take(line: _Line, state: _State) -> None:
 def _take_include(line: _Line, state: _State) -> None:
     value = line.fields[1]
     if re.fullmatch(r"`.*`", value):
-        hint = "run it yourself, look at what it prints, write that to a file and name the file instead"
+        command = value.strip("`")
+        hint = (
+            f"it is never run, and no option changes that: run it yourself, `{command} > FILE`, look at FILE, and put "
+            "`include_conf FILE` in its place, in a copy of rsnapshot.conf if you like"
+        )
         state.found.append(diagnose("BS603", f"include_conf would run a command: {value}", line.span, hint=hint))
         return
     _read_file(Path(value), line.span, state)
@@ -325,7 +329,8 @@ def _destination_fits(line: _Line, dest: str, state: _State) -> bool:
 
 def _finish(path: Path, state: _State) -> Configuration | None:
     place = Span(str(path), 1, 1, 1, 1)
-    if not any(found.code == "BS601" for found in state.found):
+    # What could not be read may be what is absent.
+    if not any(found.code in {"BS601", "BS603", "BS604"} for found in state.found):
         absent = [] if "snapshot_root" in state.values else ["snapshot_root"]
         absent += [] if state.retains else ["retain"]
         absent += [] if state.points or state.scripts or state.hooks else ["backup"]

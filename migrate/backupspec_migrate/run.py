@@ -166,7 +166,9 @@ class _Run:
         writer, series = None, None
         while pending:
             number, one = pending[0]
-            event = Event("start", self.target.repository, one.archive, number, len(self.target.imports))
+            event = Event(
+                "start", self.target.repository, one.archive, number, len(self.target.imports), snapshot=one.slot
+            )
             if one.archive in self.session.manifest.archives:
                 self.send(replace(event, what="present" if self.is_ours(one) else "failed"))
             elif one.gone:
@@ -232,4 +234,5 @@ class _Run:
 
 
 def _counted(event: Event, what: Literal["advance", "done"], tally: Tally) -> Event:
-    return replace(event, what=what, entries=tally.entries, inodes=tally.inodes_read, bytes=tally.bytes_read)
+    event = replace(event, what=what, expected=tally.expected, entries=tally.entries)
+    return replace(event, inodes=tally.inodes_read, bytes=tally.bytes_read)

@@ -7,6 +7,7 @@ from typing import cast
 
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Related, Span
+from backupspec_migrate.figures import typed
 from backupspec_migrate.identity import Identity, archive_name, utc
 from backupspec_migrate.plan import Import, Make, Plan, Target
 from backupspec_migrate.plan_document import PlanDocument, PlannedSeries, PlannedSnapshot
@@ -117,7 +118,7 @@ class _Settling:
             self.undecided[folder] = about
             hint = "look at it, then add `accept: WHY` to it in the plan, or move it from `archives` to `skip` there"
             if one.span.line == 1:
-                hint += f"; or say --accept {slot} or --skip {slot}"
+                hint += f"; or say --accept {typed(slot)} or --skip {typed(slot)}"
             self.found.append(diagnose("BS612", f"{slot} is doubtful: {why}", one.span, hint=hint, where=slot))
 
     def _uses(self, folder: str, about: tuple[str, ...]) -> bool:

@@ -28,10 +28,17 @@ def layout_at(source: Path, wish: SourceWish) -> tuple[Layout, Diagnostics]:
 def layout_of_plan(document: PlanDocument) -> tuple[Layout, Diagnostics]:
     """Say how the tree of a plan is laid out now; StoppedError if nobody can tell any more."""
     source = document.source
+    named = Path(source.configuration or source.root)
+    if not named.exists():
+        code, what, hint = "BS610", "the tree of the plan", "is its disk mounted?"
+        if source.configuration is not None:
+            code, what, hint = "BS604", "the configuration of the plan", "put it back, or plan again"
+        place = Span(document.file, 1, 1, 1, 1)
+        raise StoppedError((diagnose(code, f"{named}, {what}, is not there", place, hint=hint),))
     renames = {series.folder: series.host for series in document.series if series.folder}
     times = None if source.times is None else Path(source.times)
     wish = SourceWish(renames, source.pattern, source.timezone, source.host, times)
-    return layout_at(Path(source.configuration or source.root), wish)
+    return layout_at(named, wish)
 
 
 def planned_source(source: Path, wish: SourceWish, layout: Layout) -> PlannedSource:

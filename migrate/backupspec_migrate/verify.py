@@ -50,6 +50,7 @@ class _Counts:
     entries: int = 0
     inodes: int = 0
     bytes: int = 0
+    expected: int = 0
 
 
 def verify_target(target: Target, session: Session, view: View, send: Send, *, share: float = 1.0) -> None:
@@ -62,7 +63,7 @@ def verify_target(target: Target, session: Session, view: View, send: Send, *, s
     equal: Equal = {}
     series: tuple[str, str] | None = None
     for number, one in enumerate(target.imports, start=1):
-        event = Event("start", target.repository, one.archive, number, len(target.imports))
+        event = Event("start", target.repository, one.archive, number, len(target.imports), snapshot=one.slot)
         if one.archive not in session.manifest.archives:
             message = f"{one.archive} is not in {target.repository} ({one.slot}/{one.identity.dest})"
             send(diagnose("BS650", message, _place(one), where=one.archive))
@@ -95,7 +96,8 @@ def gone(one: Import) -> Diagnostic:
 
 def _report(send: Send, event: Event, counts: _Counts) -> None:
     what = "advance" if event.what == "start" else event.what
-    send(replace(event, what=what, entries=counts.entries, inodes=counts.inodes, bytes=counts.bytes))
+    event = replace(event, what=what, expected=counts.expected, entries=counts.entries)
+    send(replace(event, inodes=counts.inodes, bytes=counts.bytes))
 
 
 def _with_way_out(found: list[Diagnostic], one: Import, target: Target) -> list[Diagnostic]:
@@ -137,6 +139,7 @@ class _Check:
     def run(self) -> list[Diagnostic]:
         """Compare both ways: each item with its file, then what is left of the files with nothing."""
         self.source = walk_source(self.view, self.one.slot, self.one.roots, self._unreadable)
+        self.counts.expected = len(self.source.versions)
         try:
             archive = Archive(self.session.repository, self.session.key, self.session.manifest, self.one.archive)
             self.id = archive.id.hex()

@@ -51,9 +51,10 @@ class StorageError(Exception):
 class Tally:
     """What one snapshot took.
 
-    Entries written, inodes and bytes read from the source, and what Borg cannot hold (paths).
+    Entries written of those expected, inodes and bytes read from the source, and what Borg cannot hold (paths).
     """
 
+    expected: int = 0
     entries: int = 0
     inodes_read: int = 0
     bytes_read: int = 0
@@ -149,6 +150,7 @@ class Writer:
         work = _Snapshot(one, archive, session, report)
         listing = self._listing(one, work.problem)
         if not work.problems:
+            work.tally.expected = listing.entries
             choices = choose(listing, self._memo)
             work.results = self._read(one, listing, choices, coming)
             self._memo = work.run(listing, choices, self._memo)

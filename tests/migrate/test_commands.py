@@ -13,7 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from backupspec.data import data_folder
-from tests.migrate.site import DAY, FIRST, OLD, Site
+from tests.migrate.site import DAY, OLD, Site
 from tests.migrate.test_import import filled, name_of
 
 pytestmark = [pytest.mark.root, pytest.mark.borg]
@@ -209,6 +209,52 @@ def test_a_history_is_split_among_jobs_by_path(make_site: Callable[..., Site], b
     }
     assert {"srv", "srv/other", "etc/motd", "home/u/letter"} <= of["system"]
     assert not of["system"] & of["shop"]
+
+
+@pytest.mark.parametrize("name", ["plan", "rsnapshot"])
+def test_what_lies_in_no_job_is_not_left_out_silently_when_a_history_is_split(
+    make_site: Callable[..., Site], borg14: Path, name: str
+) -> None:
+    site, words = split_site(make_site, "")
+    inventory = site.folder / "in/inventory.yaml"
+    text = inventory.read_text().replace("paths: [/]", "paths: [/etc]")
+    inventory.write_text(text)
+    done = site.run(name, "--encryption", "none", *words, *(("--verify",) if name == "rsnapshot" else ()))
+    assert done.returncode == 1
+    assert "Safe to retire the old tree: yes" not in done.stdout
+    for path in ("/home", "/srv/other"):
+        assert f"error[BS692]: {path} of web01 lies in none of its jobs' paths\n" in done.stderr
+    assert done.stderr.count("error[BS692]") == done.stderr.count("error[") == 2, "each path once, not in each snapshot"
+    if name == "plan":
+        assert not site.plan.exists()
+    else:
+        assert "Safe to retire the old tree: NO" in done.stdout
+        assert "the tree has" in reasons(site)
+        shutil.rmtree(site.folder / "repos")
+    inventory.write_text(text.replace("paths: [/etc]", "paths: [/etc], history: true"))
+    planned(site, *words)
+    good(site, "run")
+    items = site.items(borg14, "web01_system_2024-01-02T02:05:00Z")
+    assert {"srv/other", "etc/motd", "home/u/letter"} <= set(items)
+
+
+def test_owners_that_history_and_job_store_differently_are_said_until_somebody_decides(
+    make_site: Callable[..., Site],
+) -> None:
+    site = make_site(long_args="--delete --relative --numeric-ids")
+    filled(site, 1)
+    inventory = site.folder / "in/inventory.yaml"
+    inventory.parent.mkdir()
+    text = INVENTORY.format(folder=site.folder, history=", history: true", shop="/srv/shop")
+    inventory.write_text(text)
+    words = ["--encryption", "none", "--force", "--inventory", str(inventory)]
+    done = site.run("plan", *words)
+    assert done.returncode == 0, done.stderr
+    assert "warning[BS698]" in done.stderr
+    for decided in (("--ids", "names"), ("--ids", "numeric")):
+        assert "BS698" not in site.run("plan", *words, *decided).stderr
+    inventory.write_text(text.replace("history: true", "history: true, numeric_ids: true"))
+    assert "BS698" not in site.run("plan", *words).stderr
 
 
 def test_backups_that_the_job_made_since_count_for_what_a_prune_leaves(
@@ -421,5 +467,5 @@ def test_an_option_that_the_other_contradicts_is_a_wrong_use(make_site: Callable
         done = site.run("plan", *words)
         assert done.returncode == 2, (words, done.stderr)
         assert "Traceback" not in done.stderr
-    assert site.nights == 1
-    assert FIRST + DAY > FIRST
+        assert not site.plan.exists()
+        assert not site.repo().exists()

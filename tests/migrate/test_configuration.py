@@ -318,7 +318,15 @@ def test_a_command_in_backticks_is_not_run(tmp_path: Path) -> None:
     script.write_text(f"#!/bin/sh\ntouch {mark}\n")
     script.chmod(0o755)
     assert codes(tmp_path, f"include_conf\t`{script}`", "backup\t/etc/\tlocalhost/") == ["BS603"]
+    _, (found,) = read_configuration(write(tmp_path, f"include_conf\t`{script}`"))
+    assert "it is never run, and no option changes that" in found.hint
+    assert f"`{script} > FILE`" in found.hint
     assert not mark.exists()
+
+
+def test_a_configuration_that_is_gone_is_one_finding(tmp_path: Path) -> None:
+    _, found = read_configuration(tmp_path / "rsnapshot.conf")
+    assert [one.code for one in found] == ["BS604"]
 
 
 def test_an_include_loop_is_an_error(tmp_path: Path) -> None:
@@ -397,13 +405,37 @@ def test_what_rsync_cut_is_imported_under_the_path_that_the_host_itself_would_st
     assert f"      /{site.original('mnt')}/etc\n" in done.stdout
 
 
-def test_what_rsync_left_out_is_said_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("short", "missing"),
+    [
+        ("-a", "hard links (-H), ACLs (-A), extended attributes (-X)"),
+        ("-aH", "ACLs (-A), extended attributes (-X)"),
+        ("-aHA", "extended attributes (-X)"),
+        ("-aHAX", ""),
+    ],
+)
+def test_what_rsync_left_out_is_said_once(tmp_path: Path, short: str, missing: str) -> None:
     lines = [f"backup\t/{name}/\tlocalhost/" for name in ("etc", "home", "srv")]
-    _, found = layout_of(read(tmp_path, RELATIVE, *lines), {})
+    configuration = read(tmp_path, f"rsync_short_args\t{short}", RELATIVE, *lines)
+    _, found = layout_of(configuration, {})
     left_out = [one for one in found if one.code == "BS606"]
-    assert len(left_out) == 1
-    assert all(f"rsnapshot.conf:{number}" in left_out[0].message for number in (6, 7, 8))
-    assert left_out[0].hint
+    where = ", ".join(f"{configuration.file}:{number}" for number in (7, 8, 9))
+    said = f"rsync was not told to keep {missing}: the tree does not have them (backup lines {where})"
+    assert [one.message for one in left_out] == ([said] if missing else [])
+    assert all(one.hint for one in left_out)
+
+
+@pytest.mark.parametrize("absent", ["snapshot_root", "retain", "backup"])
+def test_a_configuration_without_root_ladder_or_sources_is_incomplete(tmp_path: Path, absent: str) -> None:
+    lines = ["config_version\t1.2", f"snapshot_root\t{tmp_path}/snapshots/", "cmd_rsync\t/usr/bin/rsync"]
+    lines += ["retain\tdaily\t7", "backup\t/etc/\tlocalhost/"]
+    path = write(tmp_path, *(line for line in lines if not line.startswith(absent)), head=False)
+    _, found = read_configuration(path)
+    if absent == "snapshot_root":  # a line for a source is refused where no root stands above it
+        path = write(tmp_path, "config_version\t1.2", "cmd_rsync\t/usr/bin/rsync", "retain\tdaily\t7", head=False)
+        _, found = read_configuration(path)
+        found = tuple(one for one in found if "`backup`" not in one.message)
+    assert [(one.code, one.message) for one in found] == [("BS602", f"no line with `{absent}`")]
 
 
 def test_the_output_of_a_script_is_a_series_of_its_own(tmp_path: Path) -> None:

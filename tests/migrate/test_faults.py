@@ -87,8 +87,8 @@ def started(site: Site, *words: str, **more: str) -> Iterator[subprocess.Popen[s
                     os.kill(one, signal.SIGKILL)
 
 
-def killed(site: Site, words: tuple[str, ...], delay: float, *, child: bool = False) -> str:
-    """Kill a command (or the process that it started) `delay` seconds after it has taken rsnapshot's lock.
+def killed(site: Site, words: tuple[str, ...], delay: float) -> str:
+    """Kill a command `delay` seconds after it has taken rsnapshot's lock.
 
     Give what it said.
     """
@@ -96,10 +96,43 @@ def killed(site: Site, words: tuple[str, ...], delay: float, *, child: bool = Fa
         await_that(lambda: site.lockfile.exists() or process.poll() is not None, "it never took the lock")
         time.sleep(delay)
         below = children(process.pid)
-        os.kill(below[0] if child and below else process.pid, signal.SIGKILL)
+        process.kill()
         text, _ = process.communicate(timeout=60)
         await_that(lambda: are_gone(below), "a process lives on without the one that started it", 5)
     return text
+
+
+def killed_at_work(site: Site, words: tuple[str, ...], delay: float, *, child: bool) -> tuple[set[str], bool]:
+    """Kill a command (or the process that it started) `delay` seconds after it has begun with an archive.
+
+    Give the archives that it says are there, and whether it was still at work. It never shows a traceback.
+    """
+    with started(site, *words, "--log-json") as process:
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if '"start"' in line:
+                break
+        time.sleep(delay)
+        below = children(process.pid)
+        alive = process.poll() is None and bool(below)
+        if alive:
+            os.kill(below[0] if child else process.pid, signal.SIGKILL)
+        rest, _ = process.communicate(timeout=60)
+        await_that(lambda: are_gone(below), "a process lives on without the one that started it", 5)
+    text = "".join(said) + rest
+    assert "Traceback" not in text, text
+    events = [json.loads(line) for line in text.splitlines() if line.startswith('{"type": "progress"')]
+    return {one["archive"] for one in events if one["what"] in {"done", "present"}}, alive
+
+
+def start_over(site: Site) -> None:
+    """Remove all that runs have made."""
+    for folder in (site.folder / "repos", site.folder / "base"):
+        shutil.rmtree(folder)
+        folder.mkdir()
+    site.plan.with_name("plan.record.json").unlink(missing_ok=True)
 
 
 def assert_nothing_is_left(site: Site, hosts: tuple[str, ...] = ("web01",)) -> None:
@@ -115,7 +148,8 @@ def assert_nothing_is_left(site: Site, hosts: tuple[str, ...] = ("web01",)) -> N
         assert not roster.exists() or json.loads(roster.read_text()) == {"shared": []}
         assert {path.name for path in site.repo(host).parent.iterdir()} <= set(hosts), "nothing beside a repository"
     marks = ("lock.", ".tmp", "txn.")
-    below = [path for path in (site.folder / "base").rglob("*") if path.is_file()]
+    # A lock and a half-done transaction of Borg's cache are folders; a roster is a file that stays.
+    below = [path for path in (site.folder / "base").rglob("*") if path.name != "lock.roster"]
     assert not [path for path in below if any(mark in path.name for mark in marks)]
 
 
@@ -134,6 +168,17 @@ def planned(site: Site, *words: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def undisturbed(site: Site, words: tuple[str, ...]) -> float:
+    """Say how many seconds a whole run takes from the moment at which it begins with the first archive."""
+    with started(site, *words, "--log-json") as process:
+        assert process.stdout is not None
+        assert any('"start"' in line for line in process.stdout)
+        begun = time.monotonic()
+        process.communicate()
+        assert process.returncode == 0
+    return time.monotonic() - begun
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "hosts", "words"),
@@ -148,14 +193,32 @@ def test_a_run_killed_at_any_moment_is_completed_by_the_next_one(
     make_site: Callable[..., Site], borg14: Path, kind: Kind, hosts: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
     site = make_site(kind=kind, lines=[(f"{host}/", f"{host}/", "") for host in hosts])
-    times = history(site, hosts)
+    times = history(site, hosts, nights=8)
     before = make_atimes_tell(site.snapshots)
     planned(site, "--encryption", "repokey-blake2")
     draw = random.Random(f"{kind} {hosts}")  # noqa: S311 - the same moments in each run of the test
-    for number in range(KILLS):
-        # The first moments are those in which a repository is made, later ones those of the import.
-        said = killed(site, words, draw.uniform(0, 0.25 * (1 + number)), child=draw.random() < 0.3)
+    for _ in range(3):
+        said = killed(site, words, draw.uniform(0, 0.5))  # while a repository is made
         assert "Traceback" not in said, said
+    start_over(site)
+    whole = undisturbed(site, words)
+    start_over(site)
+    everything = {name_of(when, host) for when in times for host in hosts}
+    there, kills, halfway = set[str](), 0, 0
+    for _ in range(4 * KILLS):
+        if there == everything:
+            start_over(site)
+            there = set()
+        found, alive = killed_at_work(site, words, draw.uniform(0, whole), child=draw.random() < 0.3)
+        there |= found
+        # One that was through before its time was not killed.
+        if alive:
+            kills += 1
+            halfway += set() < there < everything
+        if kills == KILLS:
+            break
+    assert kills == KILLS
+    assert halfway >= KILLS / 3, "most moments lie between the first archive and the last"
     done = site.run(*words)
     assert done.returncode == 0, done.stderr
     assert_nothing_is_left(site, hosts)

@@ -191,22 +191,23 @@ def test_the_source_is_the_same_in_every_inode_and_time_after(make_site: Callabl
     assert inventory(site.snapshots) == before_verify
 
 
-def test_a_source_on_a_read_only_mount_is_enough(make_site: Callable[..., Site]) -> None:
+def test_a_source_on_a_read_only_mount_is_enough_for_every_step(make_site: Callable[..., Site]) -> None:
     site = make_site()
     filled(site, 2)
-    script = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
-    command = [
-        "unshare",
-        "-m",
-        "sh",
-        "-c",
-        script,
-        "sh",
-        str(site.snapshots),
-        *site.command("rsnapshot", "--encryption", "none"),
-    ]
+    steps = (
+        [*site.command("scan")[:-1], str(site.conf)],
+        site.command("plan", "--encryption", "none"),
+        *(site.command(name) for name in ("run", "verify", "report")),
+        [*site.command("rsnapshot", "--encryption", "none"), "--plan", f"{site.folder}/other/plan.yaml"],
+    )
+    before = make_atimes_tell(site.snapshots)
+    mount = 'mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"; ! touch "$1/x" 2>/dev/null; '
+    script = "set -e; " + mount + "; ".join(map(shlex.join, steps))
+    command = ["unshare", "-m", "sh", "-c", script, "sh", str(site.snapshots)]
     done = subprocess.run(command, env=site.environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert "Safe to retire the old tree: yes" in done.stdout
+    assert inventory(site.snapshots) == before
 
 
 def test_a_rerun_adds_nothing_and_after_a_rotation_only_what_is_new(
@@ -488,7 +489,7 @@ def test_a_host_called_like_a_placeholder_is_refused_with_a_way_out(
     done = site.run("rsnapshot", "--encryption", "none")
     assert done.returncode == 1
     assert "'{now}' is no host name" in done.stderr
-    assert "--rename {now}=NAME" in done.stderr
+    assert "--rename '{now}'=NAME" in done.stderr
     site.migrate("--rename", "{now}=web01")
     assert site.archives(borg14) == [name_of(when)]
 

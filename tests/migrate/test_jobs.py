@@ -63,6 +63,30 @@ def test_one_repository_that_fails_stops_no_other(make_site: Callable[..., Site]
     site.verify("--jobs", "2")
 
 
+def test_a_worker_that_dies_is_said_and_the_next_run_adds_the_rest(
+    make_site: Callable[..., Site], borg14: Path
+) -> None:
+    site = make_site()
+    times = history(site, nights=8)
+    planned(site, "--encryption", "none")
+    with started(site, "run", "--log-json") as process:
+        assert process.stdout is not None
+        assert any('"done"' in line for line in process.stdout)
+        below = children(process.pid)
+        os.kill(below[0], signal.SIGKILL)
+        rest = process.stdout.read()
+        assert process.wait() == 1
+        await_that(lambda: are_gone(below), "a process lives on", 5)
+    found = [json.loads(line) for line in rest.splitlines() if '"finding"' in line]
+    assert [(one["code"], one["message"]) for one in found] == [
+        ("BS624", f"the work on {site.repo()} ended early (killed by signal 9)")
+    ]
+    assert "start the same command again" in found[0]["hint"]
+    assert 1 <= len(site.archives(borg14)) < len(times)
+    assert site.run("run").returncode == 0
+    assert site.archives(borg14) == [name_of(when) for when in times]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_an_interrupted_command_ends_all_it_started_and_gives_up_all_locks(

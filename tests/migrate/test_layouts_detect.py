@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -163,3 +164,22 @@ def test_what_is_for_dated_folders_is_not_for_a_configuration(tmp_path: Path) ->
     conf.write_text("x")
     assert refused(conf, SourceWish(pattern="%F", timezone="UTC")).code == "BS675"
     assert refused(conf, SourceWish(name="web01")).code == "BS675"
+
+
+@pytest.mark.parametrize("name", ["scan", "plan", "rsnapshot"])
+def test_names_that_are_no_utf_8_to_python_are_a_finding_before_anything_is_read(tmp_path: Path, name: str) -> None:
+    """Borg would store other bytes than the source has."""
+    (tmp_path / "tree/daily.0/web01").mkdir(parents=True)
+    words = [] if name == "scan" else ["--repository", f"{tmp_path}/{{host}}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "backupspec", "migrate", name, str(tmp_path / "tree"), *words],
+        env={**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.count("error[BS661]") == done.stderr.count("error[") == 1
+    assert "set LC_ALL=C.UTF-8" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["tree"]

@@ -1,16 +1,45 @@
 from __future__ import annotations
 
+import json
 import os
+import re
+import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from backupspec.fleet import Retention
+from backupspec.retention import keep
+from demo.lab import borgs
+from demo.lab.room import Room
+from demo.lab.site import ACCOUNT, job_script
+from demo.lab.site import Site as Compiled
 from tests.migrate.site import Kind, Site
 from tests.migrate.test_import import filled, name_of, strange
 
 pytestmark = [pytest.mark.root, pytest.mark.borg]
+
+INVENTORY = """\
+version: 1
+fleet: office
+retention:
+  short: {{daily: 2, monthly: 1}}
+repositories:
+  central: {{path: {repository}, encryption: none}}
+hosts:
+  web01:
+    os: debian-12
+    files:
+      files: {{paths: [{path}]{options}}}
+    to: [central]
+    retention: short
+"""
 
 
 @pytest.fixture(params=["1.2", "1.4"])
@@ -19,10 +48,28 @@ def later_borg(request: pytest.FixtureRequest, borg12: Path, borg14: Path) -> Pa
     return borg12 if request.param == "1.2" else borg14
 
 
-def regular(site: Site, borg: Path, *options: str) -> None:
-    """Back up as a compiled job does."""
-    as_compiled = ["--noctime", "--nobirthtime", "--compression", "auto,zstd,3", *options]
-    site.borg(borg, "create", *as_compiled, f"{site.repo()}::regular", f"/{site.original()}")
+def regular(site: Site, borg: Path, options: str = "") -> None:
+    """Back up with the very words of a compiled job's `borg create`, under the name `regular`."""
+    words = create_of(site, options)
+    site.borg(borg, "create", *words, f"{site.repo()}::regular", f"/{site.original()}")
+
+
+def create_of(site: Site, options: str) -> list[str]:
+    """Compile an inventory for the site, and give what its job's script says to `borg create` before the archive."""
+    folder = site.folder / "in"
+    folder.mkdir(exist_ok=True)
+    (folder / "inventory.yaml").write_text(
+        INVENTORY.format(repository=site.repo(), path=f"/{site.original()}", options=options)
+    )
+    command = [sys.executable, "-m", "backupspec", "compile", str(folder), "-o", str(site.folder / "out")]
+    subprocess.run(command, capture_output=True, check=True)
+    root = site.folder / "out/hosts/web01/root"
+    script = (root / "usr/local/lib/backupspec/jobs/files_central/create").read_text().replace("\\\n", " ")
+    (line,) = re.findall(r"^/usr/bin/borg create (.*?) '::web01_files_[^']*' \"\$@\" 2>", script, re.MULTILINE)
+    words = shlex.split(line)
+    at = words.index("--patterns-from") + 1
+    words[at] = f"{root}{words[at]}"
+    return words
 
 
 def test_the_first_regular_backup_differs_in_nothing_and_adds_no_content(
@@ -50,7 +97,7 @@ def test_a_rsync_with_numeric_ids_is_continued_by_a_job_with_numeric_ids(
     site.migrate()
     item = site.items(borg14, name_of(when))[f"{site.original()}/etc/x"]
     assert (item["uid"], item["user"], item["group"]) == (1, None, None)
-    regular(site, borg14, "--numeric-ids")
+    regular(site, borg14, ", numeric_ids: true")
     assert site.items(borg14, name_of(when)) == site.items(borg14, "regular")
     assert site.borg(borg14, "diff", f"{site.repo()}::{name_of(when)}", "regular") == ""
 
@@ -75,6 +122,40 @@ def test_borg_prune_sees_one_series(make_site: Callable[..., Site], borg14: Path
         str(site.repo()),
     )
     assert site.archives(borg14) == [name_of(when) for when in [times[5], *times[6:]]]
+
+
+@pytest.mark.slow
+@pytest.mark.systemd
+def test_a_later_inventory_adopts_what_was_migrated_without_one(make_site: Callable[..., Site]) -> None:
+    """Its job `files` backs up and prunes with its compiled scripts, unedited: old and new are one series."""
+    site = make_site()
+    times = filled(site, 10)
+    site.migrate()
+    create_of(site, "")
+    compiled = Compiled(site.folder / "in", site.folder / "out")
+    with Room() as room:
+        host = room.machine("web01", ["192.0.2.21"])
+        borgs.give(host, "1.4")
+        compiled.apply(host)
+        for folder in (site.repo(), site.sources):
+            host.copy_in(folder, str(folder))
+        host.run(["chown", "-R", f"{ACCOUNT}:", str(site.repo())])
+        job_script(host, "files", "central", "create")
+        listed = ["borg", "list", "--json", str(site.repo())]
+
+        def archives() -> dict[str, datetime]:
+            said = json.loads(host.as_service(ACCOUNT, ["env", "BORG_BASE_DIR=/var/lib/backupspec", *listed]).stdout)
+            return {one["name"]: datetime.fromisoformat(one["time"]).replace(tzinfo=UTC) for one in said["archives"]}
+
+        before = archives()
+        assert list(before)[:-1] == [name_of(when) for when in times]
+        (new,) = set(before) - {name_of(when) for when in times}
+        assert re.fullmatch(r"web01_files_[0-9T:-]{19}Z", new)
+        job_script(host, "files", "central", "prune")
+        policy = Retention(daily=2, monthly=1)
+        decided = keep(policy, list(before.values()), datetime.now(UTC), ZoneInfo("UTC"))
+        assert list(archives()) == [name for name, one in zip(before, decided, strict=True) if one.kept]
+        assert len(archives()) == 3
 
 
 def test_a_migrated_repository_survives_deleting_its_first_archive(

@@ -96,13 +96,21 @@ class TreeOptions:
     def wish(self) -> SourceWish:
         """Give what they say; typer.BadParameter where a pair is none."""
         return SourceWish(
-            {folder.strip("/"): name for folder, name in _pairs(self.rename, "--rename is FOLDER=NAME").items()},
+            _renames(self.rename),
             self.pattern,
             self.timezone,
             self.name,
             self.times,
             _pairs(self.path_of, "--path-of is HOST=PATH"),
         )
+
+
+def _renames(given: list[str] | None) -> dict[str, str]:
+    """Read FOLDER=NAME: a folder may have `=` in its name, and a host never has."""
+    pairs = [pair.rpartition("=") for pair in given or ()]
+    if any(not equals or not folder or not name for folder, equals, name in pairs):
+        raise typer.BadParameter("--rename is FOLDER=NAME")
+    return {folder.strip("/"): name for folder, _, name in pairs}
 
 
 def _pairs(given: list[str] | None, form: str) -> dict[str, str]:

@@ -45,7 +45,7 @@ def plan(  # noqa: PLR0913 - one parameter for each option
             raise StoppedError((diagnose("BS695", message, Span(str(file), 1, 1, 1, 1), hint=hint),))
         layout, said = layout_at(source, tree.wish)
         if not shown:
-            outside_of(layout.root, file, "-o")
+            outside_of(layout.root, file, "name another folder with -o")
         with opened(layout, said, lock=False) as opened_tree:
             made, found = drafted(opened_tree, str(file), planned_source(source, tree.wish, layout), request)
         say.all(found)

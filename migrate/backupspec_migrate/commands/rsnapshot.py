@@ -53,7 +53,7 @@ def rsnapshot(  # noqa: PLR0913 - one parameter for each option
     request, say = goal.request, Said(log_json=log_json)
     with stopping(say):
         layout, found = layout_at(source, tree.wish)
-        outside_of(layout.root, plan, "--plan")
+        outside_of(layout.root, plan, "name another folder with --plan")
         with opened(layout, found, lock=not dry_run) as opened_tree:
             made, found = drafted(opened_tree, str(plan), planned_source(source, tree.wish, layout), request)
             say.all(found)

@@ -16,6 +16,7 @@ from backupspec.suggest import did_you_mean
 from backupspec_migrate.accepted import ids_of
 from backupspec_migrate.commands.said import Said, need_borg, output, stopping
 from backupspec_migrate.messages import Message
+from backupspec_migrate.outside import lies_in
 from backupspec_migrate.plan import Plan
 from backupspec_migrate.plan_document import PlanDocument
 from backupspec_migrate.plan_file import Beside, write_whole
@@ -56,10 +57,11 @@ def planned(plan: Path, hosts: list[str] | None, say: Said, *, lock: bool = True
             raise StoppedError(found)
         say.all(found)
         layout, said = layout_of_plan(document)
+        outside_of(layout.root, plan, "copy it to a folder elsewhere: its record and report lie beside it")
         # What the configuration says about the tree was shown when the plan was made.
         with opened(layout, tuple(one for one in said if one.severity.label == "error"), lock=lock) as tree:
-            prepared, open_ = resumed(tree, document, _known(document, hosts))
-            say.all((*_news(tree.found), *open_))
+            prepared, open_ = resumed(tree, document, _known(document, hosts), only_look=not lock)
+            say.all((*_news(prepared.tree.found), *open_))
             yield prepared
 
 
@@ -137,7 +139,7 @@ def report_on(prepared: Prepared, say: Said, form: str = "text") -> str:
     def note(message: Message) -> None:
         there[message.repository, message.archive] = message.id
 
-    found = look_at_archives(prepared, lambda _: None, note)
+    found = look_at_archives(prepared.outside_of_the_tree, lambda _: None, note)
     problems = tuple(one.message for one in found)
     standing = standing_of(prepared, record, there, problems, int(time.time()))
     pages = {"json": as_json(standing), "html": as_html(standing)}
@@ -154,12 +156,11 @@ def report_on(prepared: Prepared, say: Said, form: str = "text") -> str:
     return f"the page to sign: {beside.report('html')}"
 
 
-def outside_of(root: str, file: Path, option: str) -> None:
-    """Stop where a file would be written into the tree, which is only read."""
-    if file.resolve().is_relative_to(root):
-        message = f"{file} would lie in {root}, which is only read"
-        place = Span(str(file), 1, 1, 1, 1)
-        raise StoppedError((diagnose("BS696", message, place, hint=f"name another folder with {option}"),))
+def outside_of(root: str, file: Path, way_out: str) -> None:
+    """Stop where a file, or what lies beside it, would be written into the tree, which is only read."""
+    if lies_in(file.absolute().parent, root):
+        message = f"{file} lies in {root}, which is only read"
+        raise StoppedError((diagnose("BS696", message, Span(str(file), 1, 1, 1, 1), hint=way_out),))
 
 
 def write_or_stop(file: Path, text: str) -> None:
@@ -199,5 +200,8 @@ def _known(document: PlanDocument, hosts: list[str] | None) -> frozenset[str] | 
 
 
 def _news(found: Diagnostics) -> Diagnostics:
-    """Keep of what is found in the tree what no plan can say: that somebody holds the lock, or held it."""
-    return tuple(one for one in found if one.code in {"BS620", "BS621"})
+    """Keep of what is found in the tree what no plan can say.
+
+    That somebody holds the lock, or held it, that nobody can, and what would be written into the tree.
+    """
+    return tuple(one for one in found if one.code in {"BS620", "BS621", "BS622", "BS635"})

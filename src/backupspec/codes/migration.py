@@ -117,8 +117,10 @@ MIGRATION: tuple[Entry, ...] = (
         "BS618",
         "repository template",
         "`--repository` is a full path or an ssh:// URL; `{host}` in it is replaced by the host's name, and nothing "
-        "else is. Borg's own placeholders ({now}, {hostname}) would mean another repository on another day. Without "
-        "`{host}` it is the repository of one host: several are not put into one by leaving a word out.",
+        "else is. It is written in one way only: without `..`, doubled slashes and a slash at the end, and without an "
+        "archive's name after `::`. Borg's own placeholders ({now}, {hostname}) would mean another repository on "
+        "another day. Without `{host}` it is the repository of one host: several are not put into one by leaving a "
+        "word out.",
     ),
     Entry(
         "BS619",
@@ -193,6 +195,13 @@ MIGRATION: tuple[Entry, ...] = (
         "takes the key with it. Export the key, and keep that file and the passphrase where the backup server's loss "
         "does not reach.",
         Severity.NOTE,
+    ),
+    Entry(
+        "BS635",
+        "repository and tree lie in each other",
+        "Nothing is ever written into the tree, and whoever retires the tree would remove the repository with it. "
+        "Links and mounts that lead back into the tree are followed. The same holds for the folders in which Borg "
+        "keeps its caches and keys.",
     ),
     # --- BS64x: what could not be imported as it is ----------------------------------------------------------------
     Entry(
