@@ -27,6 +27,7 @@ from backupspec.diagnostic import Diagnostics, Severity, has_errors
 from backupspec.options import Form, Hosts, Inventory, Strict, one_of
 from backupspec.pipeline import compile_inventory
 from backupspec.read import ROOT_FILE
+from backupspec.streams import UnwritableError, usable_streams
 from backupspec.suggest import did_you_mean
 from backupspec.summary import summary
 from backupspec.tree import Tree
@@ -81,13 +82,23 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line; ends the process with one of the documented exit codes and never with a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that knows no arrow still shows the message
+    try:
+        with usable_streams():
+            _run()
+    except UnwritableError as error:
+        with contextlib.suppress(OSError):  # standard error itself may be the one
+            sys.stderr.write(f"{error}; free some space there, or send the output elsewhere\n")
+            sys.stderr.flush()
+        sys.exit(ENVIRONMENT)
+
+
+def _run() -> None:
     try:
         app(prog_name="backupspec")
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except UnwritableError:
+        raise
     except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, nobody should have to read a traceback
         if os.environ.get("BACKUPSPEC_TRACEBACK"):
             traceback.print_exc()
@@ -95,8 +106,6 @@ def main() -> None:
             _err().print(f"backupspec failed in a way that it should not: {type(error).__name__}: {error}")
             _err().print("Please report it. BACKUPSPEC_TRACEBACK=1 shows where it happened.")
         sys.exit(ENVIRONMENT)
-    finally:
-        _flush()
 
 
 def _version(asked: bool) -> None:
@@ -370,12 +379,3 @@ def _out() -> Console:
 
 def _err() -> Console:
     return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
-
-
-def _flush() -> None:
-    """Flush while a broken pipe can still be caught; the interpreter would complain about it on its way out."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
