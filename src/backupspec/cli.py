@@ -13,6 +13,7 @@ import sys
 import textwrap
 import traceback
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Never
 
@@ -45,6 +46,7 @@ _COLOURS = {
     diff.Style.PLUS: "green",
     diff.Style.CONTEXT: "",
 }
+_COMPILED = "for --against, name a folder that `backupspec compile` wrote"
 _WIDTH = 88
 _CODE = re.compile(r"(?i)BS\d+")
 _EPILOG = (
@@ -213,7 +215,7 @@ def _diff(
     if not against.is_dir():
         raise typer.BadParameter(f"{against} is not a folder", param_hint="--against")
     told = _Told(path, form, strict=strict)
-    changes = told.compared(against, []).changes
+    changes = told.compared(against, [], writes=False).changes
     if hosts and told.run.tree:
         changes = changes.of(_hosts(told.run.tree, hosts))
     told.show()
@@ -294,12 +296,14 @@ class _Told:
         if self.run.tree is None:
             self.stop(())
 
-    def compared(self, output: Path, hosts: list[str]) -> Outcome:
+    def compared(self, output: Path, hosts: list[str], *, writes: bool = True) -> Outcome:
         """Compare with the output; ends the command when that finds errors, or warnings that count as such."""
         tree = self.run.tree
         if tree is None:
             self.stop(())
         outcome, found = compare(tree, output, __version__, _hosts(tree, hosts))
+        if not writes:
+            found = tuple(replace(each, hint=_COMPILED) if "--output" in each.hint else each for each in found)
         if outcome:
             vanished = diff.findings(outcome.vanished, outcome.appeared, self.run.hosts_place)
             found = (*found, *self.run.accepted(vanished))
