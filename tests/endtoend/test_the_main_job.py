@@ -1,5 +1,6 @@
 """One inventory in, a backed-up host and a restored file out, for every pair of borg generations."""
 
+import contextlib
 import re
 import time
 from collections.abc import Iterator
@@ -149,6 +150,39 @@ def test_what_cannot_be_whole_fails_and_says_why(fleet: Fleet) -> None:
     assert "/srv/gone itself is marked" in marked.stderr
     assert repository_script(host, "central", "list").stdout == archives
     host.sh("rm -r /srv/gone")
+
+
+@contextlib.contextmanager
+def _changing(host: Machine, path: str) -> Iterator[None]:
+    """Change a file all the time, so that it surely does while it is read."""
+    loop = f"(while :; do touch {path}; sleep 0.01; done) </dev/null >/dev/null 2>&1 & echo $!"
+    pid = host.sh(loop).stdout.strip()
+    try:
+        yield
+    finally:
+        host.run(["kill", pid])
+
+
+def test_a_file_that_changes_is_a_warning_and_one_that_cannot_be_read_is_a_failure(fleet: Fleet) -> None:
+    host = fleet.web01
+    host.sh("mkdir /srv/gone && touch /srv/gone/locked && head -c 48M /dev/urandom >/srv/gone/busy")
+    with _changing(host, "/srv/gone/busy"):
+        changed = job_script(host, "gone", "central", "create", check=False)
+        host.run(["mount", "--bind", "/proc/1/mem", "/srv/gone/locked"])  # not even a capability opens that
+        both = job_script(host, "gone", "central", "create", check=False)
+    unreadable = job_script(host, "gone", "central", "create", check=False)
+    host.sh("umount /srv/gone/locked && rm -r /srv/gone")
+
+    assert (changed.code, _marked(changed.stderr)) == (0, {"C /srv/gone/busy"}), changed.stderr
+    assert "backupspec: whole; files marked C above changed while they were read" in changed.stderr
+    assert (both.code, _marked(both.stderr)) == (1, {"C /srv/gone/busy", "E /srv/gone/locked"})
+    assert (unreadable.code, _marked(unreadable.stderr)) == (1, {"E /srv/gone/locked"})
+    for outcome in (both, unreadable):
+        assert "backupspec: the archive is not whole, see above" in outcome.stderr
+
+
+def _marked(said: str) -> set[str]:
+    return set(re.findall(r"(?m)^[A-Z?] /.*$", said))
 
 
 def test_a_stolen_key_opens_its_own_host_s_repositories_from_its_own_address_and_nothing_else(fleet: Fleet) -> None:

@@ -141,6 +141,48 @@ def test_nothing_is_read_where_a_disk_is_not_mounted(compiled: Compiled, machine
     machine.run(["umount", "/srv/shares"])
 
 
+_CHANGED = "/srv/x: file changed while we backed it up\nC /srv/x\n"
+_REMARKS = "The files cache can't be read. [any]\nContinuing without files cache - expect lower performance.\n"
+_FIGURES = f"{'-' * 78}\nTime (end):   Sun, 2026-11-22 03:00:01\n\nThis archive:    1 B    1 B    1 B\n{'-' * 78}\n"
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("code", "said", "expected"),
+    [
+        pytest.param(0, "", 0, id="whole"),
+        pytest.param(1, _CHANGED, 0, id="changed, on 1.2 or with legacy codes"),
+        pytest.param(100, _CHANGED, 0, id="changed, with modern codes"),
+        pytest.param(1, "Remote: Welcome to bkp01\n" + _CHANGED, 0, id="changed, and the server has a greeting"),
+        pytest.param(1, _REMARKS + _CHANGED, 0, id="changed, and the cache was not there yet"),
+        pytest.param(1, _REMARKS, 1, id="a warning of which the log says nothing"),
+        pytest.param(1, "/srv/x: read: [Errno 5] Input/output error\nE /srv/x\n", 1, id="unreadable"),
+        pytest.param(1, _CHANGED + "/srv/y: open: [Errno 13] Permission denied: 'y'\nE /srv/y\n", 1, id="both"),
+        pytest.param(1, _CHANGED + "/srv: stat: [Errno 2] No such file or directory\n", 1, id="a path went, without E"),
+        pytest.param(1, "Unknown file type: /srv/z\n", 1, id="another warning"),
+        pytest.param(1, "Unknown file type: /srv/z\n" + _CHANGED, 1, id="another warning beside a change"),
+        pytest.param(1, "", 1, id="a warning without a word"),
+        pytest.param(104, "/srv/x: read: [Errno 5] Input/output error\nE /srv/x\n", 1, id="unreadable, modern codes"),
+        pytest.param(107, _CHANGED, 1, id="a code that says more than the log"),
+        pytest.param(2, _CHANGED, 2, id="an error"),
+        pytest.param(73, "", 73, id="an error with modern codes"),
+        pytest.param(143, "", 143, id="killed"),
+    ],
+)
+def test_a_warning_is_forgiven_only_if_all_of_it_is_understood(
+    code: int, said: str, expected: int, compiled: Compiled, machine: Machine
+) -> None:
+    """By a borg that says what it is told; the real ones are asked in tests/endtoend."""
+    _prepare(machine, compiled, "everything", "store")
+    machine.write("/run/said", said + _FIGURES)
+    machine.write("/opt/borg 1.4's/borg", f"#!/bin/sh\ncat /run/said >&2\nexit {code}\n", mode=0o755)
+    machine.sh("rm -rf /var/lib/backupspec/done")
+    ended, output = _script(machine, f"/{SCRIPTS}/jobs/system_common/create")
+    assert (ended, "the archive is not whole" in output) == (expected, expected == 1), output
+    assert ("backupspec: whole" in output) == (expected == 0 and code != 0)
+    assert machine.run(["test", "-e", "/var/lib/backupspec/done/system_common"], check=False).code == min(expected, 1)
+
+
 def _moments(zone: zoneinfo.ZoneInfo) -> list[datetime]:
     """Give every quarter of an hour, and a minute before it, of a winter's day and of one on which clocks change."""
     found = []
