@@ -1,6 +1,7 @@
 """One inventory in, a backed-up host and a restored file out, for every pair of borg generations."""
 
 import contextlib
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -183,6 +184,32 @@ def test_a_file_that_changes_is_a_warning_and_one_that_cannot_be_read_is_a_failu
 
 def _marked(said: str) -> set[str]:
     return set(re.findall(r"(?m)^[A-Z?] /.*$", said))
+
+
+def test_jobs_of_one_repository_wait_for_each_other_and_do_not_fail(fleet: Fleet) -> None:
+    """While the lock is held two jobs wait for it; then both do their work, one after the other."""
+    host = fleet.web01
+    host.sh("mkdir /srv/gone && head -c 48M /dev/urandom >/srv/gone/new")
+    job = f"{SCRIPTS}/jobs/%s_central/create 8>&- >/dev/null 2>&1 & %s=$!"
+    held = f"""
+        exec 8>>/var/lib/backupspec/central.lock
+        flock 8
+        {job % ("data", "one")}
+        {job % ("gone", "two")}
+        for _ in 1 2 3 4 5 6 7 8 9 10; do [ "$(pgrep -xc flock)" = 2 ] || sleep 0.5; done
+        sleep 1
+        pgrep -xc flock
+        if pgrep -x borg; then exit 9; fi
+        flock -u 8
+        wait $one && wait $two && echo both
+    """
+    said = host.as_service(ACCOUNT, ["sh", "-euc", held]).stdout
+    asked = borg_in_environment_of(host, _CREATE, "borg info --json --last 2").stdout
+    host.sh("rm -r /srv/gone")
+    assert said.split() == ["2", "both"]
+    first, second = sorted(json.loads(asked)["archives"], key=lambda archive: str(archive["start"]))
+    assert {archive["name"].split("_")[1] for archive in (first, second)} == {"data", "gone"}
+    assert first["end"] <= second["start"]
 
 
 def test_a_stolen_key_opens_its_own_host_s_repositories_from_its_own_address_and_nothing_else(fleet: Fleet) -> None:
