@@ -71,7 +71,7 @@ def _prepare(machine: Machine, compiled: Compiled, name: str, host: str) -> None
     found = fleet(name).host(host)
     assert found is not None
     for job in found.jobs:
-        machine.run(["mkdir", "-p", "--", *job.paths])
+        machine.run(["mkdir", "-p", "--", *job.paths, *job.optional_paths])
     record(machine, found.borg.path)
 
 
@@ -94,18 +94,26 @@ def test_borg_gets_exactly_the_paths_and_settings_of_the_inventory(
             assert code == 0, output
             creates = [call for call in recorded(machine) if "create" in call]
             assert len(creates) == 1
-            _is_create(creates[0], run)
+            _is_create(creates[0], run, [*run.job.paths, *run.job.optional_paths])
+            if run.job.optional_paths:
+                machine.run(["rmdir", "--ignore-fail-on-non-empty", "--", *run.job.optional_paths])
+                left = [
+                    path for path in run.job.optional_paths if machine.run(["test", "-e", path], check=False).code == 0
+                ]
+                code, output = _script(machine, f"/{SCRIPTS}/jobs/{run.name}/create")
+                assert code == 0, output
+                _is_create(recorded(machine)[0], run, [*run.job.paths, *left])
+                machine.run(["mkdir", "-p", "--", *run.job.optional_paths])
             if not repository.append_only and not run.target.retention.forever:
                 code, output = _script(machine, f"/{SCRIPTS}/jobs/{run.name}/prune")
                 assert code == 0, output
                 _are_prunes([call for call in recorded(machine) if "prune" in call], run)
 
 
-def _is_create(words: list[str], run: Run) -> None:
+def _is_create(words: list[str], run: Run, paths: list[str]) -> None:
     assert words[:2] == [run.host.borg.path, "create"]
     archive = words.index(f"::{run.host.name}_{run.job.name}_{{utcnow:%Y-%m-%dT%H:%M:%SZ}}")
-    there = [path for path in words[archive + 1 :] if path not in run.job.optional_paths]
-    assert there == list(run.job.paths)
+    assert words[archive + 1 :] == paths
     options = words[2:archive]
     assert options[options.index("--compression") + 1] == run.job.compression
     assert ("--one-file-system" in options) == run.job.one_file_system
