@@ -13,6 +13,7 @@ import sys
 import textwrap
 import traceback
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Never
 
@@ -27,6 +28,7 @@ from backupspec.diagnostic import Diagnostics, Severity, has_errors
 from backupspec.options import Form, Hosts, Inventory, Strict, one_of
 from backupspec.pipeline import compile_inventory
 from backupspec.read import ROOT_FILE
+from backupspec.streams import UnwritableError, usable_streams
 from backupspec.suggest import did_you_mean
 from backupspec.summary import summary
 from backupspec.tree import Tree
@@ -44,6 +46,7 @@ _COLOURS = {
     diff.Style.PLUS: "green",
     diff.Style.CONTEXT: "",
 }
+_COMPILED = "for --against, name a folder that `backupspec compile` wrote"
 _WIDTH = 88
 _CODE = re.compile(r"(?i)BS\d+")
 _EPILOG = (
@@ -81,13 +84,23 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line; ends the process with one of the documented exit codes and never with a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that knows no arrow still shows the message
+    try:
+        with usable_streams():
+            _run()
+    except UnwritableError as error:
+        with contextlib.suppress(OSError):  # standard error itself may be the one
+            sys.stderr.write(f"{error}; free some space there, or send the output elsewhere\n")
+            sys.stderr.flush()
+        sys.exit(ENVIRONMENT)
+
+
+def _run() -> None:
     try:
         app(prog_name="backupspec")
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except UnwritableError:
+        raise
     except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, nobody should have to read a traceback
         if os.environ.get("BACKUPSPEC_TRACEBACK"):
             traceback.print_exc()
@@ -95,8 +108,6 @@ def main() -> None:
             _err().print(f"backupspec failed in a way that it should not: {type(error).__name__}: {error}")
             _err().print("Please report it. BACKUPSPEC_TRACEBACK=1 shows where it happened.")
         sys.exit(ENVIRONMENT)
-    finally:
-        _flush()
 
 
 def _version(asked: bool) -> None:
@@ -204,7 +215,7 @@ def _diff(
     if not against.is_dir():
         raise typer.BadParameter(f"{against} is not a folder", param_hint="--against")
     told = _Told(path, form, strict=strict)
-    changes = told.compared(against, []).changes
+    changes = told.compared(against, [], writes=False).changes
     if hosts and told.run.tree:
         changes = changes.of(_hosts(told.run.tree, hosts))
     told.show()
@@ -285,12 +296,14 @@ class _Told:
         if self.run.tree is None:
             self.stop(())
 
-    def compared(self, output: Path, hosts: list[str]) -> Outcome:
+    def compared(self, output: Path, hosts: list[str], *, writes: bool = True) -> Outcome:
         """Compare with the output; ends the command when that finds errors, or warnings that count as such."""
         tree = self.run.tree
         if tree is None:
             self.stop(())
         outcome, found = compare(tree, output, __version__, _hosts(tree, hosts))
+        if not writes:
+            found = tuple(replace(each, hint=_COMPILED) if "--output" in each.hint else each for each in found)
         if outcome:
             vanished = diff.findings(outcome.vanished, outcome.appeared, self.run.hosts_place)
             found = (*found, *self.run.accepted(vanished))
@@ -370,12 +383,3 @@ def _out() -> Console:
 
 def _err() -> Console:
     return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
-
-
-def _flush() -> None:
-    """Flush while a broken pipe can still be caught; the interpreter would complain about it on its way out."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

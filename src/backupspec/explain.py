@@ -16,6 +16,7 @@ from backupspec.suggest import did_you_mean
 _WRITTEN = ("repositories", "servers")
 _NOT_SET = "not set"
 _WIDE = frozenset({"quiet", "roaming", "on_ac_only", "stay_awake", "jump"})
+_OWN = frozenset({"site", "address", "os", "borg", "profiles", "ssh_key", "formerly"})
 _TARGET = frozenset({"schedule", "retention", "upload_limit"})
 _NAMES = {"except_": "except", "before": "hooks.before", "after": "hooks.after"}
 _JOB = tuple(
@@ -29,13 +30,18 @@ _JOB = tuple(
 class Setting:
     """One value: its path (`web01.files.www.to.central.retention`), and where it comes from (None: it is not set).
 
-    `short` is the path without `to.REPOSITORY`: under it the same setting is found for all repositories of a job.
+    `others` are the ways to ask for several of its kind: without `to.REPOSITORY` for all repositories of a job, without
+    `files.JOB` for all jobs of a host.
     """
 
     path: str
-    short: str
+    others: tuple[str, ...]
     value: str
     origin: Origin | None = None
+
+    def found_by(self, wanted: str) -> bool:
+        """Tell whether a path leads here."""
+        return any(_at(path, wanted) for path in (self.path, *self.others))
 
 
 def explain(fleet: Fleet, asked: str, root: Mapping | None = None) -> tuple[Setting, ...]:
@@ -49,8 +55,8 @@ def explain(fleet: Fleet, asked: str, root: Mapping | None = None) -> tuple[Sett
     wanted = next((asked.removeprefix(f"{kind}.") for kind in kinds if asked.startswith(f"{kind}.")), asked)
     every = [setting for host in fleet.hosts for setting in settings(host)]
     every += [setting for kind in _WRITTEN for setting in _written(fleet, root, kind)]
-    found = tuple(each for each in every if any(_at(path, wanted) for path in (each.path, each.short)))
-    return found or tuple(Setting(path, path, _NOT_SET) for path in _unset(fleet) if path == wanted)
+    found = tuple(each for each in every if each.found_by(wanted))
+    return found or tuple(Setting(path, (), _NOT_SET) for path in _unset(fleet) if path == wanted)
 
 
 def suggestion(fleet: Fleet, asked: str) -> str:
@@ -58,7 +64,7 @@ def suggestion(fleet: Fleet, asked: str) -> str:
     known = {host.name for host in fleet.hosts} | {name for name, _ in fleet.repositories}
     known |= {server.name for server in fleet.servers}
     known |= {
-        path for host in fleet.hosts for each in settings(host) for path in (each.short, *_above(each.short, host))
+        path for host in fleet.hosts for each in settings(host) for path in (*each.others, *_above(each.path, host))
     }
     known |= set(_unset(fleet))
     above = max((path for path in known if asked.startswith(f"{path}.")), key=len, default="")
@@ -96,7 +102,7 @@ def _above(path: str, host: Host) -> Iterator[str]:
 def _unset(fleet: Fleet) -> Iterator[str]:
     """Give each path that a setting of a host, job or target could have."""
     for host in fleet.hosts:
-        yield from (f"{host.name}.{name}" for name in sorted(_WIDE))
+        yield from (f"{host.name}.{name}" for name in (*sorted(_WIDE | _OWN), *_JOB, *sorted(_TARGET)))
         for job in host.jobs:
             path = f"{host.name}.files.{job.name}"
             yield from (f"{path}.{name}" for name in (*_JOB, *sorted(_TARGET)))
@@ -110,13 +116,13 @@ def _written(fleet: Fleet, root: Mapping | None, kind: str) -> Iterator[Setting]
     for entry in declared if isinstance(declared, Mapping) else ():
         for each in entry.value if isinstance(entry.value, Mapping) else ():
             path = f"{entry.key}.{each.key}"
-            yield Setting(path, path, _said(plain(each.value)), Origin(f"{kind}.{entry.key}", each.key_span))
+            yield Setting(path, (), _said(plain(each.value)), Origin(f"{kind}.{entry.key}", each.key_span))
         for host in fleet.hosts if kind == "repositories" else ():
             for job in host.jobs:
                 for target in job.targets:
                     if target.repository.name == entry.key:
                         path = f"{entry.key}.written-to-by"
-                        yield Setting(path, path, f"{host.name}.files.{job.name}", Origin("job", target.span))
+                        yield Setting(path, (), f"{host.name}.files.{job.name}", Origin("job", target.span))
 
 
 def settings(host: Host) -> Iterator[Setting]:
@@ -124,20 +130,20 @@ def settings(host: Host) -> Iterator[Setting]:
 
     What a job says for all its repositories is given once for each of them, with what a named policy stands for.
     """
-    yield from _settings(host.name, host.name, host.origins)
+    yield from _settings(host.name, (host.name,), host.origins)
     for job in host.jobs:
         path = f"{host.name}.files.{job.name}"
         below = {name for target in job.targets for name, _, _ in target.origins}
-        yield from _settings(path, path, tuple(each for each in job.origins if each[0] not in below))
+        yield from _settings(path, (path, host.name), tuple(each for each in job.origins if each[0] not in below))
         for target in job.targets:
+            to = f"to.{target.repository.name}"
             meant = {"retention": str(target.retention), "schedule": str(target.schedule)}
+            when = ", ".join(times(host, job, target)) or "never"
+            computed = ("times", when, Origin("computed from the schedule", None))
             named = tuple(
                 (name, _with(value, meant.get(name, value)), origin) for name, value, origin in target.origins
             )
-            below_to = f"{path}.to.{target.repository.name}"
-            yield from _settings(below_to, path, named)
-            when = ", ".join(times(host, job, target)) or "never"
-            yield Setting(f"{below_to}.times", f"{path}.times", when, Origin("computed from the schedule", None))
+            yield from _settings(f"{path}.{to}", (path, host.name, f"{host.name}.{to}"), (*named, computed))
 
 
 def text(setting: Setting, folder: str) -> str:
@@ -153,9 +159,9 @@ def _said(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _settings(path: str, short: str, origins: tuple[tuple[str, str, Origin], ...]) -> Iterator[Setting]:
+def _settings(path: str, others: tuple[str, ...], origins: tuple[tuple[str, str, Origin], ...]) -> Iterator[Setting]:
     for name, value, origin in origins:
-        yield Setting(f"{path}.{name}", f"{short}.{name}", value, origin)
+        yield Setting(f"{path}.{name}", tuple(f"{other}.{name}" for other in others), value, origin)
 
 
 def _with(name: str, meant: str) -> str:

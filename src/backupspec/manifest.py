@@ -21,6 +21,7 @@ FORMAT = 1
 Json = dict[str, object]
 
 _COMPILER = "backupspec "
+_OURS = re.compile(rf'\s*\{{\s*"compiler"\s*:\s*"{_COMPILER}')  # keys are sorted
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MODE = re.compile(r"0[0-7]{3}")
 
@@ -130,6 +131,11 @@ def parsed(text: str, name: str) -> tuple[Manifest | None, Diagnostics]:
         return None, (_corrupt(f"its entry of {bad[0]!r} does not fit", start),)
     known = tuple(sorted((host, json.dumps(facts, sort_keys=True)) for host, facts in hosts.items()))
     return Manifest(compiler, known, tuple(sorted(entry for entry in entries.values() if entry))), ()
+
+
+def begins(text: str) -> bool:
+    """Tell from the first few lines of a text whether it is a manifest that any compile of ours wrote."""
+    return _OURS.match(text) is not None
 
 
 def digest(data: bytes) -> str:

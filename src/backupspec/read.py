@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from backupspec import manifest
 from backupspec.catalogue import diagnose
 from backupspec.combine import combine
 from backupspec.diagnostic import Diagnostic, Diagnostics, Related, Span, has_errors
@@ -22,6 +23,7 @@ from backupspec.source import Source, Sources, check_characters, holds_private_k
 ROOT_FILE = "inventory.yaml"
 LARGEST_FILE = 16 * 2**20
 LARGEST_KEY_FILE = 64 * 2**10
+_BEGINNING = 200
 _SUFFIXES = (".yaml", ".yml", ".json")
 _KEY_SETTINGS = ("host_key", "ssh_key")
 _FIT_NAME = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
@@ -64,6 +66,7 @@ class _Reader:
         self.folder = root_path.parent
         self.sources: list[Source] = []
         self.found: list[Diagnostic] = []
+        self.outputs: dict[PurePosixPath, bool] = {PurePosixPath(): False}
 
     def run(self) -> Document | None:
         root = self.mapping(self.path.name, Span(self.path.name, 1, 1, 1, 1))
@@ -155,16 +158,22 @@ class _Reader:
             )
             return ()
         hidden = any(part.startswith(".") for part in parts)
-        names = tuple(name for name in matched if hidden or not any(part.startswith(".") for part in name.split("/")))
+        named = [name for name in matched if hidden or not any(part.startswith(".") for part in name.split("/"))]
+        names = tuple(name for name in named if not self.compiled(name))
         if not names:
             where = f"the folder `{self.folder.name}`" if self.folder.name else "the inventory's folder"
-            self.say(
-                "BS030",
-                f"`{shortened(pattern)}` matches no file",
-                place,
-                f"patterns are relative to {where}; delete it if it is not needed",
-            )
+            hint = f"patterns are relative to {where}; delete it if it is not needed"
+            if named:
+                hint = f"`{named[0]}` and the like were compiled, and what was compiled is never read; {hint}"
+            self.say("BS030", f"`{shortened(pattern)}` matches no file", place, hint)
         return names
+
+    def compiled(self, name: str) -> bool:
+        """Tell whether a file lies in the output of an earlier compile: what that holds is no part of the inventory."""
+        for folder in PurePosixPath(name).parents:
+            if folder not in self.outputs:
+                self.outputs[folder] = _holds_manifest(self.folder / folder)
+        return any(self.outputs[folder] for folder in PurePosixPath(name).parents)
 
     def inside(self, name: str, place: Span) -> bool:
         """Judge whether a name stays in the inventory's folder as it is written."""
@@ -292,6 +301,16 @@ def _key_names(node: Node) -> Iterator[tuple[str, Span]]:
                 yield from _key_names(item)
         case Scalar():
             pass
+
+
+def _holds_manifest(folder: Path) -> bool:
+    try:
+        if not (folder / manifest.NAME).is_file():
+            return False
+        with (folder / manifest.NAME).open(encoding="utf-8", errors="replace") as file:
+            return manifest.begins(file.read(_BEGINNING))
+    except OSError:
+        return False
 
 
 def _exists(path: Path) -> bool:

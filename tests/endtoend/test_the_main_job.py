@@ -1,5 +1,7 @@
 """One inventory in, a backed-up host and a restored file out, for every pair of borg generations."""
 
+import contextlib
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -149,6 +151,65 @@ def test_what_cannot_be_whole_fails_and_says_why(fleet: Fleet) -> None:
     assert "/srv/gone itself is marked" in marked.stderr
     assert repository_script(host, "central", "list").stdout == archives
     host.sh("rm -r /srv/gone")
+
+
+@contextlib.contextmanager
+def _changing(host: Machine, path: str) -> Iterator[None]:
+    """Change a file all the time, so that it surely does while it is read."""
+    loop = f"(while :; do touch {path}; sleep 0.01; done) </dev/null >/dev/null 2>&1 & echo $!"
+    pid = host.sh(loop).stdout.strip()
+    try:
+        yield
+    finally:
+        host.run(["kill", pid])
+
+
+def test_a_file_that_changes_is_a_warning_and_one_that_cannot_be_read_is_a_failure(fleet: Fleet) -> None:
+    host = fleet.web01
+    host.sh("mkdir /srv/gone && touch /srv/gone/locked && head -c 48M /dev/urandom >/srv/gone/busy")
+    with _changing(host, "/srv/gone/busy"):
+        changed = job_script(host, "gone", "central", "create", check=False)
+        host.run(["mount", "--bind", "/proc/1/mem", "/srv/gone/locked"])  # not even a capability opens that
+        both = job_script(host, "gone", "central", "create", check=False)
+    unreadable = job_script(host, "gone", "central", "create", check=False)
+    host.sh("umount /srv/gone/locked && rm -r /srv/gone")
+
+    assert (changed.code, _marked(changed.stderr)) == (0, {"C /srv/gone/busy"}), changed.stderr
+    assert "backupspec: whole; files marked C above changed while they were read" in changed.stderr
+    assert (both.code, _marked(both.stderr)) == (1, {"C /srv/gone/busy", "E /srv/gone/locked"})
+    assert (unreadable.code, _marked(unreadable.stderr)) == (1, {"E /srv/gone/locked"})
+    for outcome in (both, unreadable):
+        assert "backupspec: the archive is not whole, see above" in outcome.stderr
+
+
+def _marked(said: str) -> set[str]:
+    return set(re.findall(r"(?m)^[A-Z?] /.*$", said))
+
+
+def test_jobs_of_one_repository_wait_for_each_other_and_do_not_fail(fleet: Fleet) -> None:
+    """While the lock is held two jobs wait for it; then both do their work, one after the other."""
+    host = fleet.web01
+    host.sh("mkdir /srv/gone && head -c 48M /dev/urandom >/srv/gone/new")
+    job = f"{SCRIPTS}/jobs/%s_central/create 8>&- >/dev/null 2>&1 & %s=$!"
+    held = f"""
+        exec 8>>/var/lib/backupspec/central.lock
+        flock 8
+        {job % ("data", "one")}
+        {job % ("gone", "two")}
+        for _ in 1 2 3 4 5 6 7 8 9 10; do [ "$(pgrep -xc flock)" = 2 ] || sleep 0.5; done
+        sleep 1
+        pgrep -xc flock
+        if pgrep -x borg; then exit 9; fi
+        flock -u 8
+        wait $one && wait $two && echo both
+    """
+    said = host.as_service(ACCOUNT, ["sh", "-euc", held]).stdout
+    asked = borg_in_environment_of(host, _CREATE, "borg info --json --last 2").stdout
+    host.sh("rm -r /srv/gone")
+    assert said.split() == ["2", "both"]
+    first, second = sorted(json.loads(asked)["archives"], key=lambda archive: str(archive["start"]))
+    assert {archive["name"].split("_")[1] for archive in (first, second)} == {"data", "gone"}
+    assert first["end"] <= second["start"]
 
 
 def test_a_stolen_key_opens_its_own_host_s_repositories_from_its_own_address_and_nothing_else(fleet: Fleet) -> None:

@@ -71,7 +71,7 @@ def _prepare(machine: Machine, compiled: Compiled, name: str, host: str) -> None
     found = fleet(name).host(host)
     assert found is not None
     for job in found.jobs:
-        machine.run(["mkdir", "-p", "--", *job.paths])
+        machine.run(["mkdir", "-p", "--", *job.paths, *job.optional_paths])
     record(machine, found.borg.path)
 
 
@@ -94,18 +94,26 @@ def test_borg_gets_exactly_the_paths_and_settings_of_the_inventory(
             assert code == 0, output
             creates = [call for call in recorded(machine) if "create" in call]
             assert len(creates) == 1
-            _is_create(creates[0], run)
+            _is_create(creates[0], run, [*run.job.paths, *run.job.optional_paths])
+            if run.job.optional_paths:
+                machine.run(["rmdir", "--ignore-fail-on-non-empty", "--", *run.job.optional_paths])
+                left = [
+                    path for path in run.job.optional_paths if machine.run(["test", "-e", path], check=False).code == 0
+                ]
+                code, output = _script(machine, f"/{SCRIPTS}/jobs/{run.name}/create")
+                assert code == 0, output
+                _is_create(recorded(machine)[0], run, [*run.job.paths, *left])
+                machine.run(["mkdir", "-p", "--", *run.job.optional_paths])
             if not repository.append_only and not run.target.retention.forever:
                 code, output = _script(machine, f"/{SCRIPTS}/jobs/{run.name}/prune")
                 assert code == 0, output
                 _are_prunes([call for call in recorded(machine) if "prune" in call], run)
 
 
-def _is_create(words: list[str], run: Run) -> None:
+def _is_create(words: list[str], run: Run, paths: list[str]) -> None:
     assert words[:2] == [run.host.borg.path, "create"]
     archive = words.index(f"::{run.host.name}_{run.job.name}_{{utcnow:%Y-%m-%dT%H:%M:%SZ}}")
-    there = [path for path in words[archive + 1 :] if path not in run.job.optional_paths]
-    assert there == list(run.job.paths)
+    assert words[archive + 1 :] == paths
     options = words[2:archive]
     assert options[options.index("--compression") + 1] == run.job.compression
     assert ("--one-file-system" in options) == run.job.one_file_system
@@ -139,6 +147,48 @@ def test_nothing_is_read_where_a_disk_is_not_mounted(compiled: Compiled, machine
     assert _script(machine, script)[0] == 0
     assert [call[1] for call in recorded(machine)] == ["create"]
     machine.run(["umount", "/srv/shares"])
+
+
+_CHANGED = "/srv/x: file changed while we backed it up\nC /srv/x\n"
+_REMARKS = "The files cache can't be read. [any]\nContinuing without files cache - expect lower performance.\n"
+_FIGURES = f"{'-' * 78}\nTime (end):   Sun, 2026-11-22 03:00:01\n\nThis archive:    1 B    1 B    1 B\n{'-' * 78}\n"
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("code", "said", "expected"),
+    [
+        pytest.param(0, "", 0, id="whole"),
+        pytest.param(1, _CHANGED, 0, id="changed, on 1.2 or with legacy codes"),
+        pytest.param(100, _CHANGED, 0, id="changed, with modern codes"),
+        pytest.param(1, "Remote: Welcome to bkp01\n" + _CHANGED, 0, id="changed, and the server has a greeting"),
+        pytest.param(1, _REMARKS + _CHANGED, 0, id="changed, and the cache was not there yet"),
+        pytest.param(1, _REMARKS, 1, id="a warning of which the log says nothing"),
+        pytest.param(1, "/srv/x: read: [Errno 5] Input/output error\nE /srv/x\n", 1, id="unreadable"),
+        pytest.param(1, _CHANGED + "/srv/y: open: [Errno 13] Permission denied: 'y'\nE /srv/y\n", 1, id="both"),
+        pytest.param(1, _CHANGED + "/srv: stat: [Errno 2] No such file or directory\n", 1, id="a path went, without E"),
+        pytest.param(1, "Unknown file type: /srv/z\n", 1, id="another warning"),
+        pytest.param(1, "Unknown file type: /srv/z\n" + _CHANGED, 1, id="another warning beside a change"),
+        pytest.param(1, "", 1, id="a warning without a word"),
+        pytest.param(104, "/srv/x: read: [Errno 5] Input/output error\nE /srv/x\n", 1, id="unreadable, modern codes"),
+        pytest.param(107, _CHANGED, 1, id="a code that says more than the log"),
+        pytest.param(2, _CHANGED, 2, id="an error"),
+        pytest.param(73, "", 73, id="an error with modern codes"),
+        pytest.param(143, "", 143, id="killed"),
+    ],
+)
+def test_a_warning_is_forgiven_only_if_all_of_it_is_understood(
+    code: int, said: str, expected: int, compiled: Compiled, machine: Machine
+) -> None:
+    """By a borg that says what it is told; the real ones are asked in tests/endtoend."""
+    _prepare(machine, compiled, "everything", "store")
+    machine.write("/run/said", said + _FIGURES)
+    machine.write("/opt/borg 1.4's/borg", f"#!/bin/sh\ncat /run/said >&2\nexit {code}\n", mode=0o755)
+    machine.sh("rm -rf /var/lib/backupspec/done")
+    ended, output = _script(machine, f"/{SCRIPTS}/jobs/system_common/create")
+    assert (ended, "the archive is not whole" in output) == (expected, expected == 1), output
+    assert ("backupspec: whole" in output) == (expected == 0 and code != 0)
+    assert machine.run(["test", "-e", "/var/lib/backupspec/done/system_common"], check=False).code == min(expected, 1)
 
 
 def _moments(zone: zoneinfo.ZoneInfo) -> list[datetime]:

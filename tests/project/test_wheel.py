@@ -40,10 +40,10 @@ def sdist(built: Path) -> Path:
     return path
 
 
-def _declared(requirements: list[str]) -> set[str]:
-    """Give the distributions that these requirements need, and what those need in turn, without extras."""
+def _declared(requirements: list[str], extra: str | None) -> set[str]:
+    """Give the distributions that these requirements need, and what those need in turn; of extras, that one of ours."""
     wanted: set[str] = set()
-    queue = list(requirements)
+    queue = [re.sub(rf"\s*;\s*extra == ['\"]{extra}['\"]$", "", requirement) for requirement in requirements]
     while queue:
         requirement = queue.pop()
         name = re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0].lower()
@@ -67,10 +67,8 @@ def _lend(distribution: metadata.Distribution, site_packages: Path) -> None:
         (site_packages / top).symlink_to(home / top)
 
 
-@pytest.fixture(scope="module")
-def program(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _installed(wheel: Path, environment: Path, extra: str | None = None) -> Path:
     """Install the wheel beside the dependencies that it declares, and nothing else; give the program."""
-    environment = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
     python = environment / "bin/python"
     pip = [
@@ -88,9 +86,21 @@ def program(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(pip, check=True)
     (site_packages,) = environment.glob("lib/python*/site-packages")
     (own,) = metadata.distributions(name="backupspec", path=[str(site_packages)])
-    for name in sorted(_declared(own.requires or [])):
+    for name in sorted(_declared(own.requires or [], extra)):
         _lend(metadata.distribution(name), site_packages)
     return environment / "bin/backupspec"
+
+
+@pytest.fixture(scope="module")
+def program(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install what `pipx install backupspec` does."""
+    return _installed(wheel, tmp_path_factory.mktemp("environment"))
+
+
+@pytest.fixture(scope="module")
+def migrating(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install what `pipx install 'backupspec[migrate]'` does."""
+    return _installed(wheel, tmp_path_factory.mktemp("migrating"), "migrate")
 
 
 def _run(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -159,4 +169,18 @@ def test_without_the_extra_migrate_says_what_to_install(program: Path, tmp_path:
     run = _run(program, "migrate", "rsnapshot", str(tmp_path), "--repository", "/nonexistent/{host}")
     assert run.returncode == 3
     assert "backupspec[migrate]" in run.stdout + run.stderr
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.root
+@pytest.mark.borg
+def test_with_the_extra_a_rehearsal_runs_away_from_the_checkout(migrating: Path, tmp_path: Path) -> None:
+    """Its templates, schemas and borg's package come from the environment alone."""
+    where = "import backupspec, backupspec_migrate, borg; print(backupspec.__file__, backupspec_migrate.__file__)"
+    python = migrating.with_name("python")
+    said = subprocess.run([python, "-I", "-c", where], cwd="/", capture_output=True, text=True, check=True).stdout
+    assert all(Path(file).is_relative_to(migrating.parents[1]) for file in said.split())
+    run = _run(migrating, "migrate", "rehearse", str(tmp_path / "practice"))
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stdout.count("Safe to retire the old tree: yes") == 2
     assert "Traceback" not in run.stderr

@@ -280,6 +280,25 @@ def test_diff_shows_meaning_and_text_and_writes_nothing(program: Program, invent
     assert program("diff", inventory, "--against", tmp_path / "absent").code == 2
 
 
+def test_diff_names_its_own_option_when_the_folder_was_not_compiled(program: Program, inventory: Path) -> None:
+    run = program("diff", inventory, "--against", inventory)
+    assert run.code == 1
+    assert "error[BS501]" in run.err
+    assert "for --against, name a folder that `backupspec compile` wrote" in run.err
+    assert "--output" not in run.err
+    assert "choose a new or an empty folder for --output" in program("compile", inventory, "-o", inventory).err
+
+
+def test_the_output_may_lie_beside_what_is_included(program: Program, inventory: Path) -> None:
+    edit(inventory, "fleet: small\n", 'fleet: small\ninclude: ["**/*.json"]\n')
+    (inventory / "sites.json").write_text(
+        '{"hosts": {"other": {"to": ["central"], "files": {"a": {"paths": ["/a"]}}}}}'
+    )
+    assert program("compile", inventory, "--output", inventory / "compiled").code == 0
+    again = program("compile", inventory, "--output", inventory / "compiled", "--check")
+    assert (again.code, again.err.partition("error")[1]) == (0, "")
+
+
 def test_diff_can_be_short_for_one_host_and_tell_by_its_exit_code(
     program: Program, inventory: Path, tmp_path: Path
 ) -> None:

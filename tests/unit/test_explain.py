@@ -123,3 +123,88 @@ def test_repositories_and_servers_are_explained_and_nothing_is_shown_as_python_h
         shown = [text(setting, "") for setting in explain(run.fleet, name, root)]
         assert shown
         assert not re.search(r"\w+\(\w+=|/bin/sh -ec", "\n".join(shown)), name
+
+
+INVENTORY = """\
+version: 1
+fleet: tried
+sites: {north: {}}
+retention: {long: {daily: 30}}
+servers:
+  vault: {address: 192.0.2.10, host_key: keys/vault.hostkey.pub, os: debian-13, storage: {path: /backup}}
+repositories: {central: {server: vault}, local: {path: /mnt/borg}}
+profiles: {linux: {to: [central], retention: {daily: 3}}}
+hosts:
+  web:
+    site: north
+    address: 192.0.2.21
+    os: ubuntu-24.04
+    borg: {version: "1.4"}
+    ssh_key: keys/of-web.pub
+    profiles: [linux]
+    formerly: [www]
+    repositories: {central: {quota: 1kB}}
+    retention: long
+    files:
+      www: {paths: [/srv/www]}
+      mail: {paths: [/srv/mail], to: {central: {retention: {daily: 5}}, local: {}}}
+  bare: {files: {all: {paths: [/srv]}}, to: [local]}
+  vault: {files: {etc: {paths: [/etc]}}, to: [local]}
+"""
+
+
+def asked(folder: Path, name: str) -> list[str]:
+    """Explain a name of INVENTORY, each setting in one line."""
+    (folder / "inventory.yaml").write_text(INVENTORY)
+    (folder / "keys").mkdir(exist_ok=True)
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKdhj+FDbx3fHEIloZfekV/Tav1dO65soufSmfz2M9gN\n"
+    (folder / "keys/vault.hostkey.pub").write_text(key)
+    run = compile_inventory(folder)
+    assert run.fleet is not None, run.diagnostics
+    assert run.document is not None
+    return [text(each, "").replace("\n    ", " <- ") for each in explain(run.fleet, name, run.document.root)]
+
+
+def test_what_a_host_says_of_itself_is_explained_with_its_line(tmp_path: Path) -> None:
+    assert [line for line in asked(tmp_path, "web") if ".files." not in line] == [
+        "web.site = north <- host, inventory.yaml:11",
+        "web.address = 192.0.2.21 <- host, inventory.yaml:12",
+        "web.os = ubuntu-24.04 <- host, inventory.yaml:13",
+        "web.borg = 1.4, /usr/bin/borg <- host, inventory.yaml:14",
+        "web.ssh_key = keys/of-web.pub <- host, inventory.yaml:15",
+        "web.profiles = linux <- host, inventory.yaml:16",
+        "web.formerly = www <- host, inventory.yaml:17",
+        "web.repositories.central.quota = 1000 bytes <- host, inventory.yaml:18",
+        "web.on_ac_only = false <- built-in default",
+        "web.roaming = false <- built-in default",
+        "web.stay_awake = false <- built-in default",
+    ]
+    assert asked(tmp_path, "web.address") == ["web.address = 192.0.2.21 <- host, inventory.yaml:12"]
+
+
+def test_what_a_host_does_not_say_of_itself_is_explained_by_what_stands_in_for_it(tmp_path: Path) -> None:
+    assert asked(tmp_path, "bare.os") == ["bare.os = debian-12 <- built-in default"]
+    assert asked(tmp_path, "bare.borg") == ["bare.borg = 1.2, /usr/bin/borg <- operating system debian-12"]
+    assert asked(tmp_path, "bare.ssh_key") == ["bare.ssh_key = keys/bare.pub <- built-in default"]
+    assert asked(tmp_path, "bare.address") == ["bare.address: not set"]
+    assert asked(tmp_path, "hosts.vault.os") == ["vault.os = debian-13 <- servers.vault, inventory.yaml:6"]
+
+
+def test_a_setting_of_a_host_leads_to_its_jobs(tmp_path: Path) -> None:
+    assert asked(tmp_path, "web.retention") == [
+        "web.files.mail.to.central.retention = daily 5 <- to central, inventory.yaml:22",
+        "web.files.mail.to.local.retention = long (daily 30) <- host, inventory.yaml:19",
+        "web.files.www.to.central.retention = long (daily 30) <- host, inventory.yaml:19",
+    ]
+    assert asked(tmp_path, "web.to.local.retention") == [
+        "web.files.mail.to.local.retention = long (daily 30) <- host, inventory.yaml:19"
+    ]
+    assert [line.partition(" = ")[0] for line in asked(tmp_path, "web.schedule")] == [
+        "web.files.mail.to.central.schedule",
+        "web.files.mail.to.local.schedule",
+        "web.files.www.to.central.schedule",
+    ]
+    assert [line for line in asked(tmp_path, "web.to") if ".to =" in line] == [
+        "web.files.mail.to = central, local <- host, job mail, inventory.yaml:22",
+        "web.files.www.to = central <- profile linux, inventory.yaml:8",
+    ]

@@ -237,6 +237,39 @@ def test_a_pattern_without_a_match_is_refused(tmp_path: Path) -> None:
     )
 
 
+def test_what_an_earlier_compile_wrote_is_never_read(tmp_path: Path) -> None:
+    """The output may lie in the inventory's folder: what `compile` reads is the same the first and the second time."""
+    manifest = '{"compiler": "backupspec 0.1.0"}'
+    write(
+        tmp_path,
+        {
+            "inventory.yaml": ROOT + 'include: ["**/*.json"]\n',
+            "generated/h.json": '{"hosts": {"d": {}}}',
+            "generated/manifest.json": '{"sites": {"s": {}}}',  # somebody else's
+            "compiled/manifest.json": manifest,
+            "compiled/hosts/web/root/any.json": "{}",
+        },
+    )
+    reading, found = read(tmp_path)
+    assert (codes(found), [source.name for source in reading.sources]) == (
+        [],
+        ["inventory.yaml", "generated/h.json", "generated/manifest.json"],
+    )
+
+
+def test_a_pattern_that_only_matches_what_was_compiled_says_so(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {
+            "inventory.yaml": ROOT + "include: [compiled/*.json]\n",
+            "compiled/manifest.json": '{"compiler": "backupspec 0.1.0"}',
+        },
+    )
+    (found,) = read_document(tmp_path)[1]
+    assert found.code == "BS030"
+    assert "`compiled/manifest.json` and the like were compiled, and what was compiled is never read" in found.hint
+
+
 def test_a_pattern_that_leaves_the_folder_is_refused(tmp_path: Path) -> None:
     assert read_from(
         tmp_path / "fleet",

@@ -42,6 +42,7 @@ RULES = (
     sources.paths_have_one_job,
     sources.deeper_jobs_go_everywhere,
     sources.paths_are_read_once,
+    sources.paths_are_required_or_optional,
     sources.one_job_has_the_history,
     sources.something_is_saved,
     sources.hooks_can_fail,

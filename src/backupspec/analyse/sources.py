@@ -223,6 +223,21 @@ def paths_are_read_once(fleet: Fleet) -> Iterator[Diagnostic]:
                 )
 
 
+def paths_are_required_or_optional(fleet: Fleet) -> Iterator[Diagnostic]:
+    """No path of a job is both: whether the job may do without it would be open."""
+    for job in _jobs(fleet):
+        for path in sorted(set(job.paths) & set(job.optional_paths)):
+            span, where = job_place(job, "optional_paths", path)
+            yield diagnose(
+                "BS425",
+                f"`{path}` is optional here and required under `paths`: the job `{job.name}` fails without it",
+                span,
+                where=where,
+                hint="delete it in one of the two places (`remove` does so for what a profile gives)",
+                related=(Related("it is required here", job_place(job, "paths", path)[0]),),
+            )
+
+
 def one_job_has_the_history(fleet: Fleet) -> Iterator[Diagnostic]:
     """At most one job of a host continues the migrated series."""
     for host in fleet.hosts:

@@ -178,6 +178,14 @@ FLEET: tuple[Entry, ...] = (
         Severity.WARNING,
     ),
     Entry(
+        "BS425",
+        "path required and optional",
+        "A job names the same path under `paths` and under `optional_paths`. The job fails where it is missing, so "
+        "calling it optional has no effect. Delete it in one of the two places (`remove` does so for what a profile "
+        "gives).",
+        Severity.WARNING,
+    ),
+    Entry(
         "BS430",
         "host without a job",
         "The host is declared and nothing of it is backed up: it has no job, or all jobs of its profiles are `off`. "

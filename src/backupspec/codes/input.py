@@ -161,7 +161,7 @@ INPUT: tuple[Entry, ...] = (
         "include matches nothing",
         "A pattern under `include` matches no file. A typing mistake there would silently drop hosts from the "
         "backup, so it is an error. Patterns are relative to the folder of the root file; `*` stays within a "
-        "folder, `**` crosses folders; hidden files are skipped.",
+        "folder, `**` crosses folders; hidden files and the output of an earlier compile are skipped.",
     ),
     Entry(
         "BS031",

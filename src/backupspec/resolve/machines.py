@@ -9,6 +9,7 @@ from backupspec.inventory import Machine, WrittenHost, WrittenJump, WrittenServe
 from backupspec.resolve.jobs import jobs_of
 from backupspec.resolve.keys import host_key
 from backupspec.resolve.layers import merge, value
+from backupspec.resolve.own import own_origins
 from backupspec.resolve.tables import Tables
 from backupspec.schedule import Quiet
 from backupspec.source import names_key_file
@@ -85,8 +86,9 @@ def host_of(tables: Tables, written: WrittenHost) -> Host:
         stay_awake=bool(value(wide, "stay_awake")) or bool(value(wide, "roaming")),
         jump=None if jump is None else _jump(tables, cast(WrittenJump, jump.value), f"{where}.jump"),
         jobs=jobs,
-        origins=tuple(
-            item for item in wide.origins() if item[0] in {"quiet", "roaming", "on_ac_only", "stay_awake", "jump"}
+        origins=(
+            *own_origins(written, server, system, borg, key_name),
+            *(item for item in wide.origins() if item[0] in {"quiet", "roaming", "on_ac_only", "stay_awake", "jump"}),
         ),
         span=machine.name.span,
     )

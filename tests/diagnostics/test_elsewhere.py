@@ -1,0 +1,53 @@
+"""A code that no inventory can show has a test that does, by name."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from backupspec.catalogue import CATALOGUE
+from tests.diagnostics.elsewhere import SHOWN, SOMEWHERE
+
+ROOT = Path(__file__).parents[2]
+
+
+def _shown(file: str) -> dict[str, str]:
+    """Give each test of a file by its name: its text with its decorators, and that of the tables it speaks of."""
+    text = (ROOT / file).read_text(encoding="utf-8")
+    lines = text.splitlines()
+    texts: dict[str, str] = {}
+    tables: dict[str, str] = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef):
+            start = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+            texts[node.name] = "\n".join(lines[start - 1 : node.end_lineno])
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+            tables[ast.unparse(target)] = "\n".join(lines[node.lineno - 1 : node.end_lineno])
+    return {
+        name: "\n".join([body, *(table for used, table in tables.items() if used in body)])
+        for name, body in texts.items()
+        if name.startswith("test_")
+    }
+
+
+def test_every_code_of_another_kind_is_listed_once() -> None:
+    """The codes of inventories are test_broken's, by folder; together they are the catalogue."""
+    listed = [code for tests in SHOWN.values() for codes in tests.values() for code in codes]
+    listed += [code for codes in SOMEWHERE.values() for code in codes]
+    assert len(listed) == len(set(listed))
+    assert set(listed) <= {entry.code for entry in CATALOGUE}
+
+
+@pytest.mark.parametrize("file", SHOWN)
+def test_the_tests_that_are_listed_exist_and_speak_of_their_codes(file: str) -> None:
+    tests = _shown(file)
+    for name, codes in SHOWN[file].items():
+        assert name in tests
+        assert [code for code in codes if code not in tests[name]] == [], name
+
+
+def test_folders_that_are_listed_are_there() -> None:
+    assert all((ROOT / folder).is_dir() for folder in SOMEWHERE)
