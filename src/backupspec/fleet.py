@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
+from backupspec.database import Drill, Kind
 from backupspec.diagnostic import Span
 from backupspec.schedule import Quiet, Schedule
 
@@ -255,6 +256,43 @@ class FilesJob:
 
 
 @dataclass(frozen=True, slots=True)
+class DatabaseJob:
+    """A job that dumps databases of one server, each into a series of its own.
+
+    `time_limit` bounds one dump, `keep_vanished` is how long the archives of a database live that is no longer there
+    (both in seconds). Above `most_series` databases one archive for each run holds all dumps. `stage`: a folder that
+    keeps the newest dumps as files. `data`: folders and files of the live server, which files jobs leave out.
+    """
+
+    name: str
+    host: str
+    series: tuple[str, ...]
+    kind: Kind
+    data: tuple[str, ...]
+    compression: str
+    priority: Literal["low", "normal", "idle"]
+    before: tuple[Hook, ...]
+    after: tuple[Hook, ...]
+    description: str
+    time_limit: int
+    keep_vanished: int
+    most_series: int
+    stage: str | None
+    drill: Drill | None
+    targets: tuple[Target, ...]
+    origins: tuple[tuple[str, str, Origin], ...]
+    span: Span
+
+    @property
+    def where(self) -> str:
+        """Give the logical path."""
+        return f"hosts.{self.host}.databases.{self.name}"
+
+
+Job: TypeAlias = FilesJob | DatabaseJob
+
+
+@dataclass(frozen=True, slots=True)
 class Host:
     """A machine that is backed up. `key` is the text of its public ssh key file (None: not there yet)."""
 
@@ -272,7 +310,8 @@ class Host:
     on_ac_only: bool
     stay_awake: bool
     jump: Jump | None
-    jobs: tuple[FilesJob, ...]
+    files: tuple[FilesJob, ...]
+    databases: tuple[DatabaseJob, ...]
     origins: tuple[tuple[str, str, Origin], ...]
     span: Span
 
@@ -280,6 +319,11 @@ class Host:
     def where(self) -> str:
         """Give the logical path."""
         return f"hosts.{self.name}"
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """Give all jobs: databases first, as they run."""
+        return (*self.databases, *self.files)
 
     @property
     def repositories(self) -> tuple[Repository, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backupspec.fleet import Alert, Host, Repository
-from backupspec.plan import borg
+from backupspec.plan import borg, dumps
 from backupspec.plan.places import SCRIPTS, STATE, notice, script
 from backupspec.plan.types import PlannedFile
 from backupspec.plan.units import credentials, unit_name
@@ -80,7 +80,10 @@ def scripts(host: Host, alerts: tuple[Alert, ...]) -> tuple[PlannedFile, ...]:
     """Plan all scripts and pattern files of a host."""
     if not host.jobs:
         return ()
-    files = [file for job in host.jobs for target in job.targets for file in borg.of_job(host, job, target)]
+    files = [file for job in host.files for target in job.targets for file in borg.of_job(host, job, target)]
+    for job in host.databases:
+        files += dumps.of_kind(host, job)
+        files += [file for target in job.targets for file in dumps.of_target(host, job, target)]
     files += [file for repository in host.repositories for file in borg.of_repository(host, repository)]
     files.append(script(host, "/usr/local/sbin/backupspec-run", "apply/run", _run(host), host.where))
     files.append(script(host, f"{SCRIPTS}/alert", "systemd/alert", _alert(host, alerts), host.where))

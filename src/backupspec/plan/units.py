@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backupspec.fleet import FilesJob, Hook, Host, Repository, Target
-from backupspec.plan.hardening import Directive, directives
+from backupspec.fleet import DatabaseJob, FilesJob, Hook, Host, Job, Repository, Target
+from backupspec.plan import stages
+from backupspec.plan.commands import Command
+from backupspec.plan.hardening import Directive, Touch, directives
+from backupspec.plan.kinds import recipe
 from backupspec.plan.places import CREDENTIALS, SCRIPTS, UNITS, notice, planned
 from backupspec.plan.times import check_times, times, travels
 from backupspec.plan.types import PlannedFile
@@ -19,15 +22,6 @@ from backupspec.words import (
     UnitListPath,
     UnitText,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One command line of a unit; `root` runs it outside of the unit's sandbox."""
-
-    program: ExecProgram
-    arguments: tuple[ExecWord, ...] = ()
-    root: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +40,13 @@ class Service:
     notice: Comment
     description: UnitText
     network: bool
+    after_units: tuple[ConfigToken, ...]
     stay_awake: bool
     on_ac_only: bool
     priority: Priority
+    groups: tuple[ConfigToken, ...]
+    runtime: ConfigToken | None
+    reads_all: bool
     credentials: tuple[UnitCredential, ...]
     conditions: tuple[Command, ...]
     before: tuple[Command, ...]
@@ -81,7 +79,7 @@ PRIORITIES = {
 }
 
 
-def unit_name(job: FilesJob, repository: Repository) -> str:
+def unit_name(job: Job, repository: Repository) -> str:
     """Give a job's unit name without its suffix; `_` is in no other unit of ours and in no name, so two never meet."""
     return f"backupspec-{job.name}_{repository.name}"
 
@@ -131,33 +129,66 @@ def units(host: Host) -> tuple[PlannedFile, ...]:
     return tuple(files)
 
 
-def _job(host: Host, job: FilesJob, target: Target) -> tuple[PlannedFile, ...]:
+def _job(host: Host, job: Job, target: Target) -> tuple[PlannedFile, ...]:
     repository = target.repository
     folder = f"{SCRIPTS}/jobs/{job.name}_{repository.name}"
     programs = [f"{folder}/create"]
     if prunes(target):
         programs += [f"{folder}/prune", f"{SCRIPTS}/repositories/{repository.name}/compact"]
-    description = f"Back up {job.name} of {host.name} to {repository.name}" + (
-        job.description and f": {job.description}"
-    )
+    what = f"{job.name} of {host.name} to {repository.name}" + (job.description and f": {job.description}")
+    database = isinstance(job, DatabaseJob)
+    description = f"Back up the databases {what}" if database else f"Back up {what}"
+    touch = touched(job, repository)
     service = Service(
         notice=notice(job.where),
         description=UnitText(description),
-        network=not repository.local,
+        network=not repository.local or bool(touch.addresses),
+        after_units=() if database else tuple(
+            ConfigToken(f"{unit_name(each, repository)}.service") for each in host.databases if _goes(each, repository)
+        ),
         stay_awake=host.stay_awake,
         on_ac_only=host.on_ac_only,
         priority=PRIORITIES[job.priority],
-        credentials=tuple(UnitCredential(name, path) for name, path in credentials(repository)),
+        groups=tuple(ConfigToken(group) for group in touch.groups),
+        runtime=ConfigToken(unit_name(job, repository)) if database else None,
+        reads_all=touch.reads_all,
+        credentials=_credentials(repository, touch),
         conditions=_conditions(host, repository, folder),
-        before=tuple(_hook(hook) for hook in job.before),
+        before=(*stages.before(job, target), *(_hook(hook) for hook in job.before)),
         programs=tuple(ExecProgram(program) for program in programs),
-        after=tuple(_after(hook) for hook in job.after),
-        writable=_writable(repository),
-        directives=directives(host, job, repository),
+        after=(*(_after(hook) for hook in job.after), *stages.after(job, target)),
+        writable=(*_writable(repository), *stages.writable(job)),
+        directives=directives(host, touch, repository),
     )
     lines = times(host, job, target)
     timer = Timer(notice(job.where), UnitText(description), tuple(UnitCalendar(line) for line in lines))
     return _pair(host, unit_name(job, repository), service, timer, job.where)
+
+
+def touched(job: Job, repository: Repository) -> Touch:
+    """Give what a job's unit must leave within its reach."""
+    hooks = bool(job.before or job.after)
+    if isinstance(job, FilesJob):
+        own = (*job.paths, *job.optional_paths)
+        return Touch(reads=own, one_file_system=job.one_file_system, reads_all=True, hooks=hooks)
+    made = recipe(job)
+    return Touch(
+        reads=made.sockets,
+        writes=() if job.stage is None else (job.stage,),
+        addresses=made.addresses,
+        groups=made.groups,
+        credentials=made.credentials,
+        hooks=hooks or made.writer is not None,
+    )
+
+
+def _goes(job: DatabaseJob, repository: Repository) -> bool:
+    return any(target.repository.name == repository.name for target in job.targets)
+
+
+def _credentials(repository: Repository, touch: Touch) -> tuple[UnitCredential, ...]:
+    own = ((name, f"{CREDENTIALS}/{name}") for name in touch.credentials)
+    return tuple(UnitCredential(name, path) for name, path in (*credentials(repository), *own))
 
 
 def _check(host: Host, repository: Repository) -> tuple[PlannedFile, ...]:
@@ -168,16 +199,20 @@ def _check(host: Host, repository: Repository) -> tuple[PlannedFile, ...]:
         notice=notice(repository.where),
         description=UnitText(description),
         network=not repository.local,
+        after_units=(),
         stay_awake=False,
         on_ac_only=host.on_ac_only,
         priority=PRIORITIES["idle"],
-        credentials=tuple(UnitCredential(name, path) for name, path in credentials(repository)),
+        groups=(),
+        runtime=None,
+        reads_all=True,
+        credentials=_credentials(repository, Touch()),
         conditions=_conditions(host, repository, folder),
         before=(),
         programs=(ExecProgram(f"{folder}/check"),),
         after=(),
         writable=_writable(repository),
-        directives=directives(host, None, repository),
+        directives=directives(host, Touch(), repository),
     )
     timer = Timer(notice(repository.where), UnitText(description), tuple(UnitCalendar(line) for line in lines))
     return _pair(host, check_name(repository), service, timer, repository.where)

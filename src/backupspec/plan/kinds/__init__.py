@@ -1,0 +1,46 @@
+"""How each kind of database is dumped and restored: one module for each, all giving a `Recipe`."""
+
+from __future__ import annotations
+
+from backupspec.database import Choice, CouchDB, Command, MongoDB, MySQL, OpenLDAP, PostgreSQL, Redis, SQLite
+from backupspec.fleet import DatabaseJob
+from backupspec.plan.kinds import postgresql
+from backupspec.plan.kinds.recipe import Recipe, Script, Word
+
+__all__ = ["Recipe", "Script", "Word", "describe", "recipe"]
+
+
+def recipe(job: DatabaseJob) -> Recipe:
+    """Give the recipe of a job's kind."""
+    match job.kind:
+        case PostgreSQL():
+            return postgresql.recipe(job, job.kind)
+        case _:
+            raise NotImplementedError(type(job.kind).__name__)
+
+
+def describe(job: DatabaseJob) -> str:
+    """Say in a few words what a job dumps."""
+    match job.kind:
+        case PostgreSQL(choice=choice):
+            return f"PostgreSQL: {_chosen(choice)}"
+        case MySQL(product=product, choice=choice):
+            return f"{'MariaDB' if product == 'mariadb' else 'MySQL'}: {_chosen(choice)}"
+        case SQLite(files=files):
+            return f"SQLite: {', '.join(files)}"
+        case Redis(product=product):
+            return product.capitalize()
+        case OpenLDAP(choice=choice):
+            return f"OpenLDAP: {_chosen(choice)}"
+        case MongoDB(choice=choice):
+            return f"MongoDB: {_chosen(choice)}"
+        case CouchDB(choice=choice):
+            return f"CouchDB: {_chosen(choice)}"
+        case Command(dump=dump):
+            return f"what {dump[0] if dump else 'nothing'} writes"
+
+
+def _chosen(choice: Choice) -> str:
+    if choice.names is not None:
+        return ", ".join(choice.names)
+    return "all databases" + (f" but {', '.join(choice.exclude)}" if choice.exclude else "")
