@@ -192,7 +192,15 @@ def test_layers_take_the_same_settings() -> None:
     assert defaults == profile
     assert {key: host[key] for key in defaults} == defaults
     assert {key: job[key] for key in settings} == {key: defaults[key] for key in settings}
-    assert sorted(set(defaults) - set(settings)) == ["databases", "files", "jump", "on_ac_only", "quiet", "roaming", "stay_awake"]
+    assert sorted(set(defaults) - set(settings)) == [
+        "databases",
+        "files",
+        "jump",
+        "on_ac_only",
+        "quiet",
+        "roaming",
+        "stay_awake",
+    ]
     assert all(resolved(node)["x-merge"] in {"replace", "add", "by name", "apply"} for node in defaults.values())
 
 

@@ -275,9 +275,7 @@ def of_repository(host: Host, repository: Repository) -> tuple[PlannedFile, ...]
         script(host, f"{folder}/restore", "borg/restore", restore, repository.where),
         script(host, f"{folder}/check", "borg/check", check, repository.where),
         *(
-            script(
-                host, f"{folder}/{word}", f"borg/{word}", Simple(Comment(title), note, around), repository.where
-            )
+            script(host, f"{folder}/{word}", f"borg/{word}", Simple(Comment(title), note, around), repository.where)
             for word, title in simple
         ),
     ]

@@ -153,7 +153,9 @@ def of_target(host: Host, job: DatabaseJob, target: Target) -> tuple[PlannedFile
     files.append(script(host, f"{where}/restore", "databases/restore", _restore(host, job, target, made), job.where))
     if job.drill is not None:
         drill = Drill(
-            title=Comment(f"Prove that the databases {job.name} of {host.name} can be restored from {repository.name}."),
+            title=Comment(
+                f"Prove that the databases {job.name} of {host.name} can be restored from {repository.name}."
+            ),
             notice=notice(job.where),
             environment=environment,
             scripts=ShellWord(folder(job)),

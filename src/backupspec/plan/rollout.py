@@ -152,7 +152,9 @@ def apply(fleet: Fleet, name: str, files: tuple[PlannedFile, ...]) -> tuple[Plan
         known_key=ShellWord("" if known is None else known.base64),
         generated=_credentials(fleet, name, generated=True),
         provided=_credentials(fleet, name, generated=False),
-        passwords=() if host is None else tuple(
+        passwords=()
+        if host is None
+        else tuple(
             ShellWord(item) for item in sorted({item for job in host.databases for item in recipe(job).credentials})
         ),
     )

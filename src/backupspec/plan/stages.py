@@ -25,7 +25,10 @@ def before(job: Job, target: Target) -> tuple[Command, ...]:
         return ()
     folder = ExecWord(str(staged(job, target)))
     script = ExecProgram(f"{SCRIPTS}/databases/{job.name}/stage")
-    return (Command(ExecProgram("/bin/mkdir"), (ExecWord("-p"), folder), root=True), Command(script, (folder,), root=True))
+    return (
+        Command(ExecProgram("/bin/mkdir"), (ExecWord("-p"), folder), root=True),
+        Command(script, (folder,), root=True),
+    )
 
 
 def after(job: Job, target: Target) -> tuple[Command, ...]:

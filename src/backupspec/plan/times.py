@@ -60,6 +60,13 @@ def _part(host: Host, job: Job, schedule: Schedule) -> Schedule:
     return narrow if length // 3 and minutes(narrow, host.quiet, job.name) else schedule
 
 
+def drill_times(host: Host, job: DatabaseJob, target: Target) -> tuple[str, ...]:
+    """Give the OnCalendar= values of a drill."""
+    if job.drill is None:
+        return ()
+    return calendar_lines(job.drill.schedule, host.quiet, f"{host.name} drill {job.name} {target.repository.name}")
+
+
 def check_times(host: Host, repository: Repository) -> tuple[str, ...]:
     """Give the OnCalendar= values of a repository's check: a day of the week or month and a minute of its own."""
     seed = f"{host.name} check {repository.name}"

@@ -10,7 +10,7 @@ from backupspec.plan.commands import Command
 from backupspec.plan.hardening import Directive, Touch, directives
 from backupspec.plan.kinds import recipe
 from backupspec.plan.places import CREDENTIALS, SCRIPTS, UNITS, notice, planned
-from backupspec.plan.times import check_times, times, travels
+from backupspec.plan.times import check_times, drill_times, times, travels
 from backupspec.plan.types import PlannedFile
 from backupspec.words import (
     Comment,
@@ -84,6 +84,11 @@ def unit_name(job: Job, repository: Repository) -> str:
     return f"backupspec-{job.name}_{repository.name}"
 
 
+def drill_name(job: Job, repository: Repository) -> str:
+    """Give the unit name of a drill."""
+    return f"backupspec-drill-{job.name}_{repository.name}"
+
+
 def check_name(repository: Repository) -> str:
     """Give the unit name of a repository's check."""
     return f"backupspec-check-{repository.name}"
@@ -143,7 +148,9 @@ def _job(host: Host, job: Job, target: Target) -> tuple[PlannedFile, ...]:
         notice=notice(job.where),
         description=UnitText(description),
         network=not repository.local or bool(touch.addresses),
-        after_units=() if database else tuple(
+        after_units=()
+        if database
+        else tuple(
             ConfigToken(f"{unit_name(each, repository)}.service") for each in host.databases if _goes(each, repository)
         ),
         stay_awake=host.stay_awake,
@@ -162,7 +169,37 @@ def _job(host: Host, job: Job, target: Target) -> tuple[PlannedFile, ...]:
     )
     lines = times(host, job, target)
     timer = Timer(notice(job.where), UnitText(description), tuple(UnitCalendar(line) for line in lines))
-    return _pair(host, unit_name(job, repository), service, timer, job.where)
+    pair = _pair(host, unit_name(job, repository), service, timer, job.where)
+    return pair if isinstance(job, FilesJob) or job.drill is None else (*pair, *_drill(host, job, target))
+
+
+def _drill(host: Host, job: DatabaseJob, target: Target) -> tuple[PlannedFile, ...]:
+    repository = target.repository
+    folder = f"{SCRIPTS}/jobs/{job.name}_{repository.name}"
+    description = f"Prove that {job.name} of {host.name} can be restored from {repository.name}"
+    service = Service(
+        notice=notice(job.where),
+        description=UnitText(description),
+        network=not repository.local,
+        after_units=(),
+        stay_awake=False,
+        on_ac_only=host.on_ac_only,
+        priority=PRIORITIES["idle"],
+        groups=(),
+        runtime=None,
+        reads_all=False,
+        credentials=_credentials(repository, Touch()),
+        conditions=_quiet(host),
+        before=(),
+        programs=(ExecProgram(f"{folder}/drill"),),
+        after=(),
+        writable=_writable(repository),
+        directives=directives(host, Touch(), repository),
+    )
+    timer = Timer(
+        notice(job.where), UnitText(description), tuple(UnitCalendar(line) for line in drill_times(host, job, target))
+    )
+    return _pair(host, drill_name(job, repository), service, timer, job.where)
 
 
 def touched(job: Job, repository: Repository) -> Touch:
@@ -235,10 +272,12 @@ def _after(hook: Hook) -> Command:
 
 def _conditions(host: Host, repository: Repository, folder: str) -> tuple[Command, ...]:
     """Give what a unit asks before it starts: is it quiet now, and, of what travels, is it due and in reach."""
-    scripts = [f"{SCRIPTS}/quiet-hours"] if host.quiet is not None else []
-    if travels(host, repository):
-        scripts.append(f"{folder}/due")
-    return tuple(Command(ExecProgram(script)) for script in scripts)
+    due = (Command(ExecProgram(f"{folder}/due")),) if travels(host, repository) else ()
+    return (*_quiet(host), *due)
+
+
+def _quiet(host: Host) -> tuple[Command, ...]:
+    return () if host.quiet is None else (Command(ExecProgram(f"{SCRIPTS}/quiet-hours")),)
 
 
 def _hook(hook: Hook) -> Command:

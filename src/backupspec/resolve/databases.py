@@ -71,9 +71,7 @@ def databases_of(
     return tuple(_job(tables, written, name, wide, own) for name, own in known.items())
 
 
-def _job(
-    tables: Tables, written: WrittenHost, name: str, wide: list[tuple[str, Settings]], own: Own
-) -> DatabaseJob:
+def _job(tables: Tables, written: WrittenHost, name: str, wide: list[tuple[str, Settings]], own: Own) -> DatabaseJob:
     host = written.machine.name.value
     where = f"hosts.{host}.databases.{name}"
     span = own[-1][2]
@@ -221,8 +219,10 @@ def _drill(tables: Tables, said: tuple[Written[object], str] | None, where: str)
     if written.schedule is not None:
         named = written.schedule.value
         name = Written(str(named), written.schedule.span)
-        schedule = named if isinstance(named, Schedule) else tables.lookup(
-            name, tables.schedules, "schedule", f"{where}.drill.schedule"
+        schedule = (
+            named
+            if isinstance(named, Schedule)
+            else tables.lookup(name, tables.schedules, "schedule", f"{where}.drill.schedule")
         )
     return Drill(schedule or WEEKLY, written.assertions)
 

@@ -122,7 +122,9 @@ def prefix(container: Container | None, user: str) -> tuple[ShellWord, ...]:
 
 def questions(job: DatabaseJob) -> tuple[Question, ...]:
     """Give the assertions of a job's drill."""
-    found: Sequence[Question] = () if job.drill is None else [
-        Question(ShellWord(item.database), ShellWord(item.query)) for item in job.drill.assertions
-    ]
+    found: Sequence[Question] = (
+        ()
+        if job.drill is None
+        else [Question(ShellWord(item.database), ShellWord(item.query)) for item in job.drill.assertions]
+    )
     return tuple(found)
