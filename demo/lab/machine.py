@@ -78,7 +78,7 @@ class Machine:
         fields = self.run(["getent", "passwd", name]).stdout.rstrip("\n").split(":")
         return Account(fields[0], int(fields[2]), int(fields[3]), fields[5], fields[6])
 
-    def as_service(
+    def as_service(  # noqa: PLR0913 - each sets one thing that a unit can say, and has a default
         self,
         user: str,
         argv: Sequence[str],

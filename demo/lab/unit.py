@@ -1,7 +1,7 @@
 """Run a compiled unit's command lines as systemd would, on a machine where no systemd runs.
 
 What is taken from the unit file: ExecStartPre=, ExecStart=, ExecStopPost= (with `+` as root), User=, LoadCredential=,
-RuntimeDirectory=, SupplementaryGroups=, AmbientCapabilities=. What is not: the sandbox, which the tests of the fleet run for real.
+RuntimeDirectory=, AmbientCapabilities=. What is not: the sandbox, which the tests of the fleet run for real.
 """
 
 import shlex
@@ -54,8 +54,7 @@ def run(machine: Machine, name: str, *, check: bool = True, seconds: int = 300) 
             if done[-1].code:
                 break
     finally:
-        for line in unit.all("ExecStopPost"):
-            done.append(_line(machine, unit, line, folder, seconds))
+        done.extend(_line(machine, unit, line, folder, seconds) for line in unit.all("ExecStopPost"))
         if folder:
             machine.run(["rm", "-rf", folder])
     code = next((outcome.code for outcome in done if outcome.code), 0)

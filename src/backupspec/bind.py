@@ -14,20 +14,17 @@ from backupspec.bind_parts import accept, alert, hook, jump
 from backupspec.calendar_grammar import lost_starts, read_calendar
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Span
-from backupspec.document import Document, Entry, Mapping, Node, Scalar, Sequence
-from backupspec.fleet import SHELL, Hook, Retention
+from backupspec.document import Document, Entry, Mapping, Node, Scalar
+from backupspec.fleet import Retention
 from backupspec.inventory import (
-    Accept,
     Inventory,
     Layer,
     Machine,
     Settings,
     Written,
-    WrittenAlert,
     WrittenBorg,
     WrittenDatabase,
     WrittenHost,
-    WrittenJump,
     WrittenRepository,
     WrittenServer,
     WrittenTarget,

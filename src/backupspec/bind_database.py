@@ -36,12 +36,16 @@ def _options(node: Mapping, when: When) -> Iterator[tuple[str, Written[object]]]
             case Scalar():
                 yield entry.key, Written(value.value, value.span)
             case Mapping() if entry.key == "container":
-                engine = "podman" if word(value, "engine", "docker") == "podman" else "docker"
-                yield entry.key, Written(Container(engine, word(value, "name", "")), entry.key_span)
+                yield entry.key, Written(_container(value), entry.key_span)
             case Mapping() if entry.key == "drill":
                 yield entry.key, Written(_drill(value, when), entry.key_span)
             case _:
                 yield entry.key, Written(tuple(scalar_text(item).value for item in sequence(value)), value.span)
+
+
+def _container(node: Mapping) -> Container:
+    podman = word(node, "engine", "docker") == "podman"
+    return Container("podman" if podman else "docker", word(node, "name", ""))
 
 
 def _drill(node: Mapping, when: When) -> WrittenDrill:

@@ -50,11 +50,11 @@ class House:
 
     def content(self, series: str) -> bytes:
         """Give what the newest archive of a series holds, as its only file."""
-        newest = sorted(name for name in self.archives() if name.startswith(f"{HOST}_{series}_"))[-1]
+        newest = max(name for name in self.archives() if name.startswith(f"{HOST}_{series}_"))
         path = "/var/lib/backupspec/content"
-        script = f"export BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK=yes; borg extract --stdout {REPOSITORY}::{newest} >{path}"
-        self.machine.sh(f"BORG_BASE_DIR=/root/other; export BORG_BASE_DIR; {script}")
-        with contextlib.closing(open(f"/proc/{self.machine.pid}/root{path}", "rb")) as stream:  # noqa: PTH123, SIM115
+        env = {"BORG_BASE_DIR": "/root/other", "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes"}
+        self.machine.run(["sh", "-c", f"borg extract --stdout {REPOSITORY}::{newest} >{path}"], env=env)
+        with contextlib.closing(open(f"/proc/{self.machine.pid}/root{path}", "rb")) as stream:  # noqa: PTH123
             return stream.read()
 
     def password(self, name: str, text: str) -> None:

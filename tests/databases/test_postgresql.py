@@ -30,7 +30,8 @@ class Server:
             'as() { setpriv --reuid=postgres --regid=postgres --clear-groups -- "$@"; }\n'
             'bin=$(dirname "$(ls /usr/lib/postgresql/*/bin/initdb | tail -n 1)")\n'
             'as "$bin/initdb" -D data -A peer -U postgres --no-sync -E UTF8 --locale=C.UTF-8 >/dev/null\n'
-            'as "$bin/pg_ctl" -w -D data -l log -o "-k /run/postgresql -c listen_addresses=\'\' -c fsync=off" start >/dev/null\n'
+            "set -- -w -D data -l log -o \"-k /run/postgresql -c listen_addresses='' -c fsync=off\"\n"
+            'as "$bin/pg_ctl" "$@" start >/dev/null\n'
         )
         self.ask("CREATE ROLE backupspec LOGIN; GRANT pg_read_all_data TO backupspec")
 
@@ -48,7 +49,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         server = Server(machine)
         quoted = NASTY.replace('"', '""')
         server.ask(
-            f'CREATE ROLE owner LOGIN; CREATE DATABASE wiki OWNER owner; CREATE DATABASE test1; CREATE DATABASE "{quoted}"'
+            "CREATE ROLE owner LOGIN; CREATE DATABASE wiki OWNER owner; CREATE DATABASE test1;"
+            f'CREATE DATABASE "{quoted}"'
         )
         server.ask(
             "SET ROLE owner; CREATE TABLE pages AS SELECT n, md5(n::text) AS text FROM generate_series(1, 1000) n",

@@ -1,4 +1,4 @@
-"""The scripts of databases jobs: for each job those of its kind, for each of its repositories create, prune, restore."""
+"""The scripts of databases jobs: of each job those of its kind, of each of its repositories create, prune, restore."""
 
 from __future__ import annotations
 

@@ -28,8 +28,8 @@ class Touch:
     """What a unit must leave within reach of its job, besides the repository.
 
     `reads` (with `one_file_system` only what lies on the same one) and `writes` are paths, `addresses` machines that it
-    talks to, `groups` and `credentials` names. `reads_all`: it may read what belongs to others. `hooks`: it runs commands
-    outside of its sandbox.
+    talks to, `groups` and `credentials` names. `reads_all`: it may read what belongs to others. `hooks`: it runs
+    commands outside of its sandbox.
     """
 
     reads: tuple[str, ...] = ()

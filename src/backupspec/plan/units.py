@@ -143,7 +143,7 @@ def _job(host: Host, job: Job, target: Target) -> tuple[PlannedFile, ...]:
     what = f"{job.name} of {host.name} to {repository.name}" + (job.description and f": {job.description}")
     database = isinstance(job, DatabaseJob)
     description = f"Back up the databases {what}" if database else f"Back up {what}"
-    touch = touched(job, repository)
+    touch = touched(job)
     service = Service(
         notice=notice(job.where),
         description=UnitText(description),
@@ -202,7 +202,7 @@ def _drill(host: Host, job: DatabaseJob, target: Target) -> tuple[PlannedFile, .
     return _pair(host, drill_name(job, repository), service, timer, job.where)
 
 
-def touched(job: Job, repository: Repository) -> Touch:
+def touched(job: Job) -> Touch:
     """Give what a job's unit must leave within its reach."""
     hooks = bool(job.before or job.after)
     if isinstance(job, FilesJob):

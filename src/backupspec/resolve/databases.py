@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal, TypeVar, cast
 
+from backupspec.catalogue import diagnose
 from backupspec.database import (
     Choice,
     Command,
@@ -21,7 +22,6 @@ from backupspec.database import (
     SQLite,
 )
 from backupspec.diagnostic import Related, Span
-from backupspec.catalogue import diagnose
 from backupspec.fleet import DatabaseJob, Hook, Origin
 from backupspec.inventory import Layer, Settings, Written, WrittenDatabase, WrittenDrill, WrittenHost
 from backupspec.resolve.jobs import WIDE, gather, targets_of

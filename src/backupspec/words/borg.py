@@ -77,8 +77,8 @@ class ArchiveGlob:
 class ArchiveStart:
     """How the names of a job's archives begin, `HOST_JOB_`, as a shell word: what follows is found when the job runs.
 
-    That is a time, or a database's encoded name (which has no `_` and no sign of the glob language), `_` and a time. The
-    two cannot be confused: the glob of a series has a fixed length.
+    That is a time, or a database's encoded name (which has no `_` and no sign of the glob language), `_` and a time.
+    The two cannot be confused: the glob of a series has a fixed length.
     """
 
     host: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backupspec.database import Choice, CouchDB, Command, MongoDB, MySQL, OpenLDAP, PostgreSQL, Redis, SQLite
+from backupspec.database import Choice, Command, CouchDB, MongoDB, MySQL, OpenLDAP, PostgreSQL, Redis, SQLite
 from backupspec.fleet import DatabaseJob
 from backupspec.plan.kinds import postgresql
 from backupspec.plan.kinds.recipe import Recipe, Script, Word
@@ -21,23 +21,18 @@ def recipe(job: DatabaseJob) -> Recipe:
 
 def describe(job: DatabaseJob) -> str:
     """Say in a few words what a job dumps."""
-    match job.kind:
-        case PostgreSQL(choice=choice):
-            return f"PostgreSQL: {_chosen(choice)}"
-        case MySQL(product=product, choice=choice):
-            return f"{'MariaDB' if product == 'mariadb' else 'MySQL'}: {_chosen(choice)}"
+    kind = job.kind
+    match kind:
         case SQLite(files=files):
             return f"SQLite: {', '.join(files)}"
         case Redis(product=product):
             return product.capitalize()
-        case OpenLDAP(choice=choice):
-            return f"OpenLDAP: {_chosen(choice)}"
-        case MongoDB(choice=choice):
-            return f"MongoDB: {_chosen(choice)}"
-        case CouchDB(choice=choice):
-            return f"CouchDB: {_chosen(choice)}"
         case Command(dump=dump):
             return f"what {dump[0] if dump else 'nothing'} writes"
+        case MySQL(product=product, choice=choice):
+            return f"{'MariaDB' if product == 'mariadb' else 'MySQL'}: {_chosen(choice)}"
+        case _:
+            return f"{type(kind).__name__}: {_chosen(kind.choice)}"
 
 
 def _chosen(choice: Choice) -> str:

@@ -16,12 +16,12 @@ Word = Literal["names", "dump", "load", "scratch"]
 
 * `names`: writes the name of everything that is dumped, each ended by NUL: `=NAME` a database, `.NAME` what is none.
 * `dump ENTRY`: writes the dump of one such entry to standard output; ends with 0 only if it is whole.
-* `load exists NAME`: 0 if there is such a database, 1 if not. `load make NAME ENTRY`: makes it from the dump of ENTRY on
-  standard input. `load drop NAME ENTRY`: takes away what a `make` that failed has left. `load set-aside NAME`, `load put-back
-  NAME`, `load forget NAME`: moves one out of the way before a new one is made, back if that fails, and for ever if it does
-  not. `load peek NAME ENTRY`: reads the beginning of the dump before `make`, where the kind says so.
-* `scratch FOLDER`: a drill. Restores the dumps that lie in FOLDER (`ENCODED.dump`, as `list` beside them says), asks the
-  assertions, says what it found; ends with 0 only if all is well.
+* `load exists NAME`: 0 if there is such a database, 1 if not. `load make NAME ENTRY`: makes it from the dump of ENTRY
+  on standard input. `load drop NAME ENTRY`: takes away what a `make` that failed has left. `load set-aside NAME`, `load
+  put-back NAME`, `load forget NAME`: moves one out of the way before a new one is made, back if that fails, and for
+  ever if it does not. `load peek NAME ENTRY`: reads the beginning of the dump before `make`, where the kind says so.
+* `scratch FOLDER`: a drill. Restores the dumps that lie in FOLDER/dumps (ENCODED.dump), asks the assertions, says what
+  it found in the last line; ends with 0 only if all is well.
 """
 
 
@@ -100,8 +100,10 @@ def note(job: DatabaseJob) -> Comment:
 
 
 def client(endpoint: Endpoint, socket: str, port: int, *, user: str = "backupspec", inside: str = "root") -> Client:
-    """Give how the tools reach the server; `socket` and `port` are the kind's usual ones, `inside` who they are in a
-    container."""
+    """Give how the tools reach the server.
+
+    `socket` and `port` are the kind's usual ones, `inside` is who they are in a container.
+    """
     here = endpoint.address is None
     return Client(
         host=ShellWord(endpoint.address or endpoint.socket or socket),
