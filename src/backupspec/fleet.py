@@ -222,7 +222,8 @@ class Target:
 class FilesJob:
     """A job that backs up files of one host.
 
-    `inner` are paths of deeper jobs of the same host, left out here because those jobs have them. `series` are the
+    `inner` are paths of deeper jobs of the same host, left out here because those jobs have them; `live` is what a
+    databases job of the host dumps, left out because a copy of files that are written to is worth nothing. `series` are the
     host names under which archives of this job exist: the present one first, then the former ones.
     """
 
@@ -235,6 +236,7 @@ class FilesJob:
     exclude: tuple[str, ...]
     except_: tuple[str, ...]
     inner: tuple[str, ...]
+    live: tuple[str, ...]
     compression: str
     one_file_system: bool
     honour_markers: bool

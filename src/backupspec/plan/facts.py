@@ -78,6 +78,7 @@ def _job(job: FilesJob) -> Facts:
         "exclude": list(job.exclude),
         "except": list(job.except_),
         "inner": list(job.inner),
+        "live": list(job.live),
         "mounted": list(job.mounted),
         "one_file_system": job.one_file_system,
         "honour_markers": job.honour_markers,

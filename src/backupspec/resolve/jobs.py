@@ -82,6 +82,7 @@ def _job(
         exclude=merged.texts("exclude"),
         except_=merged.texts("except_"),
         inner=(),
+        live=(),
         compression=str(value(merged, "compression")),
         one_file_system=bool(value(merged, "one_file_system")),
         honour_markers=bool(value(merged, "honour_markers")),
@@ -147,6 +148,13 @@ def named(tables: Tables, merged: Merged, field: str, table: Mapping[str, T], wh
         return cast(T, said)
     found = tables.lookup(Written(said, written.span), table, field, f"{where}.{field}")
     return cast(T, BUILT_IN[field]) if found is None else found
+
+
+def without_live(job: FilesJob, live: Iterable[str]) -> FilesJob:
+    """Leave out what databases jobs of the same host dump."""
+    own = (*job.paths, *job.optional_paths)
+    found = {path for path in live if any(path == outer or _below(path, outer) for outer in own)}
+    return dataclasses.replace(job, live=tuple(sorted(found)))
 
 
 def _nested(job: FilesJob, jobs: list[FilesJob]) -> FilesJob:
