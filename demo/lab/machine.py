@@ -3,6 +3,7 @@
 import shlex
 import subprocess
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -95,7 +96,7 @@ class Machine:
         CREDENTIALS_DIRECTORY names it and it is gone afterwards. Root keeps all capabilities.
         """
         account = self.account(user)
-        folder = f"{_PRIVATE}/{user}"
+        folder = f"{_PRIVATE}/{user}-{uuid.uuid4()}"  # two may run at a time
         quoted = shlex.quote(folder)
         self.sh(f"rm -rf {quoted}; mkdir -p {quoted}")
         if only is None:

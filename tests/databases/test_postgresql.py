@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.databases.house import House, house
+from tests.databases.house import house
+from tests.databases.postgres import Server
 
 pytestmark = [pytest.mark.root, pytest.mark.borg, pytest.mark.databases, pytest.mark.slow]
 
@@ -18,28 +19,6 @@ JOBS = {
         "drill": {"assert": [{"database": "wiki", "query": "SELECT count(*) = 1000 FROM pages"}]},
     }
 }
-
-
-class Server:
-    """A PostgreSQL server inside the machine, where Debian's own would be."""
-
-    def __init__(self, machine: House) -> None:
-        self.house = machine
-        machine.machine.sh(
-            "install -d -o postgres -g postgres /run/postgresql /srv/pg; cd /srv/pg\n"
-            'as() { setpriv --reuid=postgres --regid=postgres --clear-groups -- "$@"; }\n'
-            'bin=$(dirname "$(ls /usr/lib/postgresql/*/bin/initdb | tail -n 1)")\n'
-            'as "$bin/initdb" -D data -A peer -U postgres --no-sync -E UTF8 --locale=C.UTF-8 >/dev/null\n'
-            "set -- -w -D data -l log -o \"-k /run/postgresql -c listen_addresses='' -c fsync=off\"\n"
-            'as "$bin/pg_ctl" "$@" start >/dev/null\n'
-        )
-        self.ask("CREATE ROLE backupspec LOGIN; GRANT pg_read_all_data TO backupspec")
-
-    def ask(self, sql: str, database: str = "postgres") -> str:
-        """Run SQL as the superuser."""
-        become = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]
-        psql = ["env", f"PGDATABASE={database}", "psql", "-XAtq", "-v", "ON_ERROR_STOP=1"]
-        return self.house.machine.run([*become, *psql], data=sql.encode()).stdout
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +49,7 @@ def test_a_database_that_was_destroyed_comes_back_row_by_row(server: Server) -> 
     server.ask("DROP DATABASE wiki")
     server.house.restore("wiki", "wiki")
     assert server.ask("SELECT * FROM pages ORDER BY n", "wiki") == rows
-    assert server.ask("SELECT datdba::regrole FROM pg_database WHERE datname = 'wiki'").strip() == "owner"
+    assert server.ask("SELECT datdba::regrole FROM pg_database WHERE datname = 'wiki'") == "owner"
 
 
 def test_one_that_exists_is_left_alone_and_replaced_only_on_demand(server: Server) -> None:
@@ -78,14 +57,14 @@ def test_one_that_exists_is_left_alone_and_replaced_only_on_demand(server: Serve
     refused = server.house.restore("wiki", "wiki", check=False)
     assert refused.code == 1
     assert "wiki exists; choose another name (--as), or --replace it" in refused.stderr
-    assert server.ask("SELECT count(*) FROM pages", "wiki").strip() == "500"
+    assert server.ask("SELECT count(*) FROM pages", "wiki") == "500"
     server.house.restore("wiki", "wiki", "--replace")
-    assert server.ask("SELECT count(*) FROM pages", "wiki").strip() == "1000"
+    assert server.ask("SELECT count(*) FROM pages", "wiki") == "1000"
 
 
 def test_a_copy_has_another_name_and_the_same_encoding(server: Server) -> None:
     server.house.restore("wiki", "wiki", "--as", "it's a\\copy")
-    assert server.ask("SELECT count(*) FROM pages", "it's a\\copy").strip() == "1000"
+    assert server.ask("SELECT count(*) FROM pages", "it's a\\copy") == "1000"
 
 
 def test_the_drill_proves_the_newest_dumps(server: Server) -> None:
