@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backupspec.database import Choice, Command, CouchDB, MongoDB, MySQL, OpenLDAP, PostgreSQL, Redis, SQLite
 from backupspec.fleet import DatabaseJob
-from backupspec.plan.kinds import postgresql
+from backupspec.plan.kinds import mysql, postgresql
 from backupspec.plan.kinds.recipe import Recipe, Script, Word
 
 __all__ = ["Recipe", "Script", "Word", "describe", "recipe"]
@@ -15,6 +15,8 @@ def recipe(job: DatabaseJob) -> Recipe:
     match job.kind:
         case PostgreSQL():
             return postgresql.recipe(job, job.kind)
+        case MySQL():
+            return mysql.recipe(job, job.kind)
         case _:
             raise NotImplementedError(type(job.kind).__name__)
 
