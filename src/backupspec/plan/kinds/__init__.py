@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backupspec.database import Choice, Command, CouchDB, MongoDB, MySQL, OpenLDAP, PostgreSQL, Redis, SQLite
 from backupspec.fleet import DatabaseJob
-from backupspec.plan.kinds import mysql, postgresql
+from backupspec.plan.kinds import mysql, postgresql, redis
 from backupspec.plan.kinds.recipe import Recipe, Script, Word
 
 __all__ = ["Recipe", "Script", "Word", "describe", "recipe"]
@@ -17,6 +17,8 @@ def recipe(job: DatabaseJob) -> Recipe:
             return postgresql.recipe(job, job.kind)
         case MySQL():
             return mysql.recipe(job, job.kind)
+        case Redis():
+            return redis.recipe(job, job.kind)
         case _:
             raise NotImplementedError(type(job.kind).__name__)
 
