@@ -9,7 +9,7 @@ from backupspec.fleet import DatabaseJob, Host, Target
 from backupspec.plan import borg
 from backupspec.plan.kinds import Recipe, recipe
 from backupspec.plan.places import DRILLS, RESTORE, SCRIPTS, STATE, notice, script
-from backupspec.plan.stages import staged
+from backupspec.plan.stages import kept, staged
 from backupspec.plan.types import PlannedFile
 from backupspec.plan.units import prunes
 from backupspec.words import ArchiveStart, BorgUrl, Comment, ShellWord
@@ -19,7 +19,11 @@ DAY = 86400
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """The view of databases/create.sh.j2; `staged_before`: another program has filled `folder` with the dumps."""
+    """The view of databases/create.sh.j2.
+
+    `folder` holds the dumps, which this script has made there (`stages`) or another program before it. `owned`: it also
+    says whose each database is, and its mode.
+    """
 
     title: Comment
     notice: Comment
@@ -27,7 +31,8 @@ class Create:
     scripts: ShellWord
     start: ArchiveStart
     folder: ShellWord | None
-    staged_before: bool
+    stages: bool
+    owned: bool
     compression: ShellWord
     upload_limit: int | None
     time_limit: int
@@ -39,7 +44,7 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The view of databases/stage.sh.j2."""
+    """The view of databases/stage.sh.j2. `keep`: the folder that gets what is whole."""
 
     title: Comment
     notice: Comment
@@ -47,6 +52,8 @@ class Stage:
     time_limit: int
     owner: bool
     writer: ShellWord | None
+    keep: ShellWord | None
+    keep_days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,7 @@ class Restore:
     starts: tuple[ArchiveStart, ...]
     loads: bool
     peeks: bool
+    owned: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +105,7 @@ def of_kind(host: Host, job: DatabaseJob) -> tuple[PlannedFile, ...]:
     made = recipe(job)
     files = [script(host, f"{folder(job)}/{each.word}", each.template, each.view, job.where) for each in made.scripts]
     if job.stage is not None or made.writer is not None:
+        keep = kept(job)
         view = Stage(
             title=Comment(f"Dump what {job.name} of {host.name} has into files."),
             notice=notice(job.where),
@@ -104,6 +113,8 @@ def of_kind(host: Host, job: DatabaseJob) -> tuple[PlannedFile, ...]:
             time_limit=job.time_limit,
             owner=made.writer == "owner",
             writer=None if made.writer in {None, "owner"} else ShellWord(str(made.writer)),
+            keep=None if keep is None else ShellWord(keep),
+            keep_days=job.keep_vanished // DAY,
         )
         files.append(script(host, f"{folder(job)}/stage", "databases/stage", view, job.where))
     return tuple(files)
@@ -126,7 +137,8 @@ def of_target(host: Host, job: DatabaseJob, target: Target) -> tuple[PlannedFile
         scripts=ShellWord(folder(job)),
         start=starts[0],
         folder=None if stage is None else ShellWord(stage),
-        staged_before=made.writer is not None,
+        stages=stage is not None and made.writer is None,
+        owned=made.writer == "owner",
         compression=ShellWord(job.compression),
         upload_limit=borg.upload_limit(target),
         time_limit=job.time_limit,
@@ -187,4 +199,5 @@ def _restore(host: Host, job: DatabaseJob, target: Target, made: Recipe) -> Rest
         starts=tuple(ArchiveStart(series, job.name) for series in job.series),
         loads=any(each.word == "load" for each in made.scripts),
         peeks=made.peeks,
+        owned=made.writer == "owner",
     )

@@ -41,6 +41,7 @@ class Service:
     description: UnitText
     network: bool
     after_units: tuple[ConfigToken, ...]
+    mounted: tuple[UnitListPath, ...]
     stay_awake: bool
     on_ac_only: bool
     priority: Priority
@@ -153,6 +154,7 @@ def _job(host: Host, job: Job, target: Target) -> tuple[PlannedFile, ...]:
         else tuple(
             ConfigToken(f"{unit_name(each, repository)}.service") for each in host.databases if _goes(each, repository)
         ),
+        mounted=stages.mounted(job),
         stay_awake=host.stay_awake,
         on_ac_only=host.on_ac_only,
         priority=PRIORITIES[job.priority],
@@ -161,7 +163,7 @@ def _job(host: Host, job: Job, target: Target) -> tuple[PlannedFile, ...]:
         reads_all=touch.reads_all,
         credentials=_credentials(repository, touch),
         conditions=_conditions(host, repository, folder),
-        before=(*stages.before(job, target), *(_hook(hook) for hook in job.before)),
+        before=(*(_hook(hook) for hook in job.before), *stages.before(job, target)),
         programs=tuple(ExecProgram(program) for program in programs),
         after=(*(_after(hook) for hook in job.after), *stages.after(job, target)),
         writable=(*_writable(repository), *stages.writable(job)),
@@ -182,6 +184,7 @@ def _drill(host: Host, job: DatabaseJob, target: Target) -> tuple[PlannedFile, .
         description=UnitText(description),
         network=not repository.local,
         after_units=(),
+        mounted=(),
         stay_awake=False,
         on_ac_only=host.on_ac_only,
         priority=PRIORITIES["idle"],
@@ -215,7 +218,7 @@ def touched(job: Job) -> Touch:
         addresses=made.addresses,
         groups=made.groups,
         credentials=made.credentials,
-        hooks=hooks or made.writer is not None,
+        hooks=hooks or made.anything or (made.writer is not None and not made.offline),
     )
 
 
@@ -237,6 +240,7 @@ def _check(host: Host, repository: Repository) -> tuple[PlannedFile, ...]:
         description=UnitText(description),
         network=not repository.local,
         after_units=(),
+        mounted=(),
         stay_awake=False,
         on_ac_only=host.on_ac_only,
         priority=PRIORITIES["idle"],

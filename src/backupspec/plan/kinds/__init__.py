@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backupspec.database import Choice, Command, CouchDB, MongoDB, MySQL, OpenLDAP, PostgreSQL, Redis, SQLite
 from backupspec.fleet import DatabaseJob
-from backupspec.plan.kinds import mysql, postgresql, redis
+from backupspec.plan.kinds import mysql, openldap, postgresql, redis, sqlite
 from backupspec.plan.kinds.recipe import Recipe, Script, Word
 
 __all__ = ["Recipe", "Script", "Word", "describe", "recipe"]
@@ -19,6 +19,10 @@ def recipe(job: DatabaseJob) -> Recipe:
             return mysql.recipe(job, job.kind)
         case Redis():
             return redis.recipe(job, job.kind)
+        case SQLite():
+            return sqlite.recipe(job, job.kind)
+        case OpenLDAP():
+            return openldap.recipe(job, job.kind)
         case _:
             raise NotImplementedError(type(job.kind).__name__)
 

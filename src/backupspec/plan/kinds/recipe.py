@@ -14,7 +14,8 @@ from backupspec.words import Comment, ShellPattern, ShellWord
 Word = Literal["names", "dump", "load", "scratch"]
 """The scripts of a kind, each with one contract:
 
-* `names`: writes the name of everything that is dumped, each ended by NUL: `=NAME` a database, `.NAME` what is none.
+* `names`: writes the name of everything that is dumped, each ended by NUL: `=NAME` a database, `.NAME` what is none;
+  but `.all` is all databases of a server together, and may exist.
 * `dump ENTRY`: writes the dump of one such entry to standard output; ends with 0 only if it is whole.
 * `load exists NAME`: 0 if there is such a database, 1 if not. `load make NAME ENTRY`: makes it from the dump of ENTRY
   on standard input. `load drop NAME ENTRY`: takes away what a `make` that failed has left. `load set-aside NAME`, `load
@@ -40,8 +41,9 @@ class Recipe:
 
     `sockets`: where the server's local sockets lie; `addresses`: hosts reached over TCP; `groups`: that the job joins.
     `tools`: programs that must be there, each with Debian's package. `writer`: who runs a dump, where that is not the
-    jobs' account: an account's name, or `owner` for the owner of the file that the entry names; such a dump goes
-    through a file. `peeks`: `load` wants to see the beginning of a dump first.
+    jobs' account: an account's name, or `owner` for the owner of the file that the entry names (whose dump script gets
+    an empty FOLDER of its own on a disk); such a dump goes through a file. `offline`: it needs no network;
+    `anything`: what it needs is not known. `peeks`: `load` wants to see the beginning of a dump first.
     """
 
     scripts: tuple[Script, ...]
@@ -51,6 +53,8 @@ class Recipe:
     credentials: tuple[str, ...] = ()
     tools: tuple[tuple[str, str], ...] = ()
     writer: str | None = None
+    offline: bool = False
+    anything: bool = False
     peeks: bool = False
 
 
