@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backupspec.database import Choice, Command, CouchDB, MongoDB, MySQL, OpenLDAP, PostgreSQL, Redis, SQLite
 from backupspec.fleet import DatabaseJob
-from backupspec.plan.kinds import mysql, openldap, postgresql, redis, sqlite
+from backupspec.plan.kinds import command, mysql, openldap, postgresql, redis, sqlite
 from backupspec.plan.kinds.recipe import Recipe, Script, Word
 
 __all__ = ["Recipe", "Script", "Word", "describe", "recipe"]
@@ -23,6 +23,8 @@ def recipe(job: DatabaseJob) -> Recipe:
             return sqlite.recipe(job, job.kind)
         case OpenLDAP():
             return openldap.recipe(job, job.kind)
+        case Command():
+            return command.recipe(job, job.kind)
         case _:
             raise NotImplementedError(type(job.kind).__name__)
 
