@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backupspec.database import Choice, Command, CouchDB, MongoDB, MySQL, OpenLDAP, PostgreSQL, Redis, SQLite
 from backupspec.fleet import DatabaseJob
-from backupspec.plan.kinds import command, mysql, openldap, postgresql, redis, sqlite
+from backupspec.plan.kinds import command, couchdb, mysql, openldap, postgresql, redis, sqlite
 from backupspec.plan.kinds.recipe import Recipe, Script, Word
 
 __all__ = ["Recipe", "Script", "Word", "describe", "recipe"]
@@ -25,6 +25,8 @@ def recipe(job: DatabaseJob) -> Recipe:
             return openldap.recipe(job, job.kind)
         case Command():
             return command.recipe(job, job.kind)
+        case CouchDB():
+            return couchdb.recipe(job, job.kind)
         case _:
             raise NotImplementedError(type(job.kind).__name__)
 
