@@ -56,6 +56,7 @@ docs: setup
 bench: setup
 	$(PY) bench/compile_fleet.py
 	$(PY) bench/migrate.py $(ARGS)
+	PYTHONPATH=. $(PY) bench/databases.py
 
 wheel: setup
 	$(PY) -m build --no-isolation --outdir dist

@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from demo.lab.command import run
@@ -48,12 +49,13 @@ def _mirror() -> list[str]:
     return []
 
 
-def base(suite: str) -> Path:
-    """Return the root of a minimal `suite` with systemd, sshd and borg; the first call makes it, in about a minute.
+def base(suite: str, extra: Sequence[str] = ()) -> Path:
+    """Return the root of a minimal `suite` with systemd, sshd, borg and the `extra` packages.
 
-    Raises BaseError when debootstrap fails.
+    The first call makes it, in about a minute. Raises BaseError when debootstrap fails.
     """
-    mark = hashlib.sha256(" ".join((*_PACKAGES, *_BALLAST)).encode()).hexdigest()[:8]
+    packages = (*_PACKAGES, *extra)
+    mark = hashlib.sha256(" ".join((*packages, *_BALLAST)).encode()).hexdigest()[:8]
     root = CACHE / f"{suite}-{mark}"
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / f"{suite}.lock").open("w") as lock:
@@ -67,7 +69,7 @@ def base(suite: str) -> Path:
             argv = [
                 "debootstrap",
                 "--variant=minbase",
-                f"--include={','.join(_PACKAGES)}",
+                f"--include={','.join(packages)}",
                 suite,
                 str(making),
                 *_mirror(),

@@ -52,7 +52,9 @@ def _groups_removed(name: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def booted(room: Room, suite: str, name: str, addresses: Sequence[str], console: Path) -> Iterator[Machine]:
+def booted(  # noqa: PLR0913 - what tells one machine from another
+    room: Room, suite: str, name: str, addresses: Sequence[str], console: Path, *, extra: Sequence[str] = ()
+) -> Iterator[Machine]:
     """Boot a `suite` machine in `room` and wait until systemd says that it runs; power it off at the end of the block.
 
     What it prints while booting goes to the file `console`. Raises LabError, with the end of that file, when it does
@@ -66,7 +68,7 @@ def booted(room: Room, suite: str, name: str, addresses: Sequence[str], console:
         sys.executable,
         "-I",
         str(_BOOT),
-        str(base(suite)),
+        str(base(suite, extra)),
         name,
         str(console),
         group,

@@ -3,6 +3,7 @@
 import shlex
 import subprocess
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -78,7 +79,7 @@ class Machine:
         fields = self.run(["getent", "passwd", name]).stdout.rstrip("\n").split(":")
         return Account(fields[0], int(fields[2]), int(fields[3]), fields[5], fields[6])
 
-    def as_service(
+    def as_service(  # noqa: PLR0913 - each sets one thing that a unit can say, and has a default
         self,
         user: str,
         argv: Sequence[str],
@@ -86,16 +87,22 @@ class Machine:
         capabilities: Sequence[str] = ("dac_read_search",),
         env: Mapping[str, str] | None = None,
         check: bool = True,
+        only: Sequence[str] | None = None,
+        seconds: int = 300,
     ) -> Outcome:
         """Run `argv` as a unit with User=, AmbientCapabilities= and LoadCredential= would, where no systemd runs.
 
-        Every file of /etc/backupspec/credentials is copied to a folder that only `user` can read; CREDENTIALS_DIRECTORY
-        names it and it is gone afterwards. Root keeps all capabilities.
+        Every file of /etc/backupspec/credentials (or `only` those) is copied to a folder that only `user` can read;
+        CREDENTIALS_DIRECTORY names it and it is gone afterwards. Root keeps all capabilities.
         """
         account = self.account(user)
-        folder = f"{_PRIVATE}/{user}"
+        folder = f"{_PRIVATE}/{user}-{uuid.uuid4()}"  # two may run at a time
         quoted = shlex.quote(folder)
-        self.sh(f"rm -rf {quoted}; mkdir -p {quoted}; [ ! -d {CREDENTIALS} ] || cp -a {CREDENTIALS}/. {quoted}/")
+        self.sh(f"rm -rf {quoted}; mkdir -p {quoted}")
+        if only is None:
+            self.sh(f"[ ! -d {CREDENTIALS} ] || cp -a {CREDENTIALS}/. {quoted}/")
+        elif only:
+            self.run(["cp", "-a", "--", *(f"{CREDENTIALS}/{name}" for name in only), folder])
         self.sh(f"chmod -R u=rX,go= {quoted}; chown -R {account.uid}:{account.gid} {quoted}")
         wanted = "".join(f",+{name}" for name in capabilities)
         settings = {
@@ -120,7 +127,7 @@ class Machine:
         if user == "root":
             become = []
         try:
-            return self.run([*become, *argv], check=check, env=settings)
+            return self.run([*become, *argv], check=check, env=settings, seconds=seconds)
         finally:
             self.run(["rm", "-rf", folder])
 

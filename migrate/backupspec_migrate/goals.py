@@ -49,7 +49,7 @@ def shares_of(fleet: Fleet) -> dict[str, tuple[Share, ...]]:
     """Give the paths that each job of each host has, for hosts with several; the marked job takes the rest."""
     shares: dict[str, tuple[Share, ...]] = {}
     for host in fleet.hosts:
-        paths = {job.name: _paths(job) for job in host.jobs}
+        paths = {job.name: _paths(job) for job in host.files}
         if len(paths) > 1:
             made = tuple(
                 Share(
@@ -58,7 +58,7 @@ def shares_of(fleet: Fleet) -> dict[str, tuple[Share, ...]]:
                     tuple(path for name in paths if name != job.name for path in paths[name]),
                     rest=job.history,
                 )
-                for job in host.jobs
+                for job in host.files
             )
             shares |= dict.fromkeys((host.name, *host.formerly), made)
     return shares
@@ -83,8 +83,8 @@ def lies_here(repository: Repository) -> bool:
 
 
 def _goals(host: Host, wish: Wish, is_here: Callable[[Repository], bool]) -> tuple[Goal, ...] | Diagnostic:
-    if wish.split and host.jobs:
-        jobs = [goal for job in host.jobs for goal in [_goal(host, job, wish, is_here)]]
+    if wish.split and host.files:
+        jobs = [goal for job in host.files for goal in [_goal(host, job, wish, is_here)]]
         refused = next((goal for goal in jobs if isinstance(goal, Diagnostic)), None)
         return refused or tuple(goal for goal in jobs if isinstance(goal, Goal))
     job = _job(host, wish.job)
@@ -122,13 +122,13 @@ def _goal(host: Host, job: FilesJob, wish: Wish, is_here: Callable[[Repository],
 
 def _job(host: Host, name: str | None) -> FilesJob | Diagnostic:
     if name is not None:
-        named = [job for job in host.jobs if job.name == name]
+        named = [job for job in host.files if job.name == name]
         if named:
             return named[0]
-        there = ", ".join(job.name for job in host.jobs) or "none"
+        there = ", ".join(job.name for job in host.files) or "none"
         message = f"{host.name} has no files job {name!r}"
         return diagnose("BS619", message, host.span, hint=f"there are: {there}", where=host.where)
-    marked = [job for job in host.jobs if job.history] or list(host.jobs)
+    marked = [job for job in host.files if job.history] or list(host.files)
     if len(marked) == 1:
         return marked[0]
     hint = "mark the job whose series the old snapshots continue with `history: true`, say --job, or --split by path"

@@ -9,22 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, TypeVar, cast
 
+from backupspec.bind_database import options
+from backupspec.bind_parts import accept, alert, hook, jump
 from backupspec.calendar_grammar import lost_starts, read_calendar
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Span
-from backupspec.document import Document, Entry, Mapping, Node, Scalar, Sequence
-from backupspec.fleet import SHELL, Hook, Retention
+from backupspec.document import Document, Entry, Mapping, Node, Scalar
+from backupspec.fleet import Retention
 from backupspec.inventory import (
-    Accept,
     Inventory,
     Layer,
     Machine,
     Settings,
     Written,
-    WrittenAlert,
     WrittenBorg,
+    WrittenDatabase,
     WrittenHost,
-    WrittenJump,
     WrittenRepository,
     WrittenServer,
     WrittenTarget,
@@ -88,8 +88,8 @@ class _Binder:
             ),
             hosts=tuple(self.host(entry) for entry in entries(root, "hosts")),
             retired=texts(root, "retired"),
-            alerts=tuple(_alert(entry) for entry in entries(root, "alerts")),
-            accepts=tuple(_accept(mapping(item)) for item in items(root, "accept")),
+            alerts=tuple(alert(entry) for entry in entries(root, "alerts")),
+            accepts=tuple(accept(mapping(item)) for item in items(root, "accept")),
             files=document.files,
         )
 
@@ -155,25 +155,38 @@ class _Binder:
     # Settings -------------------------------------------------------------------------------------------------
 
     def layer(self, name: str, where: str, span: Span, node: Mapping) -> Layer:
-        jobs = tuple(
+        files = tuple(
             (
                 name_of(entry),
                 self.settings(entry.value, f"{where}.files.{entry.key}") if isinstance(entry.value, Mapping) else None,
             )
             for entry in entries(node, "files")
         )
-        return Layer(name, span, self.settings(node, where), jobs)
+        databases = tuple(
+            (
+                name_of(entry),
+                self.database(entry.value, f"{where}.databases.{entry.key}")
+                if isinstance(entry.value, Mapping)
+                else None,
+            )
+            for entry in entries(node, "databases")
+        )
+        return Layer(name, span, self.settings(node, where), files, databases)
+
+    def database(self, node: Mapping, where: str) -> WrittenDatabase:
+        return WrittenDatabase(
+            text(node, "kind"), self.settings(node, where), options(node, lambda value: self.when(value, where))
+        )
+
+    def when(self, node: Node, where: str) -> Written[str | Schedule]:
+        return self.named(node, lambda inner: self.schedule(inner, f"{where}.schedule"))
 
     def settings(self, node: Mapping, where: str) -> Settings:
         hooks = mapping(node.get("hooks"))
         remove = mapping(node.get("remove"))
         return Settings(
             to=optional(node, "to", lambda value: self.targets(value, where)),
-            schedule=optional(
-                node,
-                "schedule",
-                lambda value: self.named(value, lambda inner: self.schedule(inner, f"{where}.schedule")),
-            ),
+            schedule=optional(node, "schedule", lambda value: self.when(value, where)),
             retention=optional(node, "retention", lambda value: self.named(value, self.retention)),
             compression=optional(node, "compression", scalar_text),
             one_file_system=optional(node, "one_file_system", flag),
@@ -187,7 +200,7 @@ class _Binder:
             roaming=optional(node, "roaming", flag),
             on_ac_only=optional(node, "on_ac_only", flag),
             stay_awake=optional(node, "stay_awake", flag),
-            jump=optional(node, "jump", _jump),
+            jump=optional(node, "jump", jump),
             history=optional(node, "history", flag),
             description=optional(node, "description", scalar_text),
             paths=texts(node, "paths"),
@@ -195,8 +208,8 @@ class _Binder:
             mounted=texts(node, "mounted"),
             exclude=texts(node, "exclude"),
             except_=texts(node, "except"),
-            before=tuple(_hook(mapping(item)) for item in items(hooks, "before")),
-            after=tuple(_hook(mapping(item)) for item in items(hooks, "after")),
+            before=tuple(hook(mapping(item)) for item in items(hooks, "before")),
+            after=tuple(hook(mapping(item)) for item in items(hooks, "after")),
             remove=tuple((entry.key.replace("except", "except_"), texts(remove, entry.key)) for entry in remove),
         )
 
@@ -346,43 +359,4 @@ def _machine(entry: Entry) -> Machine:
         borg=WrittenBorg(word(borg, "version", "") or None, word(borg, "path", "") or None, borg.span)
         if isinstance(borg, Mapping)
         else None,
-    )
-
-
-def _jump(node: Node) -> Written[WrittenJump]:
-    written = mapping(node)
-    return Written(
-        WrittenJump(
-            text(written, "address"), number(written, "port", 22), text(written, "user"), text(written, "host_key")
-        ),
-        node.span,
-    )
-
-
-def _hook(node: Mapping) -> Written[Hook]:
-    run = node.get("run")
-    argv = (
-        tuple(scalar_text(item).value for item in run)
-        if isinstance(run, Sequence)
-        else (*SHELL, text(node, "run").value)
-    )
-    timeout = optional(node, "timeout", lambda value: seconds(scalar_text(value).value))
-    return Written(
-        Hook(argv, "root" if word(node, "user", "backupspec") == "root" else "backupspec", timeout), node.span
-    )
-
-
-def _alert(entry: Entry) -> WrittenAlert:
-    node = mapping(entry.value)
-    command = tuple(scalar_text(item).value for item in items(node, "command"))
-    return WrittenAlert(name_of(entry), word(node, "mail", "") or None, command)
-
-
-def _accept(node: Mapping) -> Accept:
-    return Accept(
-        text(node, "code"),
-        text(node, "where"),
-        text(node, "because").value,
-        optional(node, "until", scalar_text),
-        node.span,
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from backupspec.document import Mapping, plain
-from backupspec.fleet import Fleet, Host, Origin
+from backupspec.fleet import DatabaseJob, Fleet, Host, Job, Origin
 from backupspec.inventory import Settings
 from backupspec.plan.times import times
 from backupspec.suggest import did_you_mean
@@ -94,9 +94,13 @@ def _at(path: str, wanted: str) -> bool:
 def _above(path: str, host: Host) -> Iterator[str]:
     """Give the paths of the host's jobs that lie above a setting of it."""
     for job in host.jobs:
-        if _at(path, f"{host.name}.files.{job.name}"):
-            yield f"{host.name}.files.{job.name}"
-            yield f"{host.name}.files"
+        if _at(path, _path(job)):
+            yield _path(job)
+            yield _path(job).rpartition(f".{job.name}")[0]
+
+
+def _path(job: Job) -> str:
+    return job.where.removeprefix("hosts.")
 
 
 def _unset(fleet: Fleet) -> Iterator[str]:
@@ -104,8 +108,9 @@ def _unset(fleet: Fleet) -> Iterator[str]:
     for host in fleet.hosts:
         yield from (f"{host.name}.{name}" for name in (*sorted(_WIDE | _OWN), *_JOB, *sorted(_TARGET)))
         for job in host.jobs:
-            path = f"{host.name}.files.{job.name}"
-            yield from (f"{path}.{name}" for name in (*_JOB, *sorted(_TARGET)))
+            path = _path(job)
+            own = () if isinstance(job, DatabaseJob) else _JOB
+            yield from (f"{path}.{name}" for name in (*own, *sorted(_TARGET)))
             for target in job.targets:
                 yield from (f"{path}.to.{target.repository.name}.{name}" for name in sorted(_TARGET))
 
@@ -122,7 +127,7 @@ def _written(fleet: Fleet, root: Mapping | None, kind: str) -> Iterator[Setting]
                 for target in job.targets:
                     if target.repository.name == entry.key:
                         path = f"{entry.key}.written-to-by"
-                        yield Setting(path, (), f"{host.name}.files.{job.name}", Origin("job", target.span))
+                        yield Setting(path, (), _path(job), Origin("job", target.span))
 
 
 def settings(host: Host) -> Iterator[Setting]:
@@ -132,7 +137,7 @@ def settings(host: Host) -> Iterator[Setting]:
     """
     yield from _settings(host.name, (host.name,), host.origins)
     for job in host.jobs:
-        path = f"{host.name}.files.{job.name}"
+        path = _path(job)
         below = {name for target in job.targets for name, _, _ in target.origins}
         yield from _settings(path, (path, host.name), tuple(each for each in job.origins if each[0] not in below))
         for target in job.targets:

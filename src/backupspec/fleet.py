@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
+from backupspec.database import Drill, Kind
 from backupspec.diagnostic import Span
 from backupspec.schedule import Quiet, Schedule
 
@@ -221,7 +222,8 @@ class Target:
 class FilesJob:
     """A job that backs up files of one host.
 
-    `inner` are paths of deeper jobs of the same host, left out here because those jobs have them. `series` are the
+    `inner` are paths of deeper jobs of the same host, left out here because those jobs have them; `live` is what a
+    databases job of the host dumps, left out because a copy of files that are written to is worth nothing. `series` are the
     host names under which archives of this job exist: the present one first, then the former ones.
     """
 
@@ -234,6 +236,7 @@ class FilesJob:
     exclude: tuple[str, ...]
     except_: tuple[str, ...]
     inner: tuple[str, ...]
+    live: tuple[str, ...]
     compression: str
     one_file_system: bool
     honour_markers: bool
@@ -255,6 +258,43 @@ class FilesJob:
 
 
 @dataclass(frozen=True, slots=True)
+class DatabaseJob:
+    """A job that dumps databases of one server, each into a series of its own.
+
+    `time_limit` bounds one dump, `keep_vanished` is how long the archives of a database live that is no longer there
+    (both in seconds). Above `most_series` databases one archive for each run holds all dumps. `stage`: a folder that
+    keeps the newest dumps as files. `data`: folders and files of the live server, which files jobs leave out.
+    """
+
+    name: str
+    host: str
+    series: tuple[str, ...]
+    kind: Kind
+    data: tuple[str, ...]
+    compression: str
+    priority: Literal["low", "normal", "idle"]
+    before: tuple[Hook, ...]
+    after: tuple[Hook, ...]
+    description: str
+    time_limit: int
+    keep_vanished: int
+    most_series: int
+    stage: str | None
+    drill: Drill | None
+    targets: tuple[Target, ...]
+    origins: tuple[tuple[str, str, Origin], ...]
+    span: Span
+
+    @property
+    def where(self) -> str:
+        """Give the logical path."""
+        return f"hosts.{self.host}.databases.{self.name}"
+
+
+Job: TypeAlias = FilesJob | DatabaseJob
+
+
+@dataclass(frozen=True, slots=True)
 class Host:
     """A machine that is backed up. `key` is the text of its public ssh key file (None: not there yet)."""
 
@@ -272,7 +312,8 @@ class Host:
     on_ac_only: bool
     stay_awake: bool
     jump: Jump | None
-    jobs: tuple[FilesJob, ...]
+    files: tuple[FilesJob, ...]
+    databases: tuple[DatabaseJob, ...]
     origins: tuple[tuple[str, str, Origin], ...]
     span: Span
 
@@ -280,6 +321,11 @@ class Host:
     def where(self) -> str:
         """Give the logical path."""
         return f"hosts.{self.name}"
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """Give all jobs: databases first, as they run."""
+        return (*self.databases, *self.files)
 
     @property
     def repositories(self) -> tuple[Repository, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
+from backupspec.database import Assertion
 from backupspec.diagnostic import Span
 from backupspec.fleet import Hook, Retention
 from backupspec.schedule import Quiet, Schedule
@@ -79,13 +80,31 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class WrittenDrill:
+    """A drill as written: its schedule may be a name."""
+
+    schedule: Written[str | Schedule] | None
+    assertions: tuple[Assertion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenDatabase:
+    """A databases job: the settings that all jobs have, and what only jobs of its kind say, by key."""
+
+    kind: Written[str]
+    settings: Settings
+    options: tuple[tuple[str, Written[object]], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
     """One named layer of settings and the jobs that it brings; a job that is None was turned `off`."""
 
     name: str
     span: Span
     settings: Settings
-    jobs: tuple[tuple[Written[str], Settings | None], ...] = ()
+    files: tuple[tuple[Written[str], Settings | None], ...] = ()
+    databases: tuple[tuple[Written[str], WrittenDatabase | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,16 @@ _TABLE: dict[tuple[str, str], _Parts | _Value] = {
         _Sentence("{subject} of {host} leaves {value} to another job"),
         _Sentence("{subject} of {host} takes {value} itself again"),
     ),
+    ("job", "live"): _Parts(
+        _Sentence("{subject} of {host} leaves {value} to the dumps of a databases job"),
+        _Sentence("{subject} of {host} takes {value} itself, as files that a database writes", bad=True),
+    ),
+    ("databases", "what"): _Value(_Sentence("{subject} of {host} dumps {new}, no longer {old}", bad=True)),
+    ("databases", "stage"): _Value(_Sentence("dumps of {subject} on {host} go through {new}, no longer {old}")),
+    ("databases", "drill"): _Value(_Sentence("drill of {subject} on {host}: {old} → {new}")),
+    ("databases", "keep_vanished"): _Value(
+        _Sentence("archives of databases of {subject} that are gone live {new} seconds, no longer {old}")
+    ),
     ("job", "mounted"): _Parts(
         _Sentence("{subject} of {host} now runs only while {value} is mounted"),
         _Sentence("{subject} of {host} now runs even while {value} is not mounted", bad=True),

@@ -6,6 +6,8 @@ CONFIG = "/etc/backupspec"
 CREDENTIALS = "/etc/backupspec/credentials"
 STATE = "/var/lib/backupspec"
 RESTORE = "/var/lib/backupspec-restore"
+STAGE = "/var/lib/backupspec-stage"
+"""Where dumps lie for the moment that another account than the jobs' has to write them."""
 
 OWN_SECRETS = (
     CREDENTIALS,
@@ -14,6 +16,7 @@ OWN_SECRETS = (
     "/run/credentials",
     STATE,
     RESTORE,
+    STAGE,
 )
 """What no job may back up: its own keys, passphrases, caches.
 

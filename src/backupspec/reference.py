@@ -73,6 +73,7 @@ def pages() -> tuple[tuple[str, str], ...]:
         *command_pages(),
         ("diagnostics.md", diagnostics_page(CATALOGUE)),
         ("inventory.md", inventory_page(schema)),
+        *database_pages(schema),
         *form_pages(),
     )
 
@@ -126,13 +127,37 @@ def inventory_page(schema: Schema) -> str:
     return "\n".join(_Language(schema).lines()) + "\n"
 
 
+def database_pages(schema: Schema) -> Iterator[tuple[str, str]]:
+    """Give a page for each kind of database, with its keys and what its node in the schema says of it."""
+    for name, kinds in branches(schema).items():
+        page = _Kind(schema, name, kinds)
+        yield f"databases/{kinds[0]}.md", "\n".join(page.lines()) + "\n"
+
+
+def branches(schema: Schema) -> dict[str, list[str]]:
+    """Give each definition that a kind of database leads to, with the kinds that do."""
+    found: dict[str, list[str]] = {}
+    for rule in schema["$defs"]["database"]["allOf"]:
+        if "$ref" in rule["then"]:
+            found.setdefault(referred(rule["then"]), []).append(rule["if"]["properties"]["kind"]["const"])
+    return found
+
+
 class _Language:
     """Walks the schema: a concept (a mapping with keys of its own) becomes a section, a kind of text a last entry."""
+
+    page = ""
+    """Where the sections are that links lead to: on this page."""
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
         self.defs = cast("Mapping[str, Schema]", schema["$defs"])
-        self.concepts = [name for name, node in self.defs.items() if "properties" in node]
+        self.branches = branches(schema)
+        self.concepts = [
+            name
+            for name, node in self.defs.items()
+            if ("properties" in node or "x-kinds" in node) and name not in self.branches
+        ]
         self.host = cast("Mapping[str, Schema]", self.defs["host"]["properties"])
         job = self.defs["job"]["properties"]
         everywhere = set.intersection(*(set(self.defs[name]["properties"]) for name in _LAYERS if name != "job"))
@@ -168,9 +193,17 @@ class _Language:
         yield from ["", f"Used in: {', '.join(users)}."]
         if own:
             yield from ["", *self.table(concept, own)]
+        if "x-kinds" in concept:
+            pages = ((self.defs[each]["title"], kinds) for each, kinds in self.branches.items())
+            yield from ["", "Each kind has keys of its own, and a page:", ""]
+            for title, kinds in pages:
+                said = " or ".join(f"`kind: {kind}`" for kind in kinds)
+                yield f"* [{title}](databases/{kinds[0]}.md): {said}"
         if name in _LAYERS:
             yield from ["", "And the [settings](#settings)." if own else "It takes the [settings](#settings)."]
-        rules = [rule.get("then", rule)["x-message"] for rule in concept.get("allOf", ())]
+        rules = [
+            rule.get("then", rule)["x-message"] for rule in concept.get("allOf", ()) if "x-kinds" not in concept
+        ]
         if rules:
             yield from ["", f"Rules: {'; '.join(rules)}."]
         for example in concept["examples"]:
@@ -195,7 +228,7 @@ class _Language:
             name = referred(node)
             target = self.defs[name]
             linked = name in self.concepts or self.is_kind(name)
-            return link(target["title"], lower=True) if linked else self.type_of(target)
+            return self.link(target["title"], lower=True) if linked else self.type_of(target)
         if "oneOf" in node:
             return " or ".join(self.type_of(branch) for branch in node["oneOf"])
         if "enum" in node:
@@ -244,17 +277,53 @@ class _Language:
         yield "Settings", self.taken([*self.settings, *self.wide])
         for name in self.concepts:
             yield self.defs[name]["title"], self.own(name)
+        yield self.defs["database"]["title"], self.shared()
+
+    def shared(self) -> Mapping[str, Schema]:
+        """Give the keys of all kinds of databases."""
+        return {key: node for name in self.branches for key, node in self.defs[name]["properties"].items()}
+
+    def link(self, title: str, *, lower: bool = False) -> str:
+        """Give a link to a section, on the page that has it."""
+        return link(title, lower=lower).replace("(#", f"({self.page}#")
 
     def own(self, name: str) -> Mapping[str, Schema]:
         """Give a concept's keys but for the settings that layers share."""
         shared = {*self.settings, *self.wide} if name in _LAYERS else set[str]()
-        return {key: node for key, node in self.defs[name]["properties"].items() if key not in shared}
+        return {key: node for key, node in self.defs[name].get("properties", {}).items() if key not in shared}
 
     def taken(self, keys: Sequence[str]) -> Mapping[str, Schema]:
         return {key: self.host[key] for key in keys}
 
     def links(self, *names: str) -> str:
         return listed([link(self.defs[name]["title"], lower=True) for name in names], word="and")
+
+
+class _Kind(_Language):
+    """The page of one kind of database."""
+
+    page = "../inventory.md"
+
+    def __init__(self, schema: Schema, name: str, kinds: list[str]) -> None:
+        super().__init__(schema)
+        self.node, self.kinds = self.defs[name], kinds
+
+    def lines(self) -> Iterator[str]:
+        """Give the page."""
+        node = self.node
+        yield from [f"# {node['title']}", "", NOTICE.format(source="schema/inventory.schema.json")]
+        yield node["description"]
+        for example in node["examples"]:
+            yield from ["", *fenced({"databases": {"NAME": example}})]
+        yield from ["", "## What a dump holds", "", node["x-consistency"]]
+        account = node["x-account"]
+        yield from ["", "## The account that dumps", "", account["text"]]
+        if account["recipe"]:
+            yield from ["", "```text", *account["recipe"], "```"]
+        yield from ["", "## Restore", "", node["x-restore"]]
+        if "x-not-run" in node:
+            yield from ["", "## Not run in our CI", "", node["x-not-run"]]
+        yield from ["", "## Keys", "", *self.table(node, node["properties"])]
 
 
 def _context(command: Any, name: str, parent: Any) -> Any:  # noqa: ANN401 - typer's own types differ between its versions

@@ -263,7 +263,8 @@ def _missing_keys(place: _Place, schema: Schema) -> Iterator[Diagnostic]:
         if key not in present:
             inner = _resolved(schema.get("properties", {}).get(key, {}), place.language)
             example = next(iter(inner.get("examples", ())), None)
-            hint = f"add `{key}: …`" if example is None else f"add `{key}: {_flow(example)}`, for example"
+            told = f"add `{key}: …`" if "x-kinds" not in schema else schema["x-hint"]
+            hint = told if example is None else f"add `{key}: {_flow(example)}`, for example"
             message = f"{place.name} needs `{key}`"
             yield diagnose(schema.get("x-code", "BS103"), message, place.head, hint=hint, where=place.where)
 

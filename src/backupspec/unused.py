@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostics
-from backupspec.inventory import Inventory, Settings, Written
+from backupspec.inventory import Inventory, Settings, Written, WrittenDatabase, WrittenDrill
 
 
 def unused(inventory: Inventory) -> Diagnostics:
@@ -81,7 +81,17 @@ def _report(code: str, kind: str, declared: Iterable[Written[str]], used: set[st
 def _all_settings(inventory: Inventory) -> Iterator[Settings]:
     defaults = () if inventory.defaults is None else (inventory.defaults,)
     for layer in (*defaults, *inventory.profiles, *(host.layer for host in inventory.hosts)):
-        for settings in (layer.settings, *(job for _, job in layer.jobs if job is not None)):
+        databases = [job for _, job in layer.databases if job is not None]
+        jobs = [job for _, job in layer.files if job is not None]
+        for settings in (layer.settings, *jobs, *(job.settings for job in databases), *_drills(databases)):
             yield settings
             if settings.to is not None:
                 yield from (target.settings for target in settings.to.value)
+
+
+def _drills(databases: Iterable[WrittenDatabase]) -> Iterator[Settings]:
+    """Give the schedules of drills as settings: a name that only a drill uses is used."""
+    for job in databases:
+        for _, option in job.options:
+            if isinstance(option.value, WrittenDrill):
+                yield Settings(schedule=option.value.schedule)

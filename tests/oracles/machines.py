@@ -55,7 +55,7 @@ class Run:
 
 def runs(of: Fleet) -> Iterator[Run]:
     """Give every job of a fleet for every repository."""
-    return (Run(host, job, target) for host in of.hosts for job in host.jobs for target in job.targets)
+    return (Run(host, job, target) for host in of.hosts for job in host.files for target in job.targets)
 
 
 def literal(address: str | None) -> bool:

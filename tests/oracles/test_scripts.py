@@ -70,7 +70,7 @@ def _prepare(machine: Machine, compiled: Compiled, name: str, host: str) -> None
     machine.copy_in(compiled(name) / "hosts" / host / "root", "/")
     found = fleet(name).host(host)
     assert found is not None
-    for job in found.jobs:
+    for job in found.files:
         machine.run(["mkdir", "-p", "--", *job.paths, *job.optional_paths])
     record(machine, found.borg.path)
 

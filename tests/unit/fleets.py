@@ -46,4 +46,4 @@ def job(body: str, host: str = "web", name: str = "www", repository: str = "") -
     assert not [item for item in found if item.severity.label == "error"]
     machine = fleet.host(host)
     assert machine is not None
-    return next(item for item in machine.jobs if item.name == name)
+    return next(item for item in machine.files if item.name == name)

@@ -92,15 +92,15 @@ def test_a_section_of_a_later_version_is_refused_by_name() -> None:
         """
         version: 1
         fleet: x
-        databases: {}
+        monitoring: {}
         """
     ) == expected(
         """
-        error[BS101]: `databases` is for a later version
+        error[BS101]: `monitoring` is for a later version
          --> inventory.yaml:3:1
           |
-        3 | databases: {}
-          | ^^^^^^^^^
+        3 | monitoring: {}
+          | ^^^^^^^^^^
           = hint: take it out: what this version cannot compile it does not accept
         """
     )
@@ -665,7 +665,7 @@ def test_all_mistakes_are_shown_in_the_order_of_their_places() -> None:
           |
         4 |   B: {x: 1}
           |       ^
-          = hint: allowed here: `address`, `borg`, `compression`, `except`, `exclude`, `files`, `formerly`, `honour_markers`, `hooks`, `jump`, `numeric_ids`, `on_ac_only`, `one_file_system`, `os`, `priority`, `profiles`, `quiet`, `remove`, `repositories`, `retention`, `roaming`, `schedule`, `site`, `ssh_key`, `stay_awake`, `to`, `upload_limit`
+          = hint: allowed here: `address`, `borg`, `compression`, `databases`, `except`, `exclude`, `files`, `formerly`, `honour_markers`, `hooks`, `jump`, `numeric_ids`, `on_ac_only`, `one_file_system`, `os`, `priority`, `profiles`, `quiet`, `remove`, `repositories`, `retention`, `roaming`, `schedule`, `site`, `ssh_key`, `stay_awake`, `to`, `upload_limit`
 
         error[BS102]: `sites` must be a mapping, not a list
          --> inventory.yaml:5:1

@@ -35,6 +35,7 @@ def target(repository: str, retention: Retention, *origins: tuple[str, str, Orig
 WWW = made(
     FilesJob,
     name="www",
+    host="web01",
     origins=(
         ("paths", "/srv/www", origin("host", 20)),
         ("compression", "auto,zstd,6", origin("built-in default")),
@@ -50,8 +51,12 @@ FLEET: Fleet = made(
     repositories=(("central", Span("inventory.yaml", 5, 3, 5, 9)),),
     servers=(),
     hosts=(
-        made(Host, name="web01", origins=(("roaming", "false", origin("built-in default")),), jobs=(WWW,)),
-        made(Host, name="web01.example.org", origins=(("roaming", "true", origin("host", 40)),), jobs=()),
+        made(
+            Host, name="web01", origins=(("roaming", "false", origin("built-in default")),), files=(WWW,), databases=()
+        ),
+        made(
+            Host, name="web01.example.org", origins=(("roaming", "true", origin("host", 40)),), files=(), databases=()
+        ),
     ),
 )
 

@@ -10,6 +10,7 @@ from backupspec.diagnostic import has_errors
 from backupspec.fleet import Fleet
 from backupspec.plan import plan
 from backupspec.plan.hardening import directives
+from backupspec.plan.units import touched
 from backupspec.render import text_of
 
 from .fleets import resolved
@@ -66,8 +67,10 @@ def test_no_directive_hides_what_a_job_reads(sources: list[str], one_file_system
     flag = str(one_file_system).lower()
     fleet, _ = resolved(f"hosts: {{web: {{to: [one], files: {{www: {{paths: {sources}, one_file_system: {flag}}}}}}}}}")
     (host,) = fleet.hosts
-    (job,) = host.jobs
-    in_force = {str(item.name) for item in directives(host, job, job.targets[0].repository) if item.value is not None}
+    (job,) = host.files
+    repository = job.targets[0].repository
+    given = directives(host, touched(job), repository)
+    in_force = {str(item.name) for item in given if item.value is not None}
     for name, hidden in HIDDEN.items():
         for path in hidden:
             inside = any(source == path or source.startswith(f"{path}/") for source in sources)

@@ -25,6 +25,7 @@ from backupspec.fleet import SYSTEMS
 from backupspec.nodes import seconds, size
 from backupspec.parse import parse
 from backupspec.read import read_document
+from backupspec.resolve.databases import KINDS
 from backupspec.resolve.layers import BUILT_IN, LISTS
 from backupspec.source import Source
 from backupspec.words.ssh import KEY_TYPES
@@ -61,7 +62,7 @@ def nodes(schema: Node, place: str = "") -> Iterator[tuple[str, Node]]:
 def rules(schema: Node) -> Iterator[Node]:
     """Give every rule about several keys of a mapping."""
     for _, node in nodes(schema):
-        for rule in node.get("allOf", ()):
+        for rule in () if "x-kinds" in node else node.get("allOf", ()):
             yield rule.get("then", rule)
 
 
@@ -127,9 +128,22 @@ def test_every_mapping_says_which_keys_it_takes() -> None:
     for place, node in ALL.items():
         if node.get("type") == "object" and "properties" in node:
             assert node["additionalProperties"] is False, place
-        elif node.get("type") == "object":
+        elif node.get("type") == "object" and "x-kinds" not in node:
             assert isinstance(node["additionalProperties"], dict), place
             assert resolved(node["propertyNames"])["pattern"] == DEFS["name"]["pattern"], place
+
+
+def test_every_kind_of_database_leads_to_a_mapping_that_has_it() -> None:
+    node = DEFS["database"]
+    branches = {
+        rule["if"]["properties"]["kind"]["const"]: resolved(rule["then"])
+        for rule in node["allOf"]
+        if "properties" in rule["if"]
+    }
+    assert list(branches) == node["x-kinds"] == DEFS["database_kind"]["enum"] == list(KINDS)
+    for kind, branch in branches.items():
+        assert kind in branch["properties"]["kind"]["enum"]
+        assert "kind" in branch["required"]
 
 
 def test_every_node_tells_the_way_out() -> None:
@@ -178,7 +192,15 @@ def test_layers_take_the_same_settings() -> None:
     assert defaults == profile
     assert {key: host[key] for key in defaults} == defaults
     assert {key: job[key] for key in settings} == {key: defaults[key] for key in settings}
-    assert sorted(set(defaults) - set(settings)) == ["files", "jump", "on_ac_only", "quiet", "roaming", "stay_awake"]
+    assert sorted(set(defaults) - set(settings)) == [
+        "databases",
+        "files",
+        "jump",
+        "on_ac_only",
+        "quiet",
+        "roaming",
+        "stay_awake",
+    ]
     assert all(resolved(node)["x-merge"] in {"replace", "add", "by name", "apply"} for node in defaults.values())
 
 

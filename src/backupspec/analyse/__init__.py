@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backupspec.analyse import folders, machines, repositories, schedules, sources
+from backupspec.analyse import databases, folders, machines, repositories, schedules, sources
 from backupspec.diagnostic import Diagnostic
 from backupspec.fleet import Fleet
 
@@ -46,6 +46,10 @@ RULES = (
     sources.one_job_has_the_history,
     sources.something_is_saved,
     sources.hooks_can_fail,
+    databases.live_data_is_dumped,
+    databases.what_is_left_out_is_said,
+    databases.drills_ask_what_is_dumped,
+    databases.servers_are_reached_in_one_way,
 )
 
 

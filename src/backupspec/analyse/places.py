@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backupspec.diagnostic import Span
-from backupspec.fleet import FilesJob, Host, Origin, Target
+from backupspec.fleet import Host, Job, Origin, Target
 
 Origins = tuple[tuple[str, str, Origin], ...]
 
@@ -13,12 +13,12 @@ def host_place(host: Host, setting: str) -> tuple[Span, str]:
     return _place(host.origins, setting, None, host.name, host.span, host.where)
 
 
-def job_place(job: FilesJob, setting: str, text: str | None = None) -> tuple[Span, str]:
+def job_place(job: Job, setting: str, text: str | None = None) -> tuple[Span, str]:
     """Give place and logical path of a job's setting; with `text`, of that entry of a list (`exclude`, `paths`, …)."""
     return _place(job.origins, setting, text, job.host, job.span, job.where)
 
 
-def target_place(job: FilesJob, target: Target, setting: str) -> tuple[Span, str]:
+def target_place(job: Job, target: Target, setting: str) -> tuple[Span, str]:
     """Give place and logical path of `schedule`, `retention` or `upload_limit` of a job's way into one repository."""
     return _place(target.origins, setting, None, job.host, target.span, job.where)
 
@@ -32,7 +32,9 @@ def _place(origins: Origins, setting: str, text: str | None, host: str, span: Sp
 
 def _logical(layer: str, host: str) -> str | None:
     """Turn a layer's name (`profile linux, job system`) into a logical path (`profiles.linux.files.system`)."""
-    owner, _, job = layer.partition(", job ")
+    owner, _, rest = layer.partition(", ")
+    word, _, job = rest.partition(" ")
+    section = "databases" if word == "databases" else "files"
     kind, _, name = owner.partition(" ")
     match kind:
         case "defaults":
@@ -43,4 +45,4 @@ def _logical(layer: str, host: str) -> str | None:
             path = f"hosts.{host}"
         case _:
             return None
-    return f"{path}.files.{job}" if job else path
+    return f"{path}.{section}.{job}" if job else path

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from backupspec.analyse.patterns import below
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Related
-from backupspec.fleet import FilesJob, Fleet, Host, Repository, Target
+from backupspec.fleet import Fleet, Host, Job, Repository, Target
 
 Location = tuple[str, int, str]
 
@@ -197,7 +197,7 @@ def _site(host: Host, target: Target) -> str | None:
     return host.site if repository.local and not repository.present_sometimes else None
 
 
-def _jobs(host: Host, jobs: list[FilesJob]) -> str:
+def _jobs(host: Host, jobs: list[Job]) -> str:
     if len(jobs) == len(host.jobs):
         return "all jobs" if len(jobs) > 1 else f"the job `{jobs[0].name}`"
     return f"the job{'s' if len(jobs) > 1 else ''} " + ", ".join(f"`{job.name}`" for job in jobs)

@@ -8,7 +8,7 @@ from backupspec.analyse.places import host_place, target_place
 from backupspec.calendar_grammar import read_calendar
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Related
-from backupspec.fleet import FilesJob, Fleet, Host, Target
+from backupspec.fleet import Fleet, Host, Job, Target
 from backupspec.schedule import always_quiet_minutes, clock, minutes, quiet_minutes
 
 
@@ -98,11 +98,11 @@ def eternity_has_room(fleet: Fleet) -> Iterator[Diagnostic]:
             )
 
 
-def _ways(fleet: Fleet) -> Iterator[tuple[Host, FilesJob, Target]]:
+def _ways(fleet: Fleet) -> Iterator[tuple[Host, Job, Target]]:
     return ((host, job, target) for host in fleet.hosts for job in host.jobs for target in job.targets)
 
 
-def _pace(host: Host, job: FilesJob, target: Target) -> tuple[bool, bool]:
+def _pace(host: Host, job: Job, target: Target) -> tuple[bool, bool]:
     """Tell whether a job makes at most one archive a day, and whether at most one a week."""
     schedule = target.schedule
     if schedule.calendar is None:

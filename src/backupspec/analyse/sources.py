@@ -109,7 +109,7 @@ def repositories_are_outside(fleet: Fleet) -> Iterator[Diagnostic]:
     """No job reads a repository that lies on its own host."""
     for host in fleet.hosts:
         local = [repository for repository in host.repositories if repository.local]
-        for repository, job in itertools.product(local, host.jobs):
+        for repository, job in itertools.product(local, host.files):
             path = _reader(job, repository.path, repository.mounted)
             if path is not None:
                 span, where = _path_place(job, path)
@@ -127,7 +127,7 @@ def storage_is_outside(fleet: Fleet) -> Iterator[Diagnostic]:
     """No server's own job reads the server's storage."""
     for server in fleet.servers:
         host = fleet.host(server.name)
-        for job in () if host is None else host.jobs:
+        for job in () if host is None else host.files:
             path = _reader(job, server.storage, server.storage_mounted)
             if path is not None:
                 span, _ = _path_place(job, path)
@@ -241,7 +241,7 @@ def paths_are_required_or_optional(fleet: Fleet) -> Iterator[Diagnostic]:
 def one_job_has_the_history(fleet: Fleet) -> Iterator[Diagnostic]:
     """At most one job of a host continues the migrated series."""
     for host in fleet.hosts:
-        marked = [job for job in host.jobs if job.history]
+        marked = [job for job in host.files if job.history]
         for job in marked[1:]:
             yield diagnose(
                 "BS421",
@@ -314,11 +314,11 @@ def _mount_point(mount: str, what: str, span: Span, where: str) -> Diagnostic:
 
 
 def _jobs(fleet: Fleet) -> Iterator[FilesJob]:
-    return (job for host in fleet.hosts for job in host.jobs)
+    return (job for host in fleet.hosts for job in host.files)
 
 
 def _pairs(fleet: Fleet) -> Iterator[tuple[FilesJob, FilesJob]]:
-    return (pair for host in fleet.hosts for pair in itertools.combinations(host.jobs, 2))
+    return (pair for host in fleet.hosts for pair in itertools.combinations(host.files, 2))
 
 
 def _paths(job: FilesJob) -> tuple[str, ...]:

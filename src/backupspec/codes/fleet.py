@@ -233,4 +233,37 @@ FLEET: tuple[Entry, ...] = (
         "are reported: `alerts: {admins: {mail: admins@example.org}}`, or a command of your own.",
         Severity.NOTE,
     ),
+    Entry(
+        "BS440",
+        "files of a database server",
+        "A files job reads the folder of a database server. The server writes there while borg reads, so that the copy "
+        "most often cannot be restored, and nothing says so until it is needed. Give the host a databases job, which "
+        "dumps the databases and makes files jobs leave the folder out.",
+        Severity.WARNING,
+    ),
+    Entry(
+        "BS441",
+        "left to a dump",
+        "A files job comes by the folder of a database server that a databases job of the same host dumps, and leaves "
+        "it out by itself. What else lies there, such as a configuration, is left out too: name it under `data` of the "
+        "databases job if only a part of the folder is the server's.",
+        Severity.NOTE,
+    ),
+    Entry(
+        "BS442",
+        "nothing left to back up",
+        "A path of a files job lies in the folder of a database server that a databases job of the same host dumps. "
+        "Files jobs leave that folder out, so nothing would be left of the path.",
+    ),
+    Entry(
+        "BS443",
+        "a drill asks for what is not dumped",
+        "An assertion of a drill names a database that its job does not dump, so every drill would fail.",
+    ),
+    Entry(
+        "BS444",
+        "two ways at once",
+        "Two settings of a databases job contradict each other: a server is reached over its socket, over the network "
+        "or in its container, and a dump of everything at one point in time leaves no choice of databases.",
+    ),
 )

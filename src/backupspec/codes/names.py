@@ -153,6 +153,18 @@ NAMES: tuple[Entry, ...] = (
     ),
     # --- BS3xx: schedules and retention ----------------------------------------------------------------------------
     Entry(
+        "BS222",
+        "one name for two jobs",
+        "A host has a files job and a databases job of the same name. Units, scripts and archives are named after jobs, "
+        "so both would claim the same ones. Give one of them another name.",
+    ),
+    Entry(
+        "BS223",
+        "another kind in a later layer",
+        "A later layer says that a databases job is of another kind than an earlier one. Settings of the two kinds do "
+        "not fit together. Say the same kind, or turn the earlier job `off` and give the new one another name.",
+    ),
+    Entry(
         "BS301",
         "unknown time zone",
         "Time zones are names of the IANA database, such as `America/Toronto` or `UTC`. Abbreviations such as `CET` "

@@ -60,4 +60,4 @@ def _place(host: Host | None, value: str) -> Span | None:
     """Give the place of a path or pattern of one of the host's jobs."""
     if host is None:
         return None
-    return next((span for job in host.jobs for text, span in job.path_spans if text == value), None)
+    return next((span for job in host.files for text, span in job.path_spans if text == value), None)

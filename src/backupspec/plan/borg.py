@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from backupspec.fleet import FilesJob, Host, Repository, Target
+from backupspec.fleet import FilesJob, Host, Job, Repository, Target
 from backupspec.plan.hardening import first_hop
 from backupspec.plan.patterns import Patterns, patterns_of
 from backupspec.plan.places import CONFIG, RESTORE, SCRIPTS, STATE, notice, planned, script
@@ -174,12 +174,12 @@ def of_job(host: Host, job: FilesJob, target: Target) -> tuple[PlannedFile, ...]
     patterns = f"{CONFIG}/jobs/{job.name}_{repository.name}.patterns"
     # A repository that is not always there is asked for first, and its mount points are then beyond question.
     mounts = job.mounted if repository.present_sometimes else tuple(sorted({*job.mounted, *repository.mounted}))
-    environment = _environment(host, repository, target.schedule.timezone, mounts)
+    around = environment(host, repository, target.schedule.timezone, mounts)
     stamp = ShellWord(f"{STATE}/done/{job.name}_{repository.name}")
     create = Create(
         title=Comment(f"Back up {job.name} of {host.name} to {repository.name}."),
         notice=notice(job.where),
-        environment=environment,
+        environment=around,
         job=ShellWord(job.name),
         paths=tuple(ShellWord(path) for path in job.paths),
         optional_paths=tuple(ShellWord(path) for path in job.optional_paths),
@@ -188,7 +188,7 @@ def of_job(host: Host, job: FilesJob, target: Target) -> tuple[PlannedFile, ...]
         one_file_system=job.one_file_system,
         honour_markers=job.honour_markers,
         numeric_ids=job.numeric_ids,
-        upload_limit=None if target.upload_limit is None or repository.local else max(1, target.upload_limit // 1024),
+        upload_limit=upload_limit(target),
         patterns=ShellWord(patterns),
         archive=ArchiveName(host.name, job.name),
         stamp=stamp,
@@ -198,39 +198,59 @@ def of_job(host: Host, job: FilesJob, target: Target) -> tuple[PlannedFile, ...]
         script(host, f"{folder}/create", "borg/create", create, job.where),
         planned(host.name, patterns, "borg/job.patterns.j2", lines, job.where, job.span),
     ]
-    if travels(host, repository):
-        title = f"Tell whether {job.name} of {host.name} may be backed up to {repository.name} now."
-        due = _due(host, repository, title, job.where, (stamp, age(host, target)))
-        files.append(script(host, f"{folder}/due", "borg/due", due, job.where))
+    files += due_of_job(host, job, target)
     if prunes(target):
         prune = Prune(
             title=Comment(
                 f"Thin out the archives of {job.name} of {host.name} in {repository.name}: {target.retention}."
             ),
             notice=notice(job.where),
-            environment=environment,
+            environment=around,
             globs=tuple(ArchiveGlob(series, job.name) for series in job.series),
             within=None if target.retention.within is None else ShellWord(target.retention.within),
-            keeps=tuple(Keep(ShellWord(f"--keep-{name}"), number) for name, number in target.retention.buckets()),
+            keeps=keeps(target),
             checkpoints=ShellWord(f"{ArchiveGlob(host.name, job.name).text}.checkpoint*"),
         )
         files.append(script(host, f"{folder}/prune", "borg/prune", prune, job.where))
     return tuple(files)
 
 
+def due_of_job(host: Host, job: Job, target: Target) -> tuple[PlannedFile, ...]:
+    """Plan the question whether a job of a travelling host or repository may run now."""
+    repository = target.repository
+    if not travels(host, repository):
+        return ()
+    name = f"{job.name}_{repository.name}"
+    title = f"Tell whether {job.name} of {host.name} may be backed up to {repository.name} now."
+    due = _due(host, repository, title, job.where, (ShellWord(f"{STATE}/done/{name}"), age(host, target)))
+    return (script(host, f"{SCRIPTS}/jobs/{name}/due", "borg/due", due, job.where),)
+
+
+def keeps(target: Target) -> tuple[Keep, ...]:
+    """Give the options of borg prune for a retention's buckets."""
+    return tuple(Keep(ShellWord(f"--keep-{name}"), number) for name, number in target.retention.buckets())
+
+
+def upload_limit(target: Target) -> int | None:
+    """Give the limit as borg takes it, in KiB a second; a local repository has none."""
+    if target.upload_limit is None or target.repository.local:
+        return None
+    return max(1, target.upload_limit // 1024)
+
+
 def of_repository(host: Host, repository: Repository) -> tuple[PlannedFile, ...]:
     """Plan what a host has for one repository: init, list, restore, check, and compact if it prunes there."""
     folder = f"{SCRIPTS}/repositories/{repository.name}"
     note = notice(repository.where)
-    jobs = [job for job in host.jobs if any(target.repository.name == repository.name for target in job.targets)]
-    targets = [target for job in jobs for target in job.targets if target.repository.name == repository.name]
+    jobs = [job for job in host.files if any(target.repository.name == repository.name for target in job.targets)]
+    targets = [target for job in host.jobs for target in job.targets if target.repository.name == repository.name]
     timezone = targets[0].schedule.timezone
-    environment = _environment(host, repository, timezone, ())
+    around = environment(host, repository, timezone, ())
     name = f"{repository.name} of {host.name}"
     init = Init(
         title=Comment(f"Make the repository {name}, once."),
         notice=note,
-        environment=_environment(host, repository, timezone, repository.mounted),
+        environment=environment(host, repository, timezone, repository.mounted),
         name=ShellWord(repository.name),
         encryption=ShellWord(repository.encryption),
         make_parents=repository.foreign is not None,
@@ -239,14 +259,14 @@ def of_repository(host: Host, repository: Repository) -> tuple[PlannedFile, ...]
     restore = Restore(
         title=Comment(f"Bring files back from {name}."),
         notice=note,
-        environment=dataclasses.replace(environment, base=ShellWord(RESTORE)),
+        environment=dataclasses.replace(around, base=ShellWord(RESTORE)),
         serve=ShellWord(serve) if repository.local else None,
         served=BorgUrl(f"ssh://local{repository.path}") if repository.local else None,
         jobs=tuple(
             JobGlob(ShellWord(job.name), tuple(ArchiveGlob(series, job.name) for series in job.series)) for job in jobs
         ),
     )
-    check = Check(Comment(f"Check {name}."), note, environment, ShellWord(f"{STATE}/done/check_{repository.name}"))
+    check = Check(Comment(f"Check {name}."), note, around, ShellWord(f"{STATE}/done/check_{repository.name}"))
     simple = [("list", f"List the archives in {name}."), ("borg", f"Run any borg command on {name}.")]
     if any(prunes(target) for target in targets):
         simple.append(("compact", f"Free the space of pruned archives in {name}."))
@@ -255,9 +275,7 @@ def of_repository(host: Host, repository: Repository) -> tuple[PlannedFile, ...]
         script(host, f"{folder}/restore", "borg/restore", restore, repository.where),
         script(host, f"{folder}/check", "borg/check", check, repository.where),
         *(
-            script(
-                host, f"{folder}/{word}", f"borg/{word}", Simple(Comment(title), note, environment), repository.where
-            )
+            script(host, f"{folder}/{word}", f"borg/{word}", Simple(Comment(title), note, around), repository.where)
             for word, title in simple
         ),
     ]
@@ -304,7 +322,8 @@ def alias(repository: Repository) -> str:
     return f"backupspec-{repository.name}"
 
 
-def _environment(host: Host, repository: Repository, timezone: str, mounts: tuple[str, ...]) -> Environment:
+def environment(host: Host, repository: Repository, timezone: str, mounts: tuple[str, ...]) -> Environment:
+    """Give what a script around borg needs on a host for one repository."""
     remote_borg = None if repository.remote is None else repository.remote.borg
     return Environment(
         borg=ShellWord(host.borg.path),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 
-from backupspec.fleet import FilesJob, Fleet, Host, HostKey, Repository, Server, Target
+from backupspec.fleet import DatabaseJob, FilesJob, Fleet, Host, HostKey, Repository, Server, Target
+from backupspec.plan.kinds import describe
 from backupspec.plan.ssh import key_of
 
 Facts = dict[str, object]
@@ -22,7 +23,8 @@ def facts(fleet: Fleet) -> tuple[tuple[str, str], ...]:
         known[host.name] = {
             "host": {host.name: {**_host(host), "alerts": alerts}},
             "repository": {repository.name: _repository(repository) for repository in host.repositories},
-            "job": {job.name: _job(job) for job in host.jobs},
+            "job": {job.name: _job(job) for job in host.files},
+            "databases": {job.name: _databases(job) for job in host.databases},
             "target": {
                 f"{job.name}_{target.repository.name}": _target(target) for job in host.jobs for target in job.targets
             },
@@ -76,9 +78,23 @@ def _job(job: FilesJob) -> Facts:
         "exclude": list(job.exclude),
         "except": list(job.except_),
         "inner": list(job.inner),
+        "live": list(job.live),
         "mounted": list(job.mounted),
         "one_file_system": job.one_file_system,
         "honour_markers": job.honour_markers,
+        "compression": job.compression,
+        "before": [str(hook) for hook in job.before],
+        "after": [str(hook) for hook in job.after],
+    }
+
+
+def _databases(job: DatabaseJob) -> Facts:
+    return {
+        "what": describe(job),
+        "data": list(job.data),
+        "stage": job.stage,
+        "keep_vanished": job.keep_vanished,
+        "drill": None if job.drill is None else str(job.drill.schedule),
         "compression": job.compression,
         "before": [str(hook) for hook in job.before],
         "after": [str(hook) for hook in job.after],

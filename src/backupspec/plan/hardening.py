@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-from backupspec.fleet import FilesJob, Host, Jump, Remote, Repository
+from backupspec.fleet import Host, Jump, Remote, Repository
 from backupspec.words import Comment, ConfigToken, UnitText
 
 
@@ -21,6 +21,25 @@ class Directive:
     name: ConfigToken | None
     value: UnitText | None
     reason: Comment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """What a unit must leave within reach of its job, besides the repository.
+
+    `reads` (with `one_file_system` only what lies on the same one) and `writes` are paths, `addresses` machines that it
+    talks to, `groups` and `credentials` names. `reads_all`: it may read what belongs to others. `hooks`: it runs
+    commands outside of its sandbox.
+    """
+
+    reads: tuple[str, ...] = ()
+    one_file_system: bool = False
+    reads_all: bool = False
+    writes: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    credentials: tuple[str, ...] = ()
+    hooks: bool = False
 
 
 # Directive, value, and the paths that it hides or replaces in the unit's view of the file system.
@@ -54,23 +73,20 @@ _PLAIN = (
 )
 
 
-def directives(host: Host, job: FilesJob | None, repository: Repository) -> tuple[Directive, ...]:
-    """Give the directives for a unit that reads what `job` reads and writes to `repository`.
-
-    In the order of the file.
-    """
+def directives(host: Host, touch: Touch, repository: Repository) -> tuple[Directive, ...]:
+    """Give the directives for a unit that touches this and writes to `repository`, in the order of the file."""
     found = []
     for name, value, hidden in _HIDING:
-        touched = next((path for path in hidden if job is not None and _reads(job, path)), None)
+        read = next((path for path in hidden if _reads(touch, path)), None)
         kept = next((path for path in hidden if repository.local and _within(repository.path, path)), None)
-        if touched is not None:
-            found.append(_left_out(name, f"it would show {touched}, which this job reads, as something else"))
+        if read is not None:
+            found.append(_left_out(name, f"it would show {read}, which this job reads, as something else"))
         elif kept is not None:
             found.append(_left_out(name, f"the repository lies in {kept}"))
         else:
             found.append(_directive(name, value))
     found += [_directive(name, value) for name, value in _PLAIN]
-    if job is not None and (job.before or job.after):
+    if touch.hooks:
         # These three hold for the whole unit, also for commands that run as root outside of its sandbox.
         found.append(
             Directive(
@@ -78,29 +94,28 @@ def directives(host: Host, job: FilesJob | None, repository: Repository) -> tupl
             )
         )
         return (*found, _directive("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6"))
-    return (*found, _directive("DevicePolicy", "closed"), *_network(host, repository))
+    return (*found, _directive("DevicePolicy", "closed"), *_network(host, touch, repository))
 
 
-def _network(host: Host, repository: Repository) -> tuple[Directive, ...]:
-    """Give the address filters.
-
-    None but local sockets for a local repository, the server's literal address for a remote one.
-    """
-    if repository.remote is None:
+def _network(host: Host, touch: Touch, repository: Repository) -> tuple[Directive, ...]:
+    """Give the address filters: none but local sockets, or the literal addresses of the machines that it talks to."""
+    hop = () if repository.remote is None else (first_hop(host, repository.remote).address,)
+    addresses = (*hop, *touch.addresses)
+    if not addresses:
         families = _directive(
             "RestrictAddressFamilies", "AF_UNIX", "The repository is on this machine: no network at all."
         )
         return (families, _directive("PrivateNetwork", "true"), _directive("IPAddressDeny", "any"))
     families = _directive("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6")
-    address = first_hop(host, repository.remote).address
-    try:
-        literal = ipaddress.ip_address(address)
-    except ValueError:
-        return (
-            families,
-            _left_out("IPAddressDeny", f"{address} is a name, and systemd filters literal addresses only"),
-        )
-    return (families, _directive("IPAddressDeny", "any"), _directive("IPAddressAllow", str(literal)))
+    literal: list[str] = []
+    for address in addresses:
+        try:
+            literal.append(str(ipaddress.ip_address(address)))
+        except ValueError:
+            reason = f"{address} is a name, and systemd filters literal addresses only"
+            return (families, _left_out("IPAddressDeny", reason))
+    allowed = (_directive("IPAddressAllow", address) for address in dict.fromkeys(literal))
+    return (families, _directive("IPAddressDeny", "any"), *allowed)
 
 
 def first_hop(host: Host, remote: Remote) -> Jump | Remote:
@@ -108,16 +123,15 @@ def first_hop(host: Host, remote: Remote) -> Jump | Remote:
     return remote if host.jump is None else host.jump
 
 
-def _reads(job: FilesJob, path: str) -> bool:
+def _reads(touch: Touch, path: str) -> bool:
     """Tell whether a job sees what lies at `path`.
 
     It does not if it comes from above and stays within its file system, while `path` is always one of its own.
     """
-    sources = (*job.paths, *job.optional_paths)
-    if any(_within(source, path) for source in sources):
+    if any(_within(source, path) for source in (*touch.reads, *touch.writes)):
         return True
-    stays = job.one_file_system and path in _OWN_FILE_SYSTEMS
-    return not stays and any(_within(path, source) for source in sources)
+    stays = touch.one_file_system and path in _OWN_FILE_SYSTEMS
+    return not stays and any(_within(path, source) for source in touch.reads)
 
 
 def _within(path: str, folder: str) -> bool:

@@ -22,7 +22,7 @@ class Patterns:
 def patterns_of(job: FilesJob) -> tuple[BorgPattern, ...]:
     """Give the pattern lines in borg's order of judgement, the first match wins.
 
-    Secrets, deeper jobs, exceptions, excludes.
+    Secrets, deeper jobs, live databases, exceptions, excludes.
 
     An exclude without any exception is not descended into; with one, borg must look inside.
     """
@@ -30,6 +30,7 @@ def patterns_of(job: FilesJob) -> tuple[BorgPattern, ...]:
     return (
         *(BorgPattern("!", "pp", path) for path in OWN_SECRETS),
         *(BorgPattern("!", "pp", path) for path in job.inner),
+        *(BorgPattern("!", "pp", path) for path in job.live),
         *(BorgPattern("+", "pf", folder) for folder in _above(job)),
         *(BorgPattern("+", "sh", pattern) for pattern in job.except_),
         *(BorgPattern(sign, "sh", pattern) for pattern in job.exclude),

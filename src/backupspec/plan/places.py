@@ -14,6 +14,8 @@ CONFIG = own_folders.CONFIG
 CREDENTIALS = own_folders.CREDENTIALS
 STATE = own_folders.STATE
 RESTORE = own_folders.RESTORE
+STAGE = own_folders.STAGE
+DRILLS = f"{STATE}/drill"
 KEYS = "/etc/ssh/backupspec"
 
 

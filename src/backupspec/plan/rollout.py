@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backupspec.fleet import FilesJob, Fleet, Host, Target
+from backupspec.fleet import DatabaseJob, Fleet, Host, Job, Target
+from backupspec.plan.kinds import describe, recipe
 from backupspec.plan.places import notice
 from backupspec.plan.playbooks import ansible
 from backupspec.plan.ssh import by_account, key_of, uses
@@ -50,6 +51,7 @@ class Apply:
     known_key: ShellWord
     generated: tuple[ShellWord, ...]
     provided: tuple[ShellWord, ...]
+    passwords: tuple[ShellWord, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ def apply(fleet: Fleet, name: str, files: tuple[PlannedFile, ...]) -> tuple[Plan
     if repositories and host is not None:
         tools[host.borg.path] = "borgbackup"
         tools["flock"] = "util-linux"
+        tools |= {program: package for job in host.databases for program, package in recipe(job).tools}
     if remote:
         tools["ssh-keygen"] = "openssh-client"
     if store is not None:
@@ -149,6 +152,11 @@ def apply(fleet: Fleet, name: str, files: tuple[PlannedFile, ...]) -> tuple[Plan
         known_key=ShellWord("" if known is None else known.base64),
         generated=_credentials(fleet, name, generated=True),
         provided=_credentials(fleet, name, generated=False),
+        passwords=()
+        if host is None
+        else tuple(
+            ShellWord(item) for item in sorted({item for job in host.databases for item in recipe(job).credentials})
+        ),
     )
     return (PlannedFile(f"hosts/{name}/apply", 0o755, "root:root", "apply/apply.sh.j2", view, where, span),)
 
@@ -174,7 +182,7 @@ def page(fleet: Fleet) -> PlannedFile:
         JobLine(
             MarkdownCode(host.name),
             MarkdownCode(job.name),
-            MarkdownText(", ".join((*job.paths, *job.optional_paths)) or "nothing"),
+            MarkdownText(_what(job)),
             MarkdownCode(target.repository.name),
             MarkdownText(str(target.schedule)),
             MarkdownCode(", ".join(times(host, job, target)) or "never"),
@@ -208,14 +216,21 @@ def page(fleet: Fleet) -> PlannedFile:
     )
 
 
-def _notes(host: Host, job: FilesJob, target: Target) -> str:
+def _what(job: Job) -> str:
+    """Say what a job backs up."""
+    if isinstance(job, DatabaseJob):
+        return describe(job)
+    return ", ".join((*job.paths, *job.optional_paths)) or "nothing"
+
+
+def _notes(host: Host, job: Job, target: Target) -> str:
     """Say in short what else a reader should know of a job."""
     found = []
     if travels(host, target.repository):
         found.append("tried every half hour until done")
     if host.quiet is not None:
         found.append(f"never in {host.quiet.window} ({host.quiet.timezone})")
-    if job.mounted:
+    if not isinstance(job, DatabaseJob) and job.mounted:
         found.append("needs mounted: " + ", ".join(job.mounted))
     if job.before or job.after:
         found.append("has hooks")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backupspec.fleet import Alert, Host, Repository
-from backupspec.plan import borg
-from backupspec.plan.places import SCRIPTS, STATE, notice, script
+from backupspec.fleet import Alert, DatabaseJob, Host, Repository
+from backupspec.plan import borg, dumps
+from backupspec.plan.kinds import recipe
+from backupspec.plan.places import CREDENTIALS, SCRIPTS, STATE, notice, script
 from backupspec.plan.types import PlannedFile
-from backupspec.plan.units import credentials, unit_name
+from backupspec.plan.units import credentials, drill_name, unit_name
 from backupspec.schedule import Quiet
 from backupspec.words import Comment, ShellWord
 
@@ -33,6 +34,17 @@ class RunJob:
 
 
 @dataclass(frozen=True, slots=True)
+class RunDatabases:
+    """What backupspec-run knows of a databases job in one repository; `properties` are those of the job's kind."""
+
+    name: ShellWord
+    repository: ShellWord
+    properties: tuple[ShellWord, ...]
+    script: ShellWord
+    drill: ShellWord | None
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """The view of run.sh.j2."""
 
@@ -42,6 +54,8 @@ class Run:
     job_names: ShellWord
     repositories: tuple[RunRepository, ...]
     jobs: tuple[RunJob, ...]
+    databases: tuple[RunDatabases, ...]
+    database_names: ShellWord
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +94,10 @@ def scripts(host: Host, alerts: tuple[Alert, ...]) -> tuple[PlannedFile, ...]:
     """Plan all scripts and pattern files of a host."""
     if not host.jobs:
         return ()
-    files = [file for job in host.jobs for target in job.targets for file in borg.of_job(host, job, target)]
+    files = [file for job in host.files for target in job.targets for file in borg.of_job(host, job, target)]
+    for job in host.databases:
+        files += dumps.of_kind(host, job)
+        files += [file for target in job.targets for file in dumps.of_target(host, job, target)]
     files += [file for repository in host.repositories for file in borg.of_repository(host, repository)]
     files.append(script(host, "/usr/local/sbin/backupspec-run", "apply/run", _run(host), host.where))
     files.append(script(host, f"{SCRIPTS}/alert", "systemd/alert", _alert(host, alerts), host.where))
@@ -110,10 +127,23 @@ def _run(host: Host) -> Run:
         for job in host.jobs
         for target in job.targets
     )
+    databases = tuple(_databases(job, target.repository) for job in host.databases for target in job.targets)
     names = ShellWord(" ".join(repository.name for repository in host.repositories))
     job_names = ShellWord(" ".join(job.name for job in host.jobs))
     title = Comment(f"Work with the backups of {host.name} by hand.")
-    return Run(title, notice(host.where), names, job_names, repositories, jobs)
+    database_names = ShellWord(" ".join(job.name for job in host.databases))
+    return Run(title, notice(host.where), names, job_names, repositories, jobs, databases, database_names)
+
+
+def _databases(job: DatabaseJob, repository: Repository) -> RunDatabases:
+    own = [f"LoadCredential={name}:{CREDENTIALS}/{name}" for name in recipe(job).credentials]
+    return RunDatabases(
+        name=ShellWord(job.name),
+        repository=ShellWord(repository.name),
+        properties=tuple(ShellWord(property_) for property_ in own),
+        script=ShellWord(f"{SCRIPTS}/jobs/{job.name}_{repository.name}/restore"),
+        drill=None if job.drill is None else ShellWord(f"{drill_name(job, repository)}.service"),
+    )
 
 
 def _properties(repository: Repository) -> tuple[ShellWord, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from backupspec.fleet import FilesJob, Host, Repository, Target
+import dataclasses
+
+from backupspec.fleet import DatabaseJob, Host, Job, Repository, Target
 from backupspec.schedule import DAY, DAYS, Schedule, Window, calendar_lines, minutes, spread
 
 CHECK_WINDOW = Window(60, 300)
@@ -35,12 +37,34 @@ def check_age(host: Host, repository: Repository) -> int | None:
     return 6 * DAY if repository.check == "weekly" else 27 * DAY
 
 
-def times(host: Host, job: FilesJob, target: Target) -> tuple[str, ...]:
+def times(host: Host, job: Job, target: Target) -> tuple[str, ...]:
     """Give the OnCalendar= values of a job."""
     seed = f"{host.name} {job.name} {target.repository.name}"
     if age(host, target) is not None:
         return (_every_half_hour(seed, target.schedule.timezone),)
-    return calendar_lines(target.schedule, host.quiet, seed)
+    return calendar_lines(_part(host, job, target.schedule), host.quiet, seed)
+
+
+def _part(host: Host, job: Job, schedule: Schedule) -> Schedule:
+    """Give the first third of a window to databases and the rest to files, on a host that has both: dumps come first.
+
+    The whole window where that part has no minute outside of quiet hours.
+    """
+    window = schedule.window
+    if schedule.every is not None or window is None or not (host.databases and host.files):
+        return schedule
+    length = (window.end - window.start) % DAY or DAY
+    middle = (window.start + length // 3) % DAY
+    part = Window(window.start, middle) if isinstance(job, DatabaseJob) else Window(middle, window.end)
+    narrow = dataclasses.replace(schedule, window=part)
+    return narrow if length // 3 and minutes(narrow, host.quiet, job.name) else schedule
+
+
+def drill_times(host: Host, job: DatabaseJob, target: Target) -> tuple[str, ...]:
+    """Give the OnCalendar= values of a drill."""
+    if job.drill is None:
+        return ()
+    return calendar_lines(job.drill.schedule, host.quiet, f"{host.name} drill {job.name} {target.repository.name}")
 
 
 def check_times(host: Host, repository: Repository) -> tuple[str, ...]:

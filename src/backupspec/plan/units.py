@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backupspec.fleet import FilesJob, Hook, Host, Repository, Target
-from backupspec.plan.hardening import Directive, directives
+from backupspec.fleet import DatabaseJob, FilesJob, Hook, Host, Job, Repository, Target
+from backupspec.plan import stages
+from backupspec.plan.commands import Command
+from backupspec.plan.hardening import Directive, Touch, directives
+from backupspec.plan.kinds import recipe
 from backupspec.plan.places import CREDENTIALS, SCRIPTS, UNITS, notice, planned
-from backupspec.plan.times import check_times, times, travels
+from backupspec.plan.times import check_times, drill_times, times, travels
 from backupspec.plan.types import PlannedFile
 from backupspec.words import (
     Comment,
@@ -19,15 +22,6 @@ from backupspec.words import (
     UnitListPath,
     UnitText,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One command line of a unit; `root` runs it outside of the unit's sandbox."""
-
-    program: ExecProgram
-    arguments: tuple[ExecWord, ...] = ()
-    root: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +40,14 @@ class Service:
     notice: Comment
     description: UnitText
     network: bool
+    after_units: tuple[ConfigToken, ...]
+    mounted: tuple[UnitListPath, ...]
     stay_awake: bool
     on_ac_only: bool
     priority: Priority
+    groups: tuple[ConfigToken, ...]
+    runtime: ConfigToken | None
+    reads_all: bool
     credentials: tuple[UnitCredential, ...]
     conditions: tuple[Command, ...]
     before: tuple[Command, ...]
@@ -81,9 +80,14 @@ PRIORITIES = {
 }
 
 
-def unit_name(job: FilesJob, repository: Repository) -> str:
+def unit_name(job: Job, repository: Repository) -> str:
     """Give a job's unit name without its suffix; `_` is in no other unit of ours and in no name, so two never meet."""
     return f"backupspec-{job.name}_{repository.name}"
+
+
+def drill_name(job: Job, repository: Repository) -> str:
+    """Give the unit name of a drill."""
+    return f"backupspec-drill-{job.name}_{repository.name}"
 
 
 def check_name(repository: Repository) -> str:
@@ -131,33 +135,100 @@ def units(host: Host) -> tuple[PlannedFile, ...]:
     return tuple(files)
 
 
-def _job(host: Host, job: FilesJob, target: Target) -> tuple[PlannedFile, ...]:
+def _job(host: Host, job: Job, target: Target) -> tuple[PlannedFile, ...]:
     repository = target.repository
     folder = f"{SCRIPTS}/jobs/{job.name}_{repository.name}"
     programs = [f"{folder}/create"]
     if prunes(target):
         programs += [f"{folder}/prune", f"{SCRIPTS}/repositories/{repository.name}/compact"]
-    description = f"Back up {job.name} of {host.name} to {repository.name}" + (
-        job.description and f": {job.description}"
+    what = f"{job.name} of {host.name} to {repository.name}" + (job.description and f": {job.description}")
+    database = isinstance(job, DatabaseJob)
+    description = f"Back up the databases {what}" if database else f"Back up {what}"
+    touch = touched(job)
+    service = Service(
+        notice=notice(job.where),
+        description=UnitText(description),
+        network=not repository.local or bool(touch.addresses),
+        after_units=()
+        if database
+        else tuple(
+            ConfigToken(f"{unit_name(each, repository)}.service") for each in host.databases if _goes(each, repository)
+        ),
+        mounted=stages.mounted(job),
+        stay_awake=host.stay_awake,
+        on_ac_only=host.on_ac_only,
+        priority=PRIORITIES[job.priority],
+        groups=tuple(ConfigToken(group) for group in touch.groups),
+        runtime=ConfigToken(unit_name(job, repository)) if database else None,
+        reads_all=touch.reads_all,
+        credentials=_credentials(repository, touch),
+        conditions=_conditions(host, repository, folder),
+        before=(*(_hook(hook) for hook in job.before), *stages.before(job, target)),
+        programs=tuple(ExecProgram(program) for program in programs),
+        after=(*(_after(hook) for hook in job.after), *stages.after(job, target)),
+        writable=(*_writable(repository), *stages.writable(job)),
+        directives=directives(host, touch, repository),
     )
+    lines = times(host, job, target)
+    timer = Timer(notice(job.where), UnitText(description), tuple(UnitCalendar(line) for line in lines))
+    pair = _pair(host, unit_name(job, repository), service, timer, job.where)
+    return pair if isinstance(job, FilesJob) or job.drill is None else (*pair, *_drill(host, job, target))
+
+
+def _drill(host: Host, job: DatabaseJob, target: Target) -> tuple[PlannedFile, ...]:
+    repository = target.repository
+    folder = f"{SCRIPTS}/jobs/{job.name}_{repository.name}"
+    description = f"Prove that {job.name} of {host.name} can be restored from {repository.name}"
     service = Service(
         notice=notice(job.where),
         description=UnitText(description),
         network=not repository.local,
-        stay_awake=host.stay_awake,
+        after_units=(),
+        mounted=(),
+        stay_awake=False,
         on_ac_only=host.on_ac_only,
-        priority=PRIORITIES[job.priority],
-        credentials=tuple(UnitCredential(name, path) for name, path in credentials(repository)),
-        conditions=_conditions(host, repository, folder),
-        before=tuple(_hook(hook) for hook in job.before),
-        programs=tuple(ExecProgram(program) for program in programs),
-        after=tuple(_after(hook) for hook in job.after),
+        priority=PRIORITIES["idle"],
+        groups=(),
+        runtime=None,
+        reads_all=False,
+        credentials=_credentials(repository, Touch()),
+        conditions=_quiet(host),
+        before=(),
+        programs=(ExecProgram(f"{folder}/drill"),),
+        after=(),
         writable=_writable(repository),
-        directives=directives(host, job, repository),
+        directives=directives(host, Touch(), repository),
     )
-    lines = times(host, job, target)
-    timer = Timer(notice(job.where), UnitText(description), tuple(UnitCalendar(line) for line in lines))
-    return _pair(host, unit_name(job, repository), service, timer, job.where)
+    timer = Timer(
+        notice(job.where), UnitText(description), tuple(UnitCalendar(line) for line in drill_times(host, job, target))
+    )
+    return _pair(host, drill_name(job, repository), service, timer, job.where)
+
+
+def touched(job: Job) -> Touch:
+    """Give what a job's unit must leave within its reach."""
+    hooks = bool(job.before or job.after)
+    if isinstance(job, FilesJob):
+        own = (*job.paths, *job.optional_paths)
+        return Touch(reads=own, one_file_system=job.one_file_system, reads_all=True, hooks=hooks)
+    made = recipe(job)
+    return Touch(
+        reads=made.sockets,
+        writes=() if job.stage is None else (job.stage,),
+        addresses=made.addresses,
+        groups=made.groups,
+        credentials=made.credentials,
+        hooks=hooks or made.anything or (made.writer is not None and not made.offline),
+    )
+
+
+def _goes(job: DatabaseJob, repository: Repository) -> bool:
+    return any(target.repository.name == repository.name for target in job.targets)
+
+
+def _credentials(repository: Repository, touch: Touch) -> tuple[UnitCredential, ...]:
+    own = ((name, f"{CREDENTIALS}/{name}") for name in touch.credentials)
+    return tuple(UnitCredential(name, path) for name, path in (*credentials(repository), *own))
 
 
 def _check(host: Host, repository: Repository) -> tuple[PlannedFile, ...]:
@@ -168,16 +239,21 @@ def _check(host: Host, repository: Repository) -> tuple[PlannedFile, ...]:
         notice=notice(repository.where),
         description=UnitText(description),
         network=not repository.local,
+        after_units=(),
+        mounted=(),
         stay_awake=False,
         on_ac_only=host.on_ac_only,
         priority=PRIORITIES["idle"],
-        credentials=tuple(UnitCredential(name, path) for name, path in credentials(repository)),
+        groups=(),
+        runtime=None,
+        reads_all=True,
+        credentials=_credentials(repository, Touch()),
         conditions=_conditions(host, repository, folder),
         before=(),
         programs=(ExecProgram(f"{folder}/check"),),
         after=(),
         writable=_writable(repository),
-        directives=directives(host, None, repository),
+        directives=directives(host, Touch(), repository),
     )
     timer = Timer(notice(repository.where), UnitText(description), tuple(UnitCalendar(line) for line in lines))
     return _pair(host, check_name(repository), service, timer, repository.where)
@@ -200,10 +276,12 @@ def _after(hook: Hook) -> Command:
 
 def _conditions(host: Host, repository: Repository, folder: str) -> tuple[Command, ...]:
     """Give what a unit asks before it starts: is it quiet now, and, of what travels, is it due and in reach."""
-    scripts = [f"{SCRIPTS}/quiet-hours"] if host.quiet is not None else []
-    if travels(host, repository):
-        scripts.append(f"{folder}/due")
-    return tuple(Command(ExecProgram(script)) for script in scripts)
+    due = (Command(ExecProgram(f"{folder}/due")),) if travels(host, repository) else ()
+    return (*_quiet(host), *due)
+
+
+def _quiet(host: Host) -> tuple[Command, ...]:
+    return () if host.quiet is None else (Command(ExecProgram(f"{SCRIPTS}/quiet-hours")),)
 
 
 def _hook(hook: Hook) -> Command:

@@ -16,26 +16,42 @@ from backupspec.suggest import did_you_mean
 
 T = TypeVar("T")
 
+WIDE = frozenset({"quiet", "roaming", "on_ac_only", "stay_awake", "jump"})
+"""Settings of the whole host, which no job has."""
 
-def jobs_of(tables: Tables, written: WrittenHost, layers: list[Layer]) -> tuple[FilesJob, ...]:
-    """Give all jobs of a host, by name; deeper jobs keep their paths to themselves."""
-    known: dict[str, list[tuple[str, Settings, Span]]] = {}
-    host = written.machine.name.value
-    for layer in layers:
-        for name, settings in layer.jobs:
-            if settings is None:
-                if known.pop(name.value, None) is None:
-                    tables.report(
-                        "BS204",
-                        f"`{name.value}: off` turns off a job that no earlier layer has",
-                        name.span,
-                        f"hosts.{host}.files.{name.value}",
-                        did_you_mean(name.value, known) or "delete this line",
-                    )
-            else:
-                known.setdefault(name.value, []).append((f"{layer.name}, job {name.value}", settings, name.span))
+_WORDS = {"files": "job", "databases": "databases"}
+"""What a layer that is a job of a section calls itself."""
+
+
+def gather(
+    tables: Tables, host: str, section: str, layers: Iterable[tuple[str, Iterable[tuple[Written[str], T | None]]]]
+) -> dict[str, list[tuple[str, T, Span]]]:
+    """Give what the layers say of each job of a section, by name: the layer's name, its settings, their place.
+
+    `off` drops what earlier layers said; one that drops nothing is reported.
+    """
+    known: dict[str, list[tuple[str, T, Span]]] = {}
+    for layer, jobs in layers:
+        for name, settings in jobs:
+            if settings is not None:
+                said = f"{layer}, {_WORDS[section]} {name.value}"
+                known.setdefault(name.value, []).append((said, settings, name.span))
+            elif known.pop(name.value, None) is None:
+                tables.report(
+                    "BS204",
+                    f"`{name.value}: off` turns off a job that no earlier layer has",
+                    name.span,
+                    f"hosts.{host}.{section}.{name.value}",
+                    did_you_mean(name.value, known) or "delete this line",
+                )
+    return {name: known[name] for name in sorted(known)}
+
+
+def files_of(tables: Tables, written: WrittenHost, layers: list[Layer]) -> tuple[FilesJob, ...]:
+    """Give all files jobs of a host, by name; deeper jobs keep their paths to themselves."""
+    known = gather(tables, written.machine.name.value, "files", ((layer.name, layer.files) for layer in layers))
     wide = [(layer.name, layer.settings) for layer in layers]
-    jobs = [_job(tables, written, name, wide, known[name]) for name in sorted(known)]
+    jobs = [_job(tables, written, name, wide, own) for name, own in known.items()]
     return tuple(_nested(job, jobs) for job in jobs)
 
 
@@ -51,16 +67,6 @@ def _job(
     span = own[-1][2]
     layers = [*wide, *((layer, settings) for layer, settings, _ in own)]
     merged = merge(tables, layers, where)
-    to = merged.scalar("to")
-    if to is None or not to.value:
-        tables.report(
-            "BS210",
-            f"the job `{name}` of {host} has nowhere to go",
-            span,
-            where,
-            "say `to: [REPOSITORY]` in the job, the host, a profile or `defaults`",
-        )
-    targets = () if to is None else cast(tuple[WrittenTarget, ...], to.value)
     spans = [
         (str(value.value), value.span)
         for field in ("paths", "optional_paths", "mounted", "exclude", "except_")
@@ -76,6 +82,7 @@ def _job(
         exclude=merged.texts("exclude"),
         except_=merged.texts("except_"),
         inner=(),
+        live=(),
         compression=str(value(merged, "compression")),
         one_file_system=bool(value(merged, "one_file_system")),
         honour_markers=bool(value(merged, "honour_markers")),
@@ -85,22 +92,27 @@ def _job(
         after=cast(tuple[Hook, ...], merged.values("after")),
         history=bool(value(merged, "history")),
         description=str(value(merged, "description")),
-        targets=_targets(tables, written, targets, layers, where),
-        origins=tuple(
-            item for item in merged.origins() if item[0] not in {"quiet", "roaming", "on_ac_only", "stay_awake", "jump"}
-        ),
+        targets=targets_of(tables, written, (name, span), layers, where),
+        origins=tuple(item for item in merged.origins() if item[0] not in WIDE),
         path_spans=tuple(sorted(spans)),
         span=span,
     )
 
 
-def _targets(
-    tables: Tables,
-    written: WrittenHost,
-    targets: Iterable[WrittenTarget],
-    layers: list[tuple[str, Settings]],
-    where: str,
+def targets_of(
+    tables: Tables, written: WrittenHost, job: tuple[str, Span], layers: list[tuple[str, Settings]], where: str
 ) -> tuple[Target, ...]:
+    """Give a job's ways into repositories, by the repository's name; a job that has none is reported."""
+    to = merge(tables, layers, where).scalar("to")
+    targets = () if to is None else cast(tuple[WrittenTarget, ...], to.value)
+    if not targets:
+        tables.report(
+            "BS210",
+            f"the job `{job[0]}` of {written.machine.name.value} has nowhere to go",
+            job[1],
+            where,
+            "say `to: [REPOSITORY]` in the job, the host, a profile or `defaults`",
+        )
     found = []
     for target in sorted(targets, key=lambda item: item.repository.value):
         name = target.repository.value
@@ -108,8 +120,8 @@ def _targets(
         if repository is None:
             continue
         merged = merge(tables, [*layers, (f"to {name}", target.settings)], where)
-        schedule = _named(tables, merged, "schedule", tables.schedules, where)
-        retention = _named(tables, merged, "retention", tables.retentions, where)
+        schedule = named(tables, merged, "schedule", tables.schedules, where)
+        retention = named(tables, merged, "retention", tables.retentions, where)
         limit = merged.scalar("upload_limit")
         origins = tuple(item for item in merged.origins() if item[0] in {"schedule", "retention", "upload_limit"})
         found.append(
@@ -125,7 +137,7 @@ def _targets(
     return tuple(found)
 
 
-def _named(tables: Tables, merged: Merged, field: str, table: Mapping[str, T], where: str) -> T:
+def named(tables: Tables, merged: Merged, field: str, table: Mapping[str, T], where: str) -> T:
     """Give what a setting says: the thing itself, or one looked up by its name.
 
     The built-in default where nothing is said.
@@ -136,6 +148,13 @@ def _named(tables: Tables, merged: Merged, field: str, table: Mapping[str, T], w
         return cast(T, said)
     found = tables.lookup(Written(said, written.span), table, field, f"{where}.{field}")
     return cast(T, BUILT_IN[field]) if found is None else found
+
+
+def without_live(job: FilesJob, live: Iterable[str]) -> FilesJob:
+    """Leave out what databases jobs of the same host dump."""
+    own = (*job.paths, *job.optional_paths)
+    found = {path for path in live if any(path == outer or _below(path, outer) for outer in own)}
+    return dataclasses.replace(job, live=tuple(sorted(found)))
 
 
 def _nested(job: FilesJob, jobs: list[FilesJob]) -> FilesJob:

@@ -6,7 +6,8 @@ from typing import cast
 
 from backupspec.fleet import DEFAULT_SYSTEM, SYSTEMS, Borg, BorgVersion, Host, Jump, Server, System
 from backupspec.inventory import Machine, WrittenHost, WrittenJump, WrittenServer
-from backupspec.resolve.jobs import jobs_of
+from backupspec.resolve.databases import databases_of
+from backupspec.resolve.jobs import WIDE, files_of, without_live
 from backupspec.resolve.keys import host_key
 from backupspec.resolve.layers import merge, value
 from backupspec.resolve.own import own_origins
@@ -67,7 +68,8 @@ def host_of(tables: Tables, written: WrittenHost) -> Host:
     key_name = f"keys/{name}.pub" if written.ssh_key is None else written.ssh_key.value
     inline = not names_key_file(key_name)
     jump = wide.scalar("jump")
-    jobs = jobs_of(tables, written, layers)
+    files = files_of(tables, written, layers)
+    databases = databases_of(tables, written, layers, {job.name: job.span for job in files})
     if None in known:  # what that profile would have brought is not missing as well
         tables.found[before:] = [found for found in tables.found[before:] if found.code not in _FOLLOW]
     return Host(
@@ -85,10 +87,11 @@ def host_of(tables: Tables, written: WrittenHost) -> Host:
         on_ac_only=bool(value(wide, "on_ac_only")),
         stay_awake=bool(value(wide, "stay_awake")) or bool(value(wide, "roaming")),
         jump=None if jump is None else _jump(tables, cast(WrittenJump, jump.value), f"{where}.jump"),
-        jobs=jobs,
+        files=tuple(without_live(job, [path for each in databases for path in each.data]) for job in files),
+        databases=databases,
         origins=(
             *own_origins(written, server, system, borg, key_name),
-            *(item for item in wide.origins() if item[0] in {"quiet", "roaming", "on_ac_only", "stay_awake", "jump"}),
+            *(item for item in wide.origins() if item[0] in WIDE),
         ),
         span=machine.name.span,
     )

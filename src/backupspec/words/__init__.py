@@ -5,11 +5,11 @@ text for that place, and the constructor raises `Unrepresentable` where the lang
 `backupspec.render` decides which of them a language accepts.
 """
 
-from backupspec.words.borg import ArchiveGlob, ArchiveName, BorgPattern, BorgUrl
+from backupspec.words.borg import ArchiveGlob, ArchiveName, ArchiveStart, BorgPattern, BorgUrl
 from backupspec.words.html import HtmlAttribute, HtmlText, HtmlTokens, SvgNumber, SvgPath
 from backupspec.words.markdown import MarkdownCode, MarkdownCommand, MarkdownText
 from backupspec.words.plain import Comment, ConfigToken, Unrepresentable
-from backupspec.words.shell import ShellWord
+from backupspec.words.shell import ShellPattern, ShellWord
 from backupspec.words.ssh import KeyOption, KnownHost, PublicKey, SshConfigValue
 from backupspec.words.systemd import (
     ExecProgram,
@@ -27,6 +27,7 @@ from backupspec.words.systemd import (
 __all__ = [
     "ArchiveGlob",
     "ArchiveName",
+    "ArchiveStart",
     "BorgPattern",
     "BorgUrl",
     "Comment",
@@ -42,6 +43,7 @@ __all__ = [
     "MarkdownCommand",
     "MarkdownText",
     "PublicKey",
+    "ShellPattern",
     "ShellWord",
     "SshConfigValue",
     "SvgNumber",

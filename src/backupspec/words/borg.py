@@ -74,6 +74,26 @@ class ArchiveGlob:
 
 
 @dataclass(frozen=True, slots=True)
+class ArchiveStart:
+    """How the names of a job's archives begin, `HOST_JOB_`, as a shell word: what follows is found when the job runs.
+
+    That is a time, or a database's encoded name (which has no `_` and no sign of the glob language), `_` and a time.
+    The two cannot be confused: the glob of a series has a fixed length.
+    """
+
+    host: str
+    job: str
+
+    def __post_init__(self) -> None:
+        """Refuse a name with `_` or a sign of the glob language."""
+        _require_series(self.host, self.job)
+
+    def __str__(self) -> str:
+        """Give the shell word."""
+        return str(ShellWord(f"{self.host}_{self.job}_"))
+
+
+@dataclass(frozen=True, slots=True)
 class BorgUrl:
     """A repository's location as a shell word: an absolute local path, or `ssh://[USER@]HOST[:PORT]/PATH`.
 

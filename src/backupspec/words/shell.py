@@ -30,3 +30,20 @@ class ShellWord:
         if _BARE.fullmatch(self.text):
             return self.text
         return "'" + self.text.replace("'", "'\\''") + "'"
+
+
+@dataclass(frozen=True, slots=True)
+class ShellPattern:
+    """A pattern of `case` (XCU 2.13) in which `*` and `?` alone are special: all other signs mean themselves."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        """Refuse what no argument can hold."""
+        ShellWord(self.text)
+        require(self.text, self.text, "is empty")
+
+    def __str__(self) -> str:
+        """Give the pattern, all but its special signs quoted."""
+        parts = re.split(r"([*?]+)", self.text)
+        return "".join(part if number % 2 else str(ShellWord(part)) for number, part in enumerate(parts) if part)

@@ -1,0 +1,16 @@
+"""Command lines of units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backupspec.words import ExecProgram, ExecWord
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command line of a unit; `root` runs it outside of the unit's sandbox."""
+
+    program: ExecProgram
+    arguments: tuple[ExecWord, ...] = ()
+    root: bool = False

@@ -1,0 +1,203 @@
+"""The scripts of databases jobs: of each job those of its kind, of each of its repositories create, prune, restore."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from backupspec.fleet import DatabaseJob, Host, Target
+from backupspec.plan import borg
+from backupspec.plan.kinds import Recipe, recipe
+from backupspec.plan.places import DRILLS, RESTORE, SCRIPTS, STATE, notice, script
+from backupspec.plan.stages import kept, staged
+from backupspec.plan.types import PlannedFile
+from backupspec.plan.units import prunes
+from backupspec.words import ArchiveStart, BorgUrl, Comment, ShellWord
+
+DAY = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """The view of databases/create.sh.j2.
+
+    `folder` holds the dumps, which this script has made there (`stages`) or another program before it. `owned`: it also
+    says whose each database is, and its mode.
+    """
+
+    title: Comment
+    notice: Comment
+    environment: borg.Environment
+    scripts: ShellWord
+    start: ArchiveStart
+    folder: ShellWord | None
+    stages: bool
+    owned: bool
+    compression: ShellWord
+    upload_limit: int | None
+    time_limit: int
+    most_series: int
+    keep_days: int
+    known: ShellWord
+    stamp: ShellWord
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The view of databases/stage.sh.j2. `keep`: the folder that gets what is whole."""
+
+    title: Comment
+    notice: Comment
+    scripts: ShellWord
+    time_limit: int
+    owner: bool
+    writer: ShellWord | None
+    keep: ShellWord | None
+    keep_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """The view of databases/prune.sh.j2."""
+
+    title: Comment
+    notice: Comment
+    environment: borg.Environment
+    known: ShellWord
+    keep_vanished: int
+    starts: tuple[ArchiveStart, ...]
+    within: ShellWord | None
+    keeps: tuple[borg.Keep, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """The view of databases/restore.sh.j2."""
+
+    title: Comment
+    notice: Comment
+    environment: borg.Environment
+    serve: ShellWord | None
+    served: BorgUrl | None
+    scripts: ShellWord
+    starts: tuple[ArchiveStart, ...]
+    loads: bool
+    peeks: bool
+    owned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """The view of databases/drill.sh.j2."""
+
+    title: Comment
+    notice: Comment
+    environment: borg.Environment
+    scripts: ShellWord
+    start: ArchiveStart
+    known: ShellWord
+    folder: ShellWord
+    result: ShellWord
+
+
+def of_kind(host: Host, job: DatabaseJob) -> tuple[PlannedFile, ...]:
+    """Plan the scripts of a job's kind, which know nothing of repositories, and the one that dumps into files."""
+    made = recipe(job)
+    files = [script(host, f"{folder(job)}/{each.word}", each.template, each.view, job.where) for each in made.scripts]
+    if job.stage is not None or made.writer is not None:
+        keep = kept(job)
+        view = Stage(
+            title=Comment(f"Dump what {job.name} of {host.name} has into files."),
+            notice=notice(job.where),
+            scripts=ShellWord(folder(job)),
+            time_limit=job.time_limit,
+            owner=made.writer == "owner",
+            writer=None if made.writer in {None, "owner"} else ShellWord(str(made.writer)),
+            keep=None if keep is None else ShellWord(keep),
+            keep_days=job.keep_vanished // DAY,
+        )
+        files.append(script(host, f"{folder(job)}/stage", "databases/stage", view, job.where))
+    return tuple(files)
+
+
+def of_target(host: Host, job: DatabaseJob, target: Target) -> tuple[PlannedFile, ...]:
+    """Plan what a job runs against one repository."""
+    made, repository = recipe(job), target.repository
+    name = f"{job.name}_{repository.name}"
+    where = f"{SCRIPTS}/jobs/{name}"
+    mounts = () if repository.present_sometimes else repository.mounted
+    environment = borg.environment(host, repository, target.schedule.timezone, mounts)
+    known = ShellWord(f"{STATE}/databases/{name}")
+    starts = tuple(ArchiveStart(series, job.name) for series in job.series)
+    stage = staged(job, target)
+    create = Create(
+        title=Comment(f"Back up the databases {job.name} of {host.name} to {repository.name}."),
+        notice=notice(job.where),
+        environment=environment,
+        scripts=ShellWord(folder(job)),
+        start=starts[0],
+        folder=None if stage is None else ShellWord(stage),
+        stages=stage is not None and made.writer is None,
+        owned=made.writer == "owner",
+        compression=ShellWord(job.compression),
+        upload_limit=borg.upload_limit(target),
+        time_limit=job.time_limit,
+        most_series=job.most_series,
+        keep_days=job.keep_vanished // DAY,
+        known=known,
+        stamp=ShellWord(f"{STATE}/done/{name}"),
+    )
+    files = [script(host, f"{where}/create", "databases/create", create, job.where)]
+    files += borg.due_of_job(host, job, target)
+    if prunes(target):
+        said = f"Thin out the archives of the databases {job.name} of {host.name} in {repository.name}"
+        prune = Prune(
+            title=Comment(f"{said}: {target.retention}."),
+            notice=notice(job.where),
+            environment=environment,
+            known=known,
+            keep_vanished=job.keep_vanished,
+            starts=starts,
+            within=None if target.retention.within is None else ShellWord(target.retention.within),
+            keeps=borg.keeps(target),
+        )
+        files.append(script(host, f"{where}/prune", "databases/prune", prune, job.where))
+    files.append(script(host, f"{where}/restore", "databases/restore", _restore(host, job, target, made), job.where))
+    if job.drill is not None:
+        drill = Drill(
+            title=Comment(
+                f"Prove that the databases {job.name} of {host.name} can be restored from {repository.name}."
+            ),
+            notice=notice(job.where),
+            environment=environment,
+            scripts=ShellWord(folder(job)),
+            start=starts[0],
+            known=known,
+            folder=ShellWord(f"{STATE}/scratch/{name}"),
+            result=ShellWord(f"{DRILLS}/{name}"),
+        )
+        files.append(script(host, f"{where}/drill", "databases/drill", drill, job.where))
+    return tuple(files)
+
+
+def folder(job: DatabaseJob) -> str:
+    """Give where the scripts of a job's kind lie."""
+    return f"{SCRIPTS}/databases/{job.name}"
+
+
+def _restore(host: Host, job: DatabaseJob, target: Target, made: Recipe) -> Restore:
+    repository = target.repository
+    environment = borg.environment(host, repository, target.schedule.timezone, ())
+    serve = f"{SCRIPTS}/repositories/{repository.name}/serve"
+    return Restore(
+        title=Comment(f"Bring databases of {job.name} of {host.name} back from {repository.name}."),
+        notice=notice(job.where),
+        environment=dataclasses.replace(environment, base=ShellWord(RESTORE)),
+        serve=ShellWord(serve) if repository.local else None,
+        served=BorgUrl(f"ssh://local{repository.path}") if repository.local else None,
+        scripts=ShellWord(folder(job)),
+        starts=tuple(ArchiveStart(series, job.name) for series in job.series),
+        loads=any(each.word == "load" for each in made.scripts),
+        peeks=made.peeks,
+        owned=made.writer == "owner",
+    )

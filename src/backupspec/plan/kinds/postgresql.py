@@ -1,0 +1,72 @@
+"""PostgreSQL: pg_dump of each database, pg_dumpall for what belongs to none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backupspec.database import PostgreSQL
+from backupspec.fleet import DatabaseJob
+from backupspec.plan.kinds.recipe import Client, Names, Question, Recipe, Script, client, names, note, questions, title
+from backupspec.words import Comment, ShellWord
+
+SOCKET = "/run/postgresql"
+PORT = 5432
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The view of the templates of PostgreSQL."""
+
+    title: Comment
+    notice: Comment
+    client: Client
+    container: ShellWord | None
+    names: Names
+    accounts: bool
+    passwords: bool
+    lock_wait: int  # milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """The view of scratch.sh.j2."""
+
+    title: Comment
+    notice: Comment
+    questions: tuple[Question, ...]
+
+
+def recipe(job: DatabaseJob, kind: PostgreSQL) -> Recipe:
+    """Give the recipe."""
+    endpoint = kind.endpoint
+
+    def view(text: str) -> View:
+        return View(
+            title=title(job, text),
+            notice=note(job),
+            client=client(endpoint, SOCKET, PORT, inside="postgres"),
+            container=None if endpoint.container is None else ShellWord(endpoint.container.name),
+            names=names(kind.choice),
+            accounts=kind.accounts != "none",
+            passwords=kind.accounts == "with-passwords",
+            lock_wait=kind.lock_wait * 1000,
+        )
+
+    scripts = [
+        Script("names", "databases/postgresql/names", view("Name the databases of a PostgreSQL server")),
+        Script("dump", "databases/postgresql/dump", view("Dump one database of a PostgreSQL server")),
+        Script("load", "databases/postgresql/load", view("Make a database of a PostgreSQL server from a dump")),
+    ]
+    if job.drill is not None:
+        drill = Scratch(title(job, "Restore dumps into a scratch PostgreSQL server"), note(job), questions(job))
+        scripts.append(Script("scratch", "databases/postgresql/scratch", drill))
+    local = endpoint.address is None and endpoint.container is None
+    return Recipe(
+        scripts=tuple(scripts),
+        sockets=(endpoint.socket or SOCKET,) if local else (),
+        addresses=() if endpoint.address is None else (endpoint.address,),
+        groups=("docker",) if endpoint.container is not None and endpoint.container.engine == "docker" else (),
+        credentials=() if endpoint.credential is None else (endpoint.credential,),
+        peeks=True,
+        tools=() if endpoint.container is not None else (("pg_dump", "postgresql-client"),),
+    )

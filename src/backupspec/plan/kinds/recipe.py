@@ -1,0 +1,136 @@
+"""What the plan of a databases job needs to know of its kind: its scripts, and what they touch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from backupspec.database import Choice, Container, Endpoint
+from backupspec.fleet import DatabaseJob
+from backupspec.plan.places import notice
+from backupspec.words import Comment, ShellPattern, ShellWord
+
+Word = Literal["names", "dump", "load", "scratch"]
+"""The scripts of a kind, each with one contract:
+
+* `names`: writes the name of everything that is dumped, each ended by NUL: `=NAME` a database, `.NAME` what is none;
+  but `.all` is all databases of a server together, and may exist.
+* `dump ENTRY`: writes the dump of one such entry to standard output; ends with 0 only if it is whole.
+* `load exists NAME`: 0 if there is such a database, 1 if not. `load make NAME ENTRY`: makes it from the dump of ENTRY
+  on standard input. `load drop NAME ENTRY`: takes away what a `make` that failed has left. `load set-aside NAME`, `load
+  put-back NAME`, `load forget NAME`: moves one out of the way before a new one is made, back if that fails, and for
+  ever if it does not. `load peek NAME ENTRY`: reads the beginning of the dump before `make`, where the kind says so.
+* `scratch FOLDER`: a drill. Restores the dumps that lie in FOLDER/dumps (ENCODED.dump), asks the assertions, says what
+  it found in the last line; ends with 0 only if all is well.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One script of a kind: its word, its template (without suffix) and the template's view."""
+
+    word: Word
+    template: str
+    view: object
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How one kind is dumped and restored, and what that touches.
+
+    `sockets`: where the server's local sockets lie; `addresses`: hosts reached over TCP; `groups`: that the job joins.
+    `tools`: programs that must be there, each with Debian's package. `writer`: who runs a dump, where that is not the
+    jobs' account: an account's name, or `owner` for the owner of the file that the entry names (whose dump script gets
+    an empty FOLDER of its own on a disk); such a dump goes through a file. `offline`: it needs no network;
+    `anything`: what it needs is not known. `peeks`: `load` wants to see the beginning of a dump first.
+    """
+
+    scripts: tuple[Script, ...]
+    sockets: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    credentials: tuple[str, ...] = ()
+    tools: tuple[tuple[str, str], ...] = ()
+    writer: str | None = None
+    offline: bool = False
+    anything: bool = False
+    peeks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Which databases are dumped, for a script: `given` (none: all), but for those that a pattern matches."""
+
+    all: bool
+    given: tuple[ShellWord, ...]
+    exclude: tuple[ShellPattern, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """How the tools of a server reach it; `prefix` are the words before each tool, in a container."""
+
+    host: ShellWord
+    port: int | None
+    user: ShellWord
+    credential: ShellWord | None
+    tcp: bool
+    prefix: tuple[ShellWord, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One assertion of a drill."""
+
+    database: ShellWord
+    query: ShellWord
+
+
+def names(choice: Choice) -> Names:
+    """Give the choice as a script takes it: entries with their sign."""
+    given = tuple(ShellWord(f"={name}") for name in choice.names or ())
+    return Names(choice.names is None, given, tuple(ShellPattern(f"={pattern}") for pattern in choice.exclude))
+
+
+def title(job: DatabaseJob, text: str) -> Comment:
+    """Give the first comment of a script."""
+    return Comment(f"{text} ({job.name} of {job.host}).")
+
+
+def note(job: DatabaseJob) -> Comment:
+    """Give the line that tells where to change it."""
+    return notice(job.where)
+
+
+def client(endpoint: Endpoint, socket: str, port: int, *, user: str = "backupspec", inside: str = "root") -> Client:
+    """Give how the tools reach the server.
+
+    `socket` and `port` are the kind's usual ones, `inside` is who they are in a container.
+    """
+    here = endpoint.address is None
+    return Client(
+        host=ShellWord(endpoint.address or endpoint.socket or socket),
+        port=endpoint.port or port,
+        user=ShellWord(endpoint.user or user),
+        credential=None if endpoint.credential is None else ShellWord(endpoint.credential),
+        tcp=not here,
+        prefix=prefix(endpoint.container, inside),
+    )
+
+
+def prefix(container: Container | None, user: str) -> tuple[ShellWord, ...]:
+    """Give the words that run a tool in the container."""
+    if container is None:
+        return ()
+    return tuple(ShellWord(word) for word in (container.engine, "exec", "--interactive", "--user", user))
+
+
+def questions(job: DatabaseJob) -> tuple[Question, ...]:
+    """Give the assertions of a job's drill."""
+    found: Sequence[Question] = (
+        ()
+        if job.drill is None
+        else [Question(ShellWord(item.database), ShellWord(item.query)) for item in job.drill.assertions]
+    )
+    return tuple(found)

@@ -1,0 +1,80 @@
+"""Dumps that go through files: where these lie, and what a unit does for them before and after.
+
+`staged` is the one place that knows whether a job's dumps touch a disk at all. Each unit has a folder of its own for
+the dumps of one run, which is gone afterwards. The folder that keeps the newest ones (`stage`) has a folder for each
+job; what is whole gets there by a link, so that jobs into several repositories do not wait for each other there.
+"""
+
+from __future__ import annotations
+
+from backupspec.fleet import DatabaseJob, Job, Target
+from backupspec.plan.commands import Command
+from backupspec.plan.kinds import recipe
+from backupspec.plan.places import SCRIPTS, STAGE
+from backupspec.words import ExecProgram, ExecWord, UnitListPath
+
+
+def kept(job: DatabaseJob) -> str | None:
+    """Give the folder that keeps the newest dumps of a job, or None."""
+    return None if job.stage is None else f"{job.stage.rstrip('/')}/{job.name}"
+
+
+def staged(job: DatabaseJob, target: Target) -> str | None:
+    """Give the folder that the dumps of one run go through, or None for dumps that go straight to borg.
+
+    No dump is called so: their names have no `_`.
+    """
+    name = target.repository.name
+    if job.stage is not None:
+        return f"{kept(job)}/now_{name}"
+    return None if recipe(job).writer is None else f"{STAGE}/{job.name}_{name}"
+
+
+def before(job: Job, target: Target) -> tuple[Command, ...]:
+    """Make the folder, and dump into it what another account than the job's has to dump.
+
+    The folder belongs to whoever writes there: root, for other accounts, of whom the job can read but not write.
+    """
+    if not isinstance(job, DatabaseJob):
+        return ()
+    folder, writer = kept(job), recipe(job).writer
+    found = []
+    if folder is not None:
+        owner, mode = ("backupspec", "0700") if writer is None else ("root", "2750")
+        words = ("-d", "-o", owner, "-g", "backupspec", "-m", mode, folder)
+        found.append(_as_root("/usr/bin/install", words))
+    if writer is not None:
+        found.append(_as_root(f"{SCRIPTS}/databases/{job.name}/stage", _folders(job, target)))
+    return tuple(found)
+
+
+def after(job: Job, target: Target) -> tuple[Command, ...]:
+    """Take the dumps of this run away again, whatever became of the job."""
+    if not isinstance(job, DatabaseJob) or staged(job, target) is None:
+        return ()
+    words = tuple(ExecWord(word) for word in ("-rf", "--", *_folders(job, target)))
+    return (Command(ExecProgram("/bin/rm"), words, root=recipe(job).writer is not None),)
+
+
+def writable(job: Job) -> tuple[UnitListPath, ...]:
+    """Open the folder that keeps dumps, if the job itself writes them."""
+    if not isinstance(job, DatabaseJob) or job.stage is None or recipe(job).writer is not None:
+        return ()
+    return (UnitListPath(str(kept(job))),)
+
+
+def mounted(job: Job) -> tuple[UnitListPath, ...]:
+    """Give what must be mounted before the unit starts: dumps must not fill the disk below."""
+    return (UnitListPath(str(kept(job))),) if isinstance(job, DatabaseJob) and job.stage is not None else ()
+
+
+def _folders(job: DatabaseJob, target: Target) -> tuple[str, ...]:
+    """Give the folder of one run and, where each file's owner dumps, the one in which that account may write."""
+    folder = str(staged(job, target))
+    if recipe(job).writer != "owner":
+        return (folder,)
+    return (folder, f"{STAGE}/work_{job.name}_{target.repository.name}")
+
+
+def _as_root(program: str, words: tuple[str, ...]) -> Command:
+    return Command(ExecProgram(program), tuple(ExecWord(word) for word in words), root=True)

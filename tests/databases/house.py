@@ -1,0 +1,96 @@
+"""A host with a database server and a repository of its own, everything on it compiled, for the tests of each kind."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from demo.lab import borgs, unit
+from demo.lab.command import Outcome
+from demo.lab.machine import CREDENTIALS, Machine
+from demo.lab.room import Room
+from demo.lab.site import SCRIPTS, Site, repository_script
+
+REPOSITORY = "/backup/borg"
+HOST = "db01"
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The machine `db01`, its inventory, and what an admin and its timers would do on it."""
+
+    machine: Machine
+    site: Site
+
+    def job(self, job: str, *, check: bool = True, seconds: int = 300) -> Outcome:
+        """Run a job's unit to its end: dumps, prune, compact."""
+        return unit.run(self.machine, f"backupspec-{job}_local", check=check, seconds=seconds)
+
+    def drill(self, job: str, *, check: bool = True) -> Outcome:
+        """Run a job's drill."""
+        return unit.run(self.machine, f"backupspec-drill-{job}_local", check=check)
+
+    def restore(self, job: str, *words: str, check: bool = True) -> Outcome:
+        """Run `backupspec-run restore-database local JOB WORDS` as far as it is a script."""
+        return unit.run_for_people(self.machine, f"{SCRIPTS}/jobs/{job}_local/restore", *words, check=check)
+
+    def archives(self) -> tuple[str, ...]:
+        """Give the names of all archives, checkpoints and unfinished ones too."""
+        words = ["list", "--consider-checkpoints", "--short", "::"]
+        return tuple(repository_script(self.machine, "local", "borg", *words).stdout.split())
+
+    def series(self) -> tuple[str, ...]:
+        """Give the names of all archives without host and time, sorted."""
+        return tuple(sorted(name.removeprefix(f"{HOST}_").rpartition("_")[0] for name in self.archives()))
+
+    def content(self, series: str) -> bytes:
+        """Give what the newest archive of a series holds, as its only file."""
+        newest = max(name for name in self.archives() if name.startswith(f"{HOST}_{series}_"))
+        path = "/var/lib/backupspec/content"
+        env = {"BORG_BASE_DIR": "/root/other", "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes"}
+        self.machine.run(["sh", "-c", f"borg extract --stdout {REPOSITORY}::{newest} >{path}"], env=env)
+        with contextlib.closing(open(f"/proc/{self.machine.pid}/root{path}", "rb")) as stream:  # noqa: PTH123
+            return stream.read()
+
+    def password(self, name: str, text: str) -> None:
+        """Put a password where the admin puts it."""
+        self.machine.write(f"{CREDENTIALS}/{name}", f"{text}\n", mode=0o600)
+
+    def written(self, databases: Mapping[str, Any], **host: object) -> None:
+        """Compile the host with other databases jobs and apply them."""
+        write_inventory(self.site.inventory, databases, **host)
+        self.site.compile()
+        self.site.apply(self.machine)
+
+
+def write_inventory(folder: Path, databases: Mapping[str, Any], **host: object) -> None:
+    """Write an inventory of one host with one local repository."""
+    told = {"to": ["local"], "databases": dict(databases), **host}
+    document = {
+        "version": 1,
+        "fleet": "databases",
+        "repositories": {"local": {"path": REPOSITORY, "encryption": "none"}},
+        "hosts": {HOST: told},
+    }
+    folder.mkdir(exist_ok=True)
+    (folder / "inventory.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+
+@contextlib.contextmanager
+def house(folder: Path, databases: Mapping[str, Any], *, borg: str = "1.2", **host: object) -> Iterator[House]:
+    """Give the host with everything applied and an empty repository; nothing of it is left afterwards."""
+    write_inventory(folder / "inventory", databases, **host)
+    site = Site(folder / "inventory", folder / "compiled")
+    site.compile()
+    with Room() as room:
+        machine = room.machine(HOST, ["192.0.2.30"])
+        borgs.give(machine, borg)
+        site.apply(machine)
+        machine.sh(f"install -d -o backupspec -g backupspec -m 0700 {REPOSITORY}")
+        repository_script(machine, "local", "init")
+        yield House(machine, site)

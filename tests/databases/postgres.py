@@ -1,0 +1,44 @@
+"""A PostgreSQL server inside the machine of a test, where Debian's own would be."""
+
+from __future__ import annotations
+
+from tests.databases.house import House
+
+START = """
+install -d -o postgres -g postgres /run/postgresql /srv/pg
+cd /srv/pg
+as() { setpriv --reuid=postgres --regid=postgres --clear-groups -- "$@"; }
+bin=$(dirname "$(ls /usr/lib/postgresql/*/bin/initdb | tail -n 1)")
+if [ ! -e data ]; then
+    as "$bin/initdb" -D data --auth-local=peer --auth-host=scram-sha-256 -U postgres --no-sync -E UTF8 --locale=C.UTF-8 >/dev/null
+fi
+set -- -w -D data -l log -o "-k /run/postgresql -c listen_addresses=127.0.0.1 -c fsync=off -c autovacuum=off"
+as "$bin/pg_ctl" "$@" start >/dev/null
+"""
+STOP = """
+bin=$(dirname "$(ls /usr/lib/postgresql/*/bin/initdb | tail -n 1)")
+setpriv --reuid=postgres --regid=postgres --clear-groups -- "$bin/pg_ctl" -w -D /srv/pg/data -m immediate stop >/dev/null
+"""
+BECOME = ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--")
+
+
+class Server:
+    """The server; it starts with the object and dies with the machine. The account `backupspec` may read all."""
+
+    def __init__(self, of: House) -> None:
+        self.house, self.machine = of, of.machine
+        self.start()
+        self.ask("CREATE ROLE backupspec LOGIN; GRANT pg_read_all_data TO backupspec")
+
+    def start(self) -> None:
+        """Start it, with what it had."""
+        self.machine.sh(START)
+
+    def stop(self) -> None:
+        """Stop it at once."""
+        self.machine.sh(STOP)
+
+    def ask(self, sql: str, database: str = "postgres", *, check: bool = True) -> str:
+        """Run SQL as the superuser; give the answer."""
+        psql = ["env", f"PGDATABASE={database}", "psql", "-XAtq", "-v", "ON_ERROR_STOP=1"]
+        return self.machine.run([*BECOME, *psql], data=sql.encode(), check=check).stdout.removesuffix("\n")

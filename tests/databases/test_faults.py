@@ -1,0 +1,250 @@
+"""What may go wrong with a dump: each time an exit code, a message with the database's name, and nothing left behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from demo.lab.command import Outcome
+from demo.lab.machine import Machine
+from tests.databases.house import House, house
+from tests.databases.postgres import BECOME, Server
+
+pytestmark = [pytest.mark.root, pytest.mark.borg, pytest.mark.databases, pytest.mark.slow]
+
+SECRET = "correct horse: battery\\staple"  # noqa: S105 - of a server that lives for a minute
+JOBS = {
+    "wiki": {"kind": "postgresql", "databases": ["big", "wiki"], "lock_wait": "2s", "accounts": "none"},
+    "far": {
+        "kind": "postgresql",
+        "databases": ["big"],
+        "address": "127.0.0.1",
+        "user": "dumper",
+        "credential": "far-db",
+        "accounts": "none",
+    },
+    "many": {"kind": "postgresql", "exclude": ["big"], "most_series": 3, "keep_vanished": "1d"},
+}
+
+
+@dataclass
+class Running:
+    """A job that runs in the background."""
+
+    house: House
+    job: str
+    outcome: list[Outcome] = field(default_factory=list)
+
+    def __enter__(self) -> Running:
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+        return self
+
+    def _run(self) -> None:
+        self.outcome.append(self.house.job(self.job, check=False))
+
+    def __exit__(self, *_: object) -> None:
+        self.thread.join()
+
+    def ended(self) -> Outcome:
+        """Wait for its end."""
+        self.thread.join()
+        return self.outcome[0]
+
+
+def wait_for(machine: Machine, shell: str, seconds: float = 30) -> None:
+    """Wait until a line of shell is true on the machine."""
+    end = time.monotonic() + seconds
+    while machine.run(["sh", "-c", shell], check=False).code:
+        assert time.monotonic() < end, shell
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Give a host with a server that has a large database and a small one."""
+    with house(tmp_path_factory.mktemp("faults"), JOBS) as machine:
+        server = Server(machine)
+        server.ask(f"CREATE ROLE dumper LOGIN PASSWORD $${SECRET}$$; GRANT pg_read_all_data TO dumper")
+        server.ask("CREATE DATABASE big; CREATE DATABASE wiki")
+        fill = "SELECT n, repeat(md5(n::text), 32) AS text FROM generate_series(1, 110000) n"
+        server.ask(f"CREATE TABLE rows AS {fill}", "big")
+        server.ask("CREATE TABLE pages AS SELECT n FROM generate_series(1, 1000) n", "wiki")
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def clean(server: Server) -> Iterator[None]:
+    """Leave no archive to the next test, and see that no test leaves a file or a process."""
+    yield
+    left = server.machine.sh(
+        "ls /run | grep backupspec || :; ls /var/lib/backupspec/tmp /var/lib/backupspec/scratch 2>/dev/null || :"
+    )
+    assert [line for line in left.stdout.split() if not line.endswith(":")] == []
+    assert server.machine.run(["pgrep", "-l", "borg|pg_dump"], check=False).stdout == ""
+    server.machine.sh(
+        "export BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK=yes BORG_BASE_DIR=/root/other; "
+        "setpriv --reuid=backupspec --regid=backupspec --clear-groups env HOME=/tmp BORG_BASE_DIR=/var/lib/backupspec "
+        "borg delete --glob-archives '*' /backup/borg 2>/dev/null || :"
+    )
+
+
+def test_a_server_that_is_down_is_said_and_nothing_is_stored(server: Server) -> None:
+    server.stop()
+    try:
+        ran = server.house.job("wiki", check=False)
+        listed = server.house.job("many", check=False)
+    finally:
+        server.start()
+    assert ran.code == 1
+    assert "backupspec: not backed up: big; wiki; " in ran.stderr
+    assert listed.code == 1
+    assert "the databases cannot be listed; nothing was dumped" in listed.stderr
+    assert server.house.archives() == ()
+
+
+def test_a_wrong_password_is_said_by_the_server_and_not_repeated(server: Server) -> None:
+    server.house.password("far-db", "guess-17")
+    ran = server.house.job("far", check=False)
+    assert ran.code == 1
+    assert "password authentication failed" in ran.stderr
+    assert "not backed up: big" in ran.stderr
+    assert "guess-17" not in ran.output
+    assert server.house.archives() == ()
+
+
+def test_the_password_is_in_no_argument_and_no_environment(server: Server) -> None:
+    server.house.password("far-db", SECRET)
+    look = r"for process in /proc/[0-9]*; do tr '\0' ' ' <$process/cmdline; tr '\0' ' ' <$process/environ; done 2>/dev/null"
+    seen = []
+    with Running(server.house, "far") as running:
+        wait_for(server.machine, "pgrep pg_dump")
+        while running.thread.is_alive():
+            seen.append(server.machine.run(["sh", "-c", f"{look}; :"]).stdout)
+    ran = running.ended()
+    assert ran.code == 0, ran.output
+    assert any("pg_dump --no-password" in one for one in seen)
+    assert not any("battery" in one for one in (*seen, ran.output))
+    assert server.house.series() == ("far_big",)
+
+
+def test_a_dump_that_is_killed_leaves_no_archive_and_costs_the_others_nothing(server: Server) -> None:
+    with Running(server.house, "wiki") as running:
+        wait_for(server.machine, "pgrep pg_dump")
+        time.sleep(0.3)
+        server.machine.run(["pkill", "-KILL", "pg_dump"])
+    ran = running.ended()
+    assert ran.code == 1
+    assert "backupspec: not backed up: big; " in ran.stderr
+    assert server.house.series() == ("wiki_wiki",)
+
+
+def test_a_connection_that_is_lost_leaves_no_archive(server: Server) -> None:
+    with Running(server.house, "wiki") as running:
+        wait_for(server.machine, "pgrep pg_dump")
+        time.sleep(0.3)
+        server.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'big' AND application_name = 'backupspec'")
+    assert running.ended().code == 1
+    assert server.house.series() == ("wiki_wiki",)
+
+
+@pytest.mark.parametrize(("interval", "left"), [("0", False), ("1", True)])
+def test_without_checkpoints_nothing_is_left_however_long_a_dump_took(
+    server: Server, interval: str, left: bool
+) -> None:  # noqa: FBT001
+    # As compiled, and the other way round to see that this is what counts: with an interval borg leaves something.
+    script = "/usr/local/lib/backupspec/jobs/wiki_local/create"
+    server.machine.sh(
+        f"cp {script} /root/create; sed -i 's/--checkpoint-interval 0/--checkpoint-interval {interval}/' {script}"
+    )
+    slow = "#!/bin/sh\nset -eu\n/usr/bin/yes | head -c 30000000; sleep 2.5; head -c 30000000 /dev/urandom; exit 7\n"
+    server.machine.write("/root/slow", slow, mode=0o755)
+    server.machine.sh(
+        "cp /usr/local/lib/backupspec/databases/wiki/dump /root/dump; cp /root/slow /usr/local/lib/backupspec/databases/wiki/dump"
+    )
+    try:
+        ran = server.house.job("wiki", check=False)
+    finally:
+        server.machine.sh(f"cp /root/create {script}; cp /root/dump /usr/local/lib/backupspec/databases/wiki/dump")
+    assert ran.code == 1
+    assert (server.house.archives() != ()) == left
+
+
+def test_a_table_that_somebody_holds_locked_ends_the_dump_after_its_time_out(server: Server) -> None:
+    hold = "\\set ON_ERROR_STOP off\nBEGIN; LOCK TABLE pages; SELECT pg_sleep(100);"
+    holder = threading.Thread(target=server.ask, args=(hold, "wiki"), kwargs={"check": False})
+    holder.start()
+    time.sleep(0.5)
+    ran = server.house.job("wiki", check=False)
+    server.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'")
+    holder.join()
+    assert ran.code == 1
+    assert "lock timeout" in ran.stderr or "could not obtain lock" in ran.stderr or "canceling statement" in ran.stderr
+    assert "backupspec: not backed up: wiki; " in ran.stderr
+    assert server.house.series() == ("wiki_big",)
+
+
+def test_a_second_run_waits_for_the_first(server: Server) -> None:
+    with Running(server.house, "far") as first, Running(server.house, "wiki") as second:
+        pass
+    assert (first.ended().code, second.ended().code) == (0, 0)
+    assert server.house.series() == ("far_big", "wiki_big", "wiki_wiki")
+
+
+def test_too_many_databases_share_an_archive_and_each_can_be_restored(server: Server) -> None:
+    server.ask('CREATE DATABASE "one more"; CREATE DATABASE another')
+    server.house.job("many")
+    assert server.house.series() == ("many",)
+    listed = server.house.restore("many").stdout
+    assert "(all in one)" in listed
+    server.ask("DROP DATABASE wiki")
+    server.house.restore("many", "wiki")
+    assert server.ask("SELECT count(*) FROM pages", "wiki") == "1000"
+
+
+def test_one_of_too_many_that_fails_is_named_and_not_in_the_archive(server: Server) -> None:
+    server.ask("UPDATE pg_database SET datconnlimit = 0 WHERE datname = 'another'")
+    ran = server.house.job("many", check=False)
+    server.ask("UPDATE pg_database SET datconnlimit = -1 WHERE datname = 'another'")
+    assert ran.code == 1
+    assert "backupspec: not backed up: another; " in ran.stderr
+    assert server.house.series() == ("many",)
+    (archive,) = server.house.archives()
+    inside = server.house.inside(archive)
+    assert inside == (".accounts.dump", "one.20more.dump", "postgres.dump", "wiki.dump")
+
+
+def test_a_database_that_vanished_is_reported_and_its_archives_stay_for_their_time(server: Server) -> None:
+    jobs = {**JOBS, "many": {**JOBS["many"], "most_series": 50}}
+    server.house.written(jobs)
+    try:
+        server.house.job("many")
+        server.ask("DROP DATABASE another")
+        ran = server.house.job("many")
+        assert "the database another is gone; its archives stay for 1 days after its last dump" in ran.stderr
+        assert "many_another" in server.house.series()
+        newest = max(name for name in server.house.archives() if "_another_" in name)
+        server.house.rename(newest, "db01_many_another_2020-01-01T00:00:00Z")
+        ran = server.house.job("many")
+        assert "the database another has been gone for long, its archives go" in ran.stderr
+        assert "many_another" not in server.house.series()
+        assert "is gone" not in server.house.job("many").stderr
+    finally:
+        server.house.written(JOBS)
+
+
+def test_memory_does_not_grow_with_the_database(server: Server) -> None:
+    peak = 0
+    look = "cat /proc/[0-9]*/smaps_rollup 2>/dev/null | awk '/^Pss:/ { sum += $2 } END { print sum }'"
+    before = int(server.machine.run(["sh", "-c", look]).stdout)
+    with Running(server.house, "far") as running:
+        while running.thread.is_alive():
+            peak = max(peak, int(server.machine.run(["sh", "-c", look]).stdout))
+    assert running.ended().code == 0
+    size = int(server.ask("SELECT pg_database_size('big') / 1024"))
+    assert size > 100_000
+    assert peak - before < 100_000, f"{peak - before} kB for a database of {size} kB"

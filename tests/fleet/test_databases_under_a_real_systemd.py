@@ -1,0 +1,147 @@
+"""Databases jobs of each kind, started by systemd under their hardening, against Debian's own servers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+import yaml
+
+from demo.lab.base import SUITES
+from demo.lab.container import booted
+from demo.lab.machine import Machine
+from demo.lab.room import Room
+from demo.lab.site import Site
+
+pytestmark = [
+    pytest.mark.nspawn,
+    pytest.mark.borg,
+    pytest.mark.systemd,
+    pytest.mark.slow,
+    pytest.mark.timeout(1200),  # the first run makes the base
+]
+
+PACKAGES = ("mariadb-server", "postgresql", "redis-server", "slapd", "sqlite3")
+OS = {"bookworm": "debian-12", "trixie": "debian-13"}
+JOBS = {
+    "cache": {"kind": "redis", "socket": "/run/redis/redis-server.sock", "drill": {}},
+    "people": {"kind": "openldap", "drill": {}},
+    "shop": {"kind": "mariadb", "drill": {"assert": [{"database": "shop", "query": "SELECT count(*) = 3 FROM goods"}]}},
+    "app": {
+        "kind": "sqlite",
+        "files": ["/srv/app/app.db"],
+        "drill": {"assert": [{"database": "/srv/app/app.db", "query": "SELECT count(*) = 2 FROM t"}]},
+    },
+    "wiki": {"kind": "postgresql", "drill": {"assert": [{"database": "wiki", "query": "SELECT true"}]}},
+}
+PREPARE = """
+as() { account=$1; shift; setpriv --reuid="$account" --regid="$account" --init-groups -- "$@"; }
+as postgres psql -qX -d postgres -c 'CREATE ROLE backupspec LOGIN' -c 'GRANT pg_read_all_data TO backupspec'
+as postgres psql -qX -d postgres -c 'CREATE DATABASE wiki'
+as postgres psql -qX -d wiki -c 'CREATE TABLE pages AS SELECT generate_series(1, 100) AS n'
+mariadb -e 'CREATE USER backupspec@localhost IDENTIFIED VIA unix_socket; CREATE DATABASE shop'
+mariadb -e "GRANT SELECT, SHOW VIEW, TRIGGER, EVENT, LOCK TABLES, RELOAD, PROCESS, BINLOG MONITOR ON *.*
+    TO backupspec@localhost"
+mariadb shop -e 'CREATE TABLE goods (n int) ENGINE=InnoDB; INSERT INTO goods VALUES (1), (2), (3)'
+echo 'unixsocket /run/redis/redis-server.sock' >>/etc/redis/redis.conf
+echo 'unixsocketperm 777' >>/etc/redis/redis.conf
+systemctl restart redis-server
+install -d -o www-data -g www-data /srv/app
+as www-data sqlite3 /srv/app/app.db 'PRAGMA journal_mode=wal; CREATE TABLE t AS SELECT 1 AS n UNION SELECT 2' >/dev/null
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A booted host with its servers, and everything compiled for it in place."""
+
+    suite: str
+    machine: Machine
+
+
+@pytest.fixture(
+    params=[pytest.param(suite, marks=pytest.mark.xdist_group(f"databases-{suite}")) for suite in SUITES],
+    scope="module",
+)
+def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """Boot a host, give its servers something to lose, and apply what is compiled for it."""
+    suite = request.param
+    folder = tmp_path_factory.mktemp("site")
+    site = Site(folder / "inventory", folder / "out")
+    site.inventory.mkdir()
+    inventory = {
+        "version": 1,
+        "fleet": "booted",
+        "repositories": {"local": {"path": "/backup/borg", "encryption": "none"}},
+        "hosts": {
+            "db01": {
+                "os": OS[suite],
+                "to": ["local"],
+                "databases": JOBS,
+                "files": {"state": {"paths": ["/var/lib", "/srv"]}},
+            }
+        },
+    }
+    (site.inventory / "inventory.yaml").write_text(yaml.safe_dump(inventory, sort_keys=False), encoding="utf-8")
+    with Room() as room, booted(room, suite, "db01", ["192.0.2.22"], folder / "console", extra=PACKAGES) as machine:
+        machine.sh(PREPARE)
+        site.compile()
+        site.apply(machine)
+        machine.run(["mkdir", "-p", "/backup"])
+        assert "made" in machine.run(["backupspec-run", "init"]).stdout
+        yield Host(suite, machine)
+
+
+@pytest.mark.parametrize("job", sorted(JOBS))
+def test_a_job_and_its_drill_run_under_their_hardening(host: Host, job: str) -> None:
+    dumped = host.machine.run(["backupspec-run", "create", job], check=False)
+    assert dumped.code == 0, dumped.output
+    assert f"db01_{job}_" in host.machine.run(["backupspec-run", "list", "local"]).stdout
+    drilled = host.machine.run(["backupspec-run", "drill", job], check=False)
+    assert drilled.code == 0, drilled.output
+    assert "drill passed" in drilled.output
+
+
+@pytest.mark.parametrize("job", sorted(JOBS))
+def test_a_job_is_confined_as_promised(host: Host, job: str) -> None:
+    for unit in (f"backupspec-{job}_local.service", f"backupspec-drill-{job}_local.service"):
+        said = host.machine.run(["systemd-analyze", "security", "--no-pager", unit]).stdout
+        score = re.search(r"exposure level for \S+: ([0-9.]+)", said)
+        assert score is not None
+        assert float(score[1]) <= 2.0, said
+
+
+def test_what_is_destroyed_comes_back_by_hand(host: Host) -> None:
+    run = host.machine.run
+    run(["backupspec-run", "create", "wiki"])
+    ask = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "psql", "-XAtq", "-d"]
+    run([*ask, "postgres", "-c", "DROP DATABASE wiki"])
+    run(["backupspec-run", "restore-database", "wiki", "wiki"])
+    assert run([*ask, "wiki", "-c", "SELECT count(*) FROM pages"]).stdout == "100\n"
+    assert "wiki  last" in run(["backupspec-run", "restore-database", "wiki"]).stdout
+
+
+def test_files_leave_live_data_out_and_wait_for_dumps(host: Host) -> None:
+    run = host.machine.run
+    run(["backupspec-run", "create", "state"])
+    newest = run(["backupspec-run", "list", "local"]).stdout
+    archive = re.findall(r"db01_state_\S+", newest)[-1]
+    paths = run(["backupspec-run", "list", "local", archive]).stdout
+    for live in ("var/lib/postgresql", "var/lib/mysql", "var/lib/redis", "var/lib/ldap", "srv/app/app.db"):
+        assert f" {live}\n" not in paths
+    assert " var/lib/systemd\n" in paths
+    after = run(["systemctl", "show", "--property=After", "backupspec-state_local.service"]).stdout
+    assert all(f"backupspec-{job}_local.service" in after for job in JOBS)
+
+
+def test_the_account_of_the_jobs_owns_what_they_left(host: Host) -> None:
+    assert host.machine.run(["find", "/var/lib/backupspec", "!", "-user", "backupspec"]).stdout == ""
+    assert host.machine.sh("ls -A /var/lib/backupspec-stage 2>/dev/null || :").stdout == ""
+    assert host.machine.sh(
+        "ls -A /var/lib/backupspec/scratch /var/lib/backupspec/tmp 2>/dev/null || :"
+    ).stdout.split() == [
+        "/var/lib/backupspec/scratch:",
+        "/var/lib/backupspec/tmp:",
+    ]
