@@ -36,6 +36,24 @@ _OWN = (
     "var/lib/backupspec",
     "var/lib/backupspec-restore",
 )
+_HOOKED = "backupspec-hooked_central.service"
+_TOLD = "/var/lib/backupspec/told"
+# What the host's job `everything` gets beside it, and the host itself; hooks say as whom they run, and how it ended.
+_LAPTOP = f"""\
+    on_ac_only: true
+    stay_awake: true
+    files:
+      hooked:
+        paths: [/opt/hooked]
+        priority: idle
+        hooks:
+          before:
+            - {{run: "id -un >/run/told-before; test ! -e /run/refuse; sleep 5", user: root}}
+            - {{run: "{{ id -un; nice; ionice; }} >{_TOLD}"}}
+          after:
+            - {{run: 'echo "$(id -un) $SERVICE_RESULT" >>{_TOLD}'}}
+            - {{run: 'echo "$(id -un) $SERVICE_RESULT" >>/run/told-after', user: root}}
+"""
 # Where a directive of the sandbox could show an empty folder instead of these, and borg would be content.
 _PLANTED = (
     "tmp",
@@ -60,6 +78,7 @@ class Pair:
     host: Machine
     server: Machine
     state_after_apply: str
+    site: Site
 
 
 @pytest.fixture(
@@ -91,7 +110,7 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             "mkdir -p /var/lib/private/thing && chmod 0700 /var/lib/private && echo x >/var/lib/private/thing/planted"
         )
         assert "made" in host.run(["backupspec-run", "init"]).stdout
-        yield Pair(suite, host, server, state)
+        yield Pair(suite, host, server, state, site)
 
 
 def test_the_archive_holds_what_an_unconfined_root_reads_but_the_documented_excludes(pair: Pair) -> None:
@@ -171,3 +190,68 @@ def test_timers_wait_for_their_time_and_a_failure_is_reported(pair: Pair) -> Non
     journal = host.sh("for i in 1 2 3 4 5 6 7 8 9 10; do journalctl -t backupspec --output=cat; sleep 0.5; done").stdout
     assert f"{_UNIT} failed on web01" in journal
     host.run(["systemctl", "reset-failed"])
+
+
+@pytest.fixture(scope="module")
+def laptop(pair: Pair) -> Machine:
+    """Compile and apply more to the host: what a laptop wants, and a job with hooks. No test above may come after."""
+    if pair.host.run(["systemd-analyze", "condition", "ConditionACPower=true"], check=False).code:
+        pytest.skip("this machine runs on its battery: the jobs of this test wait for power")
+    file = pair.site.inventory / "inventory.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("    files:\n", _LAPTOP), encoding="utf-8")
+    pair.site.compile()
+    pair.site.apply(pair.host)
+    pair.host.write("/opt/hooked/file", "x")
+    return pair.host
+
+
+def _asked(host: Machine, unit: str, *names: str) -> list[str]:
+    return [host.run(["systemctl", "show", "--value", f"--property={name}", unit]).stdout.strip() for name in names]
+
+
+def test_hooks_run_as_whom_they_name_and_know_how_the_job_ended(pair: Pair, laptop: Machine) -> None:
+    ended = laptop.run(["systemctl", "start", _HOOKED], check=False)
+    assert ended.code == 0, laptop.run(["journalctl", f"--unit={_HOOKED}", "--output=cat"]).stdout
+    assert laptop.read("/run/told-before") == "root\n"
+    assert laptop.read(_TOLD).splitlines() == ["backupspec", "19", "idle", "backupspec success"]
+    assert laptop.read("/run/told-after") == "root success\n"
+    assert "web01_hooked_" in laptop.run(["backupspec-run", "list", "central"]).stdout
+
+    pair.server.run(["mv", "/backup", "/backup-away"])
+    failed = laptop.run(["systemctl", "start", _HOOKED], check=False)
+    pair.server.run(["mv", "/backup-away", "/backup"])
+    assert failed.code != 0
+    assert laptop.read("/run/told-after") == "root success\nroot exit-code\n"
+    assert laptop.read(_TOLD).splitlines()[-1] == "backupspec exit-code"
+
+    archives = laptop.run(["backupspec-run", "list", "central"]).stdout
+    laptop.write("/run/refuse", "")
+    refused = laptop.run(["systemctl", "start", _HOOKED], check=False)
+    laptop.run(["rm", "/run/refuse"])
+    assert refused.code != 0
+    assert laptop.read("/run/told-after").splitlines()[-1] == "root exit-code"
+    assert laptop.run(["backupspec-run", "list", "central"]).stdout == archives, "a before-hook that fails ends the job"
+    laptop.run(["systemctl", "reset-failed"])
+
+
+def test_sleep_is_held_off_while_a_job_runs_and_no_longer(laptop: Machine) -> None:
+    """Until the before-hook of five seconds is over, that is; then logind forgets about it."""
+    held = ["systemd-inhibit", "--list", "--no-legend", "--no-pager"]
+    assert "backupspec" not in laptop.run(held).stdout
+    laptop.run(["systemctl", "start", "--no-block", _HOOKED])
+    during = laptop.sh(f"for _ in 1 2 3 4 5 6 7 8; do {' '.join(held)} | grep backupspec && break; sleep 0.5; done")
+    assert re.search(r"backupspec .* sleep +backup +block", during.stdout), during.output
+    waiting = f"while systemctl is-active {_HOOKED} | grep -q activating; do sleep 0.5; done; sleep 1"
+    laptop.run(["sh", "-c", waiting])
+    assert _asked(laptop, _HOOKED, "Result") == ["success"]
+    assert "backupspec" not in laptop.run(held).stdout
+    assert _asked(laptop, "backupspec-awake.service", "ActiveState") == ["inactive"]
+
+
+def test_power_and_priority_are_what_systemd_understood(laptop: Machine) -> None:
+    names = ("Nice", "IOSchedulingClass", "IOSchedulingPriority")
+    assert _asked(laptop, _HOOKED, *names) == ["19", "3", "7"]  # 3 is idle
+    assert _asked(laptop, _UNIT, *names) == ["10", "2", "7"]  # 2 is best-effort
+    for unit in (_HOOKED, _UNIT, "backupspec-check-central.service"):
+        asked = laptop.run(["systemd-analyze", "condition", f"--unit={unit}"])
+        assert "ConditionACPower=true succeeded" in asked.output
