@@ -290,6 +290,16 @@ class DatabaseJob:
         """Give the logical path."""
         return f"hosts.{self.host}.databases.{self.name}"
 
+    @property
+    def kept(self) -> str | None:
+        """Give the folder that keeps the newest dumps: one of its own in `stage`, which several jobs may share."""
+        return None if self.stage is None else f"{self.stage.rstrip('/')}/{self.name}"
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """Give what files jobs of the host leave to this one."""
+        return self.data if self.kept is None else (*self.data, self.kept)
+
 
 Job: TypeAlias = FilesJob | DatabaseJob
 
