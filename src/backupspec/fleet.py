@@ -223,8 +223,8 @@ class FilesJob:
     """A job that backs up files of one host.
 
     `inner` are paths of deeper jobs of the same host, left out here because those jobs have them; `live` is what a
-    databases job of the host dumps, left out because a copy of files that are written to is worth nothing. `series` are the
-    host names under which archives of this job exist: the present one first, then the former ones.
+    databases job of the host dumps, left out because a copy of files that are written to is worth nothing. `series`
+    are the host names under which archives of this job exist: the present one first, then the former ones.
     """
 
     name: str
