@@ -223,8 +223,8 @@ class FilesJob:
     """A job that backs up files of one host.
 
     `inner` are paths of deeper jobs of the same host, left out here because those jobs have them; `live` is what a
-    databases job of the host dumps, left out because a copy of files that are written to is worth nothing. `series` are the
-    host names under which archives of this job exist: the present one first, then the former ones.
+    databases job of the host dumps, left out because a copy of files that are written to is worth nothing. `series`
+    are the host names under which archives of this job exist: the present one first, then the former ones.
     """
 
     name: str
@@ -289,6 +289,16 @@ class DatabaseJob:
     def where(self) -> str:
         """Give the logical path."""
         return f"hosts.{self.host}.databases.{self.name}"
+
+    @property
+    def kept(self) -> str | None:
+        """Give the folder that keeps the newest dumps: one of its own in `stage`, which several jobs may share."""
+        return None if self.stage is None else f"{self.stage.rstrip('/')}/{self.name}"
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """Give what files jobs of the host leave to this one."""
+        return self.data if self.kept is None else (*self.data, self.kept)
 
 
 Job: TypeAlias = FilesJob | DatabaseJob

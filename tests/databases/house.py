@@ -57,6 +57,15 @@ class House:
         with contextlib.closing(open(f"/proc/{self.machine.pid}/root{path}", "rb")) as stream:  # noqa: PTH123
             return stream.read()
 
+    def inside(self, archive: str) -> tuple[str, ...]:
+        """Give the paths in an archive, sorted."""
+        words = ["list", "--format", "{path}{NL}", f"::{archive}"]
+        return tuple(sorted(repository_script(self.machine, "local", "borg", *words).stdout.split()))
+
+    def rename(self, archive: str, name: str) -> None:
+        """Give an archive another name, such as an older one."""
+        repository_script(self.machine, "local", "borg", "rename", f"::{archive}", name)
+
     def password(self, name: str, text: str) -> None:
         """Put a password where the admin puts it."""
         self.machine.write(f"{CREDENTIALS}/{name}", f"{text}\n", mode=0o600)

@@ -10,14 +10,16 @@ cd /srv/pg
 as() { setpriv --reuid=postgres --regid=postgres --clear-groups -- "$@"; }
 bin=$(dirname "$(ls /usr/lib/postgresql/*/bin/initdb | tail -n 1)")
 if [ ! -e data ]; then
-    as "$bin/initdb" -D data --auth-local=peer --auth-host=scram-sha-256 -U postgres --no-sync -E UTF8 --locale=C.UTF-8 >/dev/null
+    set -- --auth-local=peer --auth-host=scram-sha-256 -U postgres --no-sync -E UTF8 --locale=C.UTF-8
+    as "$bin/initdb" -D data "$@" >/dev/null
 fi
 set -- -w -D data -l log -o "-k /run/postgresql -c listen_addresses=127.0.0.1 -c fsync=off -c autovacuum=off"
 as "$bin/pg_ctl" "$@" start >/dev/null
 """
 STOP = """
 bin=$(dirname "$(ls /usr/lib/postgresql/*/bin/initdb | tail -n 1)")
-setpriv --reuid=postgres --regid=postgres --clear-groups -- "$bin/pg_ctl" -w -D /srv/pg/data -m immediate stop >/dev/null
+set -- -w -D /srv/pg/data -m immediate stop
+setpriv --reuid=postgres --regid=postgres --clear-groups -- "$bin/pg_ctl" "$@" >/dev/null
 """
 BECOME = ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--")
 

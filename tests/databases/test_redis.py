@@ -128,7 +128,7 @@ def test_what_was_destroyed_comes_back_key_by_key(server: Server) -> None:
     server.stop()
     server.machine.sh(f"rm -rf {server.folder}/*")
     restored = server.house.restore("cache", ".all")
-    assert f"wrote {server.folder}/dump.rdb" in restored.stdout
+    assert f"wrote {server.folder}/dump.rdb" in restored.stderr
     owner = server.machine.sh(f"stat -c %U:%G:%a {server.folder}/dump.rdb").stdout.strip()
     assert owner == f"{server.product}:{server.product}:660"
     server.start()
@@ -138,10 +138,10 @@ def test_what_was_destroyed_comes_back_key_by_key(server: Server) -> None:
 
 
 def test_nothing_is_written_under_a_server_that_runs(server: Server) -> None:
-    for words in ([".all"], [".all", "--replace"], [".all", "--as", f"{server.folder}/other.rdb", "--replace"]):
+    for words in ([".all", "--replace"], [".all", "--as", f"{server.folder}/other.rdb", "--replace"]):
         refused = server.house.restore("cache", *words, check=False)
         assert refused.code == 1
-    assert f"the {server.product} server is running: stop it first" in refused.stderr
+        assert f"the {server.product} server is running: stop it first" in refused.stderr
     assert "other.rdb" not in server.machine.run(["ls", server.folder]).stdout
 
 

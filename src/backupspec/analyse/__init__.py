@@ -50,6 +50,7 @@ RULES = (
     databases.what_is_left_out_is_said,
     databases.drills_ask_what_is_dumped,
     databases.servers_are_reached_in_one_way,
+    databases.stages_have_a_place,
 )
 
 

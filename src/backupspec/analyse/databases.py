@@ -5,20 +5,23 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterator
 
+from backupspec.analyse.folders import is_kept_as_it_is
 from backupspec.analyse.patterns import below
 from backupspec.analyse.places import job_place
 from backupspec.catalogue import diagnose
-from backupspec.database import Choice, MongoDB
+from backupspec.database import Choice, MongoDB, SQLite
 from backupspec.diagnostic import Diagnostic, Related, Span
 from backupspec.fleet import DatabaseJob, FilesJob, Fleet
 from backupspec.resolve.databases import DATA
+
+EVERYBODYS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - refused, not used
 
 
 def live_data_is_dumped(fleet: Fleet) -> Iterator[Diagnostic]:
     """No files job copies what a database server writes to."""
     known = sorted({path for paths in DATA.values() for path in paths})
     for host in fleet.hosts:
-        dumped = {path: job for job in host.databases for path in job.data}
+        dumped = {path: job for job in host.databases for path in job.own}
         for job in host.files:
             for path in (*job.paths, *job.optional_paths):
                 span, where = _path_place(job, path)
@@ -50,10 +53,12 @@ def what_is_left_out_is_said(fleet: Fleet) -> Iterator[Diagnostic]:
     for host in fleet.hosts:
         for job in host.files:
             for path in job.live:
-                owner = next(each for each in host.databases if path in each.data)
+                owner = next(each for each in host.databases if path in each.own)
+                what = "where" if path == owner.kept else "which"
+                doing = "keeps its newest dumps" if path == owner.kept else "dumps"
                 yield diagnose(
                     "BS441",
-                    f"`{job.name}` of {host.name} leaves out {path}, which `{owner.name}` dumps",
+                    f"`{job.name}` of {host.name} leaves out {path}, {what} `{owner.name}` {doing}",
                     owner.span,
                     where=owner.where,
                     hint="nothing to do; `data` of the databases job says what is left out",
@@ -64,9 +69,10 @@ def drills_ask_what_is_dumped(fleet: Fleet) -> Iterator[Diagnostic]:
     """Each assertion of a drill names a database that its job dumps."""
     for host in fleet.hosts:
         for job in host.databases:
-            choice = getattr(job.kind, "choice", None)
-            for assertion in () if job.drill is None or not isinstance(choice, Choice) else job.drill.assertions:
-                if not _dumped(choice, assertion.database):
+            own = Choice(job.kind.files, ()) if isinstance(job.kind, SQLite) else None
+            choice = getattr(job.kind, "choice", own)
+            for assertion in () if job.drill is None else job.drill.assertions:
+                if isinstance(choice, Choice) and not _dumped(choice, assertion.database):
                     span, where = job_place(job, "drill")
                     yield diagnose(
                         "BS443",
@@ -78,7 +84,7 @@ def drills_ask_what_is_dumped(fleet: Fleet) -> Iterator[Diagnostic]:
 
 
 def servers_are_reached_in_one_way(fleet: Fleet) -> Iterator[Diagnostic]:
-    """A server has a socket, an address, or a container, not two of them; an oplog leaves no choice."""
+    """No server is reached in two ways at once, and an oplog leaves no choice."""
     for host in fleet.hosts:
         for job in host.databases:
             endpoint = getattr(job.kind, "endpoint", None)
@@ -87,6 +93,37 @@ def servers_are_reached_in_one_way(fleet: Fleet) -> Iterator[Diagnostic]:
                 yield _contradiction(job, ways[1], f"`{ways[0]}` and `{ways[1]}` are two ways to one server")
             if isinstance(job.kind, MongoDB) and job.kind.oplog and (job.kind.choice.names or job.kind.choice.exclude):
                 yield _contradiction(job, "oplog", "with `oplog` all databases are dumped together")
+
+
+def stages_have_a_place(fleet: Fleet) -> Iterator[Diagnostic]:
+    """No dumps are kept where everybody may write, in a repository, or in a folder of the system or of backupspec."""
+    for host in fleet.hosts:
+        server = next((server for server in fleet.servers if server.name == host.name), None)
+        stores = [
+            (repository.path, f"the repository `{repository.name}`")
+            for repository in host.repositories
+            if repository.local
+        ]
+        stores += [] if server is None else [(server.storage, f"the storage of {server.name}")]
+        for job in host.databases:
+            for path in () if job.stage is None else (job.stage,):
+                store = next((what for folder, what in stores if below(str(job.kept), folder)), None)
+                if any(below(path, folder) for folder in EVERYBODYS):
+                    why = "everybody may write there, and lead root astray"
+                elif store is not None:
+                    why = f"it lies in {store}"
+                elif is_kept_as_it_is(path):
+                    why = "it is a folder of the system, or of backupspec itself"
+                else:
+                    continue
+                span, where = job_place(job, "stage")
+                yield diagnose(
+                    "BS445",
+                    f"`{job.name}` cannot keep dumps in `{path}`: {why}",
+                    span,
+                    where=where,
+                    hint="give dumps a folder of their own, such as /srv/dumps",
+                )
 
 
 def _contradiction(job: DatabaseJob, setting: str, message: str) -> Diagnostic:

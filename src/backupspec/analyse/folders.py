@@ -9,7 +9,7 @@ from backupspec.analyse.patterns import below
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Span
 from backupspec.fleet import Fleet
-from backupspec.own_folders import CONFIG, RESTORE, STATE
+from backupspec.own_folders import CONFIG, RESTORE, STAGE, STATE
 
 # hier(7), file-hierarchy(7). /run/media/USER is where desktops of some systems mount disks.
 _WITH_ALL_BELOW = re.compile(
@@ -34,8 +34,14 @@ def folders_are_their_own(fleet: Fleet) -> Iterator[Diagnostic]:
                 yield from _judged(repository.path, what, repository.span, repository.where, "/var/backups/borg")
 
 
+def is_kept_as_it_is(path: str) -> bool:
+    """Tell whether a folder is the system's with all below, or backupspec's."""
+    ours = any(below(path, folder) for folder in (STATE, RESTORE, CONFIG, STAGE))
+    return ours or path == "/" or bool(_WITH_ALL_BELOW.fullmatch(path))
+
+
 def _judged(path: str, what: str, span: Span, where: str, example: str) -> Iterator[Diagnostic]:
-    ours = next((folder for folder in (STATE, RESTORE, CONFIG) if below(path, folder)), None)
+    ours = next((folder for folder in (STATE, RESTORE, CONFIG, STAGE) if below(path, folder)), None)
     if ours is None and path not in _ALONE and not _WITH_ALL_BELOW.fullmatch(path):
         return
     whose = "of the system" if ours is None else "that backupspec keeps for itself"

@@ -266,4 +266,11 @@ FLEET: tuple[Entry, ...] = (
         "Two settings of a databases job contradict each other: a server is reached over its socket, over the network "
         "or in its container, and a dump of everything at one point in time leaves no choice of databases.",
     ),
+    Entry(
+        "BS445",
+        "dumps in a wrong place",
+        "`stage` names a folder in which dumps cannot be kept: one where everybody may write, one in a repository, or "
+        "one of the system or of backupspec itself. Give them a folder of their own, on a disk with room for two "
+        "copies of all databases.",
+    ),
 )

@@ -155,8 +155,8 @@ NAMES: tuple[Entry, ...] = (
     Entry(
         "BS222",
         "one name for two jobs",
-        "A host has a files job and a databases job of the same name. Units, scripts and archives are named after jobs, "
-        "so both would claim the same ones. Give one of them another name.",
+        "A host has a files job and a databases job of the same name. Units, scripts and archives are named after "
+        "jobs, so both would claim the same ones. Give one of them another name.",
     ),
     Entry(
         "BS223",

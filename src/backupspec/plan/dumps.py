@@ -9,7 +9,7 @@ from backupspec.fleet import DatabaseJob, Host, Target
 from backupspec.plan import borg
 from backupspec.plan.kinds import Recipe, recipe
 from backupspec.plan.places import DRILLS, RESTORE, SCRIPTS, STATE, notice, script
-from backupspec.plan.stages import kept, staged
+from backupspec.plan.stages import staged
 from backupspec.plan.types import PlannedFile
 from backupspec.plan.units import prunes
 from backupspec.words import ArchiveStart, BorgUrl, Comment, ShellWord
@@ -105,7 +105,6 @@ def of_kind(host: Host, job: DatabaseJob) -> tuple[PlannedFile, ...]:
     made = recipe(job)
     files = [script(host, f"{folder(job)}/{each.word}", each.template, each.view, job.where) for each in made.scripts]
     if job.stage is not None or made.writer is not None:
-        keep = kept(job)
         view = Stage(
             title=Comment(f"Dump what {job.name} of {host.name} has into files."),
             notice=notice(job.where),
@@ -113,7 +112,7 @@ def of_kind(host: Host, job: DatabaseJob) -> tuple[PlannedFile, ...]:
             time_limit=job.time_limit,
             owner=made.writer == "owner",
             writer=None if made.writer in {None, "owner"} else ShellWord(str(made.writer)),
-            keep=None if keep is None else ShellWord(keep),
+            keep=None if job.kept is None else ShellWord(job.kept),
             keep_days=job.keep_vanished // DAY,
         )
         files.append(script(host, f"{folder(job)}/stage", "databases/stage", view, job.where))

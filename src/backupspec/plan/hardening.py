@@ -28,8 +28,8 @@ class Touch:
     """What a unit must leave within reach of its job, besides the repository.
 
     `reads` (with `one_file_system` only what lies on the same one) and `writes` are paths, `addresses` machines that it
-    talks to, `groups` and `credentials` names. `reads_all`: it may read what belongs to others. `hooks`: it runs
-    commands outside of its sandbox.
+    talks to, `groups` and `credentials` names. `reads_all`: it may read what belongs to others. `jit`: its
+    programs make code while they run. `hooks`: it runs commands outside of its sandbox.
     """
 
     reads: tuple[str, ...] = ()
@@ -39,6 +39,7 @@ class Touch:
     addresses: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     credentials: tuple[str, ...] = ()
+    jit: bool = False
     hooks: bool = False
 
 
@@ -85,7 +86,11 @@ def directives(host: Host, touch: Touch, repository: Repository) -> tuple[Direct
             found.append(_left_out(name, f"the repository lies in {kept}"))
         else:
             found.append(_directive(name, value))
-    found += [_directive(name, value) for name, value in _PLAIN]
+    for name, value in _PLAIN:
+        if touch.jit and name == "MemoryDenyWriteExecute":
+            found.append(_left_out(name, "JavaScript programs make code while they run"))
+        else:
+            found.append(_directive(name, value))
     if touch.hooks:
         # These three hold for the whole unit, also for commands that run as root outside of its sandbox.
         found.append(

@@ -14,11 +14,6 @@ from backupspec.plan.places import SCRIPTS, STAGE
 from backupspec.words import ExecProgram, ExecWord, UnitListPath
 
 
-def kept(job: DatabaseJob) -> str | None:
-    """Give the folder that keeps the newest dumps of a job, or None."""
-    return None if job.stage is None else f"{job.stage.rstrip('/')}/{job.name}"
-
-
 def staged(job: DatabaseJob, target: Target) -> str | None:
     """Give the folder that the dumps of one run go through, or None for dumps that go straight to borg.
 
@@ -26,7 +21,7 @@ def staged(job: DatabaseJob, target: Target) -> str | None:
     """
     name = target.repository.name
     if job.stage is not None:
-        return f"{kept(job)}/now_{name}"
+        return f"{job.kept}/now_{name}"
     return None if recipe(job).writer is None else f"{STAGE}/{job.name}_{name}"
 
 
@@ -37,7 +32,7 @@ def before(job: Job, target: Target) -> tuple[Command, ...]:
     """
     if not isinstance(job, DatabaseJob):
         return ()
-    folder, writer = kept(job), recipe(job).writer
+    folder, writer = job.kept, recipe(job).writer
     found = []
     if folder is not None:
         owner, mode = ("backupspec", "0700") if writer is None else ("root", "2750")
@@ -60,12 +55,12 @@ def writable(job: Job) -> tuple[UnitListPath, ...]:
     """Open the folder that keeps dumps, if the job itself writes them."""
     if not isinstance(job, DatabaseJob) or job.stage is None or recipe(job).writer is not None:
         return ()
-    return (UnitListPath(str(kept(job))),)
+    return (UnitListPath(str(job.kept)),)
 
 
 def mounted(job: Job) -> tuple[UnitListPath, ...]:
     """Give what must be mounted before the unit starts: dumps must not fill the disk below."""
-    return (UnitListPath(str(kept(job))),) if isinstance(job, DatabaseJob) and job.stage is not None else ()
+    return (UnitListPath(str(job.kept)),) if isinstance(job, DatabaseJob) and job.stage is not None else ()
 
 
 def _folders(job: DatabaseJob, target: Target) -> tuple[str, ...]:

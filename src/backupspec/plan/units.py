@@ -197,7 +197,7 @@ def _drill(host: Host, job: DatabaseJob, target: Target) -> tuple[PlannedFile, .
         programs=(ExecProgram(f"{folder}/drill"),),
         after=(),
         writable=_writable(repository),
-        directives=directives(host, Touch(), repository),
+        directives=directives(host, Touch(jit=recipe(job).jit), repository),
     )
     timer = Timer(
         notice(job.where), UnitText(description), tuple(UnitCalendar(line) for line in drill_times(host, job, target))
@@ -218,6 +218,7 @@ def touched(job: Job) -> Touch:
         addresses=made.addresses,
         groups=made.groups,
         credentials=made.credentials,
+        jit=made.jit,
         hooks=hooks or made.anything or (made.writer is not None and not made.offline),
     )
 

@@ -87,7 +87,7 @@ def host_of(tables: Tables, written: WrittenHost) -> Host:
         on_ac_only=bool(value(wide, "on_ac_only")),
         stay_awake=bool(value(wide, "stay_awake")) or bool(value(wide, "roaming")),
         jump=None if jump is None else _jump(tables, cast(WrittenJump, jump.value), f"{where}.jump"),
-        files=tuple(without_live(job, [path for each in databases for path in each.data]) for job in files),
+        files=tuple(without_live(job, [path for each in databases for path in each.own]) for job in files),
         databases=databases,
         origins=(
             *own_origins(written, server, system, borg, key_name),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backupspec.database import Choice, Command, CouchDB, MongoDB, MySQL, OpenLDAP, PostgreSQL, Redis, SQLite
 from backupspec.fleet import DatabaseJob
-from backupspec.plan.kinds import command, couchdb, mysql, openldap, postgresql, redis, sqlite
+from backupspec.plan.kinds import command, couchdb, mongodb, mysql, openldap, postgresql, redis, sqlite
 from backupspec.plan.kinds.recipe import Recipe, Script, Word
 
 __all__ = ["Recipe", "Script", "Word", "describe", "recipe"]
@@ -12,23 +12,25 @@ __all__ = ["Recipe", "Script", "Word", "describe", "recipe"]
 
 def recipe(job: DatabaseJob) -> Recipe:
     """Give the recipe of a job's kind."""
-    match job.kind:
+    kind = job.kind
+    match kind:
         case PostgreSQL():
-            return postgresql.recipe(job, job.kind)
+            made = postgresql.recipe(job, kind)
         case MySQL():
-            return mysql.recipe(job, job.kind)
-        case Redis():
-            return redis.recipe(job, job.kind)
+            made = mysql.recipe(job, kind)
         case SQLite():
-            return sqlite.recipe(job, job.kind)
+            made = sqlite.recipe(job, kind)
+        case Redis():
+            made = redis.recipe(job, kind)
         case OpenLDAP():
-            return openldap.recipe(job, job.kind)
-        case Command():
-            return command.recipe(job, job.kind)
+            made = openldap.recipe(job, kind)
+        case MongoDB():
+            made = mongodb.recipe(job, kind)
         case CouchDB():
-            return couchdb.recipe(job, job.kind)
+            made = couchdb.recipe(job, kind)
         case _:
-            raise NotImplementedError(type(job.kind).__name__)
+            made = command.recipe(job, kind)
+    return made
 
 
 def describe(job: DatabaseJob) -> str:

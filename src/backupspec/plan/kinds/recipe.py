@@ -43,7 +43,8 @@ class Recipe:
     `tools`: programs that must be there, each with Debian's package. `writer`: who runs a dump, where that is not the
     jobs' account: an account's name, or `owner` for the owner of the file that the entry names (whose dump script gets
     an empty FOLDER of its own on a disk); such a dump goes through a file. `offline`: it needs no network;
-    `anything`: what it needs is not known. `peeks`: `load` wants to see the beginning of a dump first.
+    `anything`: what it needs is not known; `jit`: its programs make code while they run. `peeks`: `load` wants to see
+    the beginning of a dump first.
     """
 
     scripts: tuple[Script, ...]
@@ -55,6 +56,7 @@ class Recipe:
     writer: str | None = None
     offline: bool = False
     anything: bool = False
+    jit: bool = False
     peeks: bool = False
 
 
