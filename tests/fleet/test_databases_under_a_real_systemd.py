@@ -32,9 +32,14 @@ JOBS = {
     "app": {
         "kind": "sqlite",
         "files": ["/srv/app/app.db"],
+        "stage": "/srv/dumps",
         "drill": {"assert": [{"database": "/srv/app/app.db", "query": "SELECT count(*) = 2 FROM t"}]},
     },
-    "wiki": {"kind": "postgresql", "drill": {"assert": [{"database": "wiki", "query": "SELECT true"}]}},
+    "wiki": {
+        "kind": "postgresql",
+        "stage": "/srv/dumps",
+        "drill": {"assert": [{"database": "wiki", "query": "SELECT true"}]},
+    },
 }
 PREPARE = """
 as() { account=$1; shift; setpriv --reuid="$account" --regid="$account" --init-groups -- "$@"; }
@@ -129,9 +134,12 @@ def test_files_leave_live_data_out_and_wait_for_dumps(host: Host) -> None:
     newest = run(["backupspec-run", "list", "local"]).stdout
     archive = re.findall(r"db01_state_\S+", newest)[-1]
     paths = run(["backupspec-run", "list", "local", archive]).stdout
-    for live in ("var/lib/postgresql", "var/lib/mysql", "var/lib/redis", "var/lib/ldap", "srv/app/app.db"):
+    for live in ("postgresql", "mysql", "redis", "ldap"):
+        assert f" var/lib/{live}\n" not in paths
+    for live in ("srv/app/app.db", "srv/dumps/app", "srv/dumps/wiki"):
         assert f" {live}\n" not in paths
     assert " var/lib/systemd\n" in paths
+    assert " srv/dumps\n" in paths
     after = run(["systemctl", "show", "--property=After", "backupspec-state_local.service"]).stdout
     assert all(f"backupspec-{job}_local.service" in after for job in JOBS)
 

@@ -52,10 +52,13 @@ def after(job: Job, target: Target) -> tuple[Command, ...]:
 
 
 def writable(job: Job) -> tuple[UnitListPath, ...]:
-    """Open the folder that keeps dumps, if the job itself writes them."""
+    """Open the folder that keeps dumps, if the job itself writes them.
+
+    It may be missing at the start, also for the command that makes it.
+    """
     if not isinstance(job, DatabaseJob) or job.stage is None or recipe(job).writer is not None:
         return ()
-    return (UnitListPath(str(job.kept)),)
+    return (UnitListPath(str(job.kept), optional=True),)
 
 
 def mounted(job: Job) -> tuple[UnitListPath, ...]:
