@@ -1,0 +1,94 @@
+"""What a databases job compiles to beside its scripts: when it runs, before what, and with which rights."""
+
+from __future__ import annotations
+
+import re
+
+from backupspec.plan import plan
+from backupspec.render import text_of
+
+from .fleets import resolved
+
+HOST = "hosts: {{web: {{to: [one], {host}databases: {{wiki: {{kind: postgresql{job}}}}}{files}}}}}"
+FILES = ", files: {www: {paths: [/srv]}}"
+
+
+def compiled(job: str = "", *, files: str = FILES, host: str = "", repository: str = "") -> dict[str, str]:
+    fleet, found = resolved(HOST.format(job=job, files=files, host=host), repository)
+    assert [item for item in found if item.severity.label == "error"] == []
+    planned, found = plan(fleet)
+    assert found == ()
+    prefix = "hosts/web/root"
+    return {file.path.removeprefix(prefix): text_of(file) for file in planned.files if file.path.startswith(prefix)}
+
+
+def unit(files: dict[str, str], name: str) -> str:
+    return files[f"/etc/systemd/system/backupspec-{name}"]
+
+
+def minute(files: dict[str, str], name: str) -> int:
+    found = re.search(r"OnCalendar=.* (\d\d):(\d\d)", unit(files, f"{name}_one.timer"))
+    assert found is not None
+    return int(found[1]) * 60 + int(found[2])
+
+
+def test_databases_have_the_first_third_of_a_window_and_files_the_rest() -> None:
+    for number in range(20):
+        files = compiled(files=FILES.replace("www", f"www{number}"))
+        assert 60 <= minute(files, "wiki") < 60 + 80 <= minute(files, f"www{number}") < 300
+
+
+def test_a_host_without_databases_keeps_its_minutes() -> None:
+    fleet, _ = resolved("hosts: {web: {to: [one], files: {www: {paths: [/srv]}}}}")
+    alone = {file.path: text_of(file) for file in plan(fleet)[0].files}
+    timer = alone["hosts/web/root/etc/systemd/system/backupspec-www_one.timer"]
+    assert timer != unit(compiled(), "www_one.timer") or minute(compiled(), "www") >= 60 + 80
+
+
+def test_files_wait_for_dumps_that_are_being_made() -> None:
+    files = compiled()
+    assert "\nAfter=backupspec-wiki_one.service\n" in unit(files, "www_one.service")
+    assert "After=backupspec" not in unit(files, "wiki_one.service")
+
+
+def test_a_dump_has_no_capability_and_no_network_where_it_needs_none() -> None:
+    service = unit(compiled(), "wiki_one.service")
+    assert "\nCapabilityBoundingSet=\n" in service
+    assert "AmbientCapabilities" not in service
+    assert "\nPrivateNetwork=true\n" in service
+
+
+def test_a_server_over_the_network_is_the_only_other_address() -> None:
+    service = unit(compiled(", address: 192.0.2.30, user: dumper, credential: far-db"), "wiki_one.service")
+    assert re.findall(r"IPAddress\w+=(\S+)", service) == ["any", "192.0.2.30"]
+    assert "\nLoadCredential=far-db:/etc/backupspec/credentials/far-db\n" in service
+
+
+def test_a_socket_below_a_folder_that_a_directive_replaces_keeps_the_directive_out() -> None:
+    service = unit(compiled(", socket: /tmp"), "wiki_one.service")
+    assert "# PrivateTmp= is left out: it would show /tmp, which this job reads, as something else.\n" in service
+
+
+def test_whoever_may_talk_to_an_engine_is_said_to_be_as_good_as_root() -> None:
+    service = unit(compiled(", container: {name: wiki-db}"), "wiki_one.service")
+    assert "can be root" in service
+    assert "\nSupplementaryGroups=docker\n" in service
+
+
+def test_live_data_is_left_out_of_the_files_above_it() -> None:
+    files = compiled(files=", files: {state: {paths: [/var/lib]}}")
+    assert "! pp:/var/lib/postgresql\n" in files["/etc/backupspec/jobs/state_one.patterns"]
+    files = compiled(", data: [/srv/pg]", files=", files: {state: {paths: [/var/lib, /srv]}}")
+    patterns = files["/etc/backupspec/jobs/state_one.patterns"]
+    assert "! pp:/srv/pg\n" in patterns
+    assert "postgresql" not in patterns
+
+
+def test_a_later_layer_adds_to_a_job_of_the_same_kind() -> None:
+    text = "profiles: {{p: {{databases: {{wiki: {{kind: postgresql, exclude: [a]}}}}}}}}\n{host}"
+    host = "hosts: {web: {to: [one], profiles: [p], databases: {wiki: {kind: postgresql, lock_wait: 1m}}}}"
+    fleet, found = resolved(text.format(host=host))
+    assert [item for item in found if item.severity.label == "error"] == []
+    ((job,),) = (host.databases for host in fleet.hosts)
+    assert job.kind.choice.exclude == ("a",)  # type: ignore[union-attr]
+    assert job.kind.lock_wait == 60  # type: ignore[union-attr]
