@@ -220,7 +220,7 @@ def test_one_of_too_many_that_fails_is_named_and_not_in_the_archive(server: Serv
     assert server.house.series() == ("many",)
     (archive,) = server.house.archives()
     inside = server.house.inside(archive)
-    assert inside == (".accounts.dump", "one.20more.dump", "postgres.dump", "wiki.dump")
+    assert inside == (".users.dump", "one.20more.dump", "postgres.dump", "wiki.dump")
 
 
 def test_a_database_that_vanished_is_reported_and_its_archives_stay_for_their_time(server: Server) -> None:

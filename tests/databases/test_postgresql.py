@@ -41,7 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def test_each_database_has_a_series_and_what_is_left_out_has_none(server: Server) -> None:
     nasty = "wiki_.4dein.20.27.53.22hop.20.24.48.4f.4d.45.20.60id.60.0a-.c3.a9"
-    assert server.house.series() == tuple(sorted(("wiki_.accounts", nasty, "wiki_postgres", "wiki_wiki")))
+    assert server.house.series() == tuple(sorted(("wiki_.users", nasty, "wiki_postgres", "wiki_wiki")))
 
 
 def test_a_database_that_was_destroyed_comes_back_row_by_row(server: Server) -> None:

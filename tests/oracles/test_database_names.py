@@ -61,7 +61,7 @@ def test_names_look_like_this() -> None:
 
 
 def test_what_is_no_database_keeps_a_name_that_none_can_have() -> None:
-    argv = ["sh", "-euc", f"{ENCODE}\nencode .accounts"]
-    assert subprocess.run(argv, capture_output=True, check=True).stdout == b".accounts"
+    argv = ["sh", "-euc", f"{ENCODE}\nencode .users"]
+    assert subprocess.run(argv, capture_output=True, check=True).stdout == b".users"
     # An encoded name has two hexadecimal digits, or the end, behind each dot.
-    assert not re.fullmatch(r"(?:[a-z0-9-]|\.[0-9a-f]{2})*(?:\.\.[0-9a-f]+)?", ".accounts")
+    assert not re.fullmatch(r"(?:[a-z0-9-]|\.[0-9a-f]{2})*(?:\.\.[0-9a-f]+)?", ".users")
