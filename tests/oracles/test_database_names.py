@@ -21,7 +21,7 @@ LIKE_PLAIN = st.text("ab-._2e", min_size=1, max_size=60).map(str.encode)
 
 def encoded(names: list[bytes], shell: str = "sh") -> list[str]:
     """Run the compiled function on each name."""
-    argv = [shell, "-euc", f"{ENCODE}\n{LOOP}", "sh", *names]
+    argv: list[str | bytes] = [shell, "-euc", f"{ENCODE}\n{LOOP}", "sh", *names]
     return subprocess.run(argv, capture_output=True, check=True).stdout.decode("ascii").split("\n")[:-1]
 
 
