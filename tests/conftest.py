@@ -38,6 +38,7 @@ def _lacking(marker: str) -> str | None:
         "sshd": ("/usr/sbin/sshd", "ssh", "ssh-keygen"),
         "systemd": ("systemd-analyze", "systemd-sysusers", "systemd-tmpfiles"),
         "nspawn": ("systemd-nspawn", "debootstrap"),
+        "containers": ("podman",),
         "databases": ("psql", "mariadbd", "redis-server", "/usr/sbin/slapd", "sqlite3"),
     }
     absent = [str(tool) for tool in tools.get(marker, ()) if shutil.which(tool) is None]

@@ -68,13 +68,10 @@ def _line(machine: Machine, unit: Unit, line: str, folder: str, seconds: int) ->
     # No hostile names here: those are held by the parser of systemd itself.
     argv = [word.replace("%%", "%").replace("$$", "$") for word in shlex.split(line.lstrip("+-"))]
     env = {"RUNTIME_DIRECTORY": folder, "SERVICE_RESULT": "success"}
-    if line.startswith("+"):
-        return machine.run(argv, check=False, env=env, seconds=seconds)
+    user = "root" if line.startswith("+") else unit.one("User")
     capabilities = tuple(word.removeprefix("CAP_").lower() for word in unit.one("AmbientCapabilities").split())
     wanted = tuple(value.partition(":")[0] for value in unit.all("LoadCredential"))
-    return machine.as_service(
-        unit.one("User"), argv, check=False, env=env, capabilities=capabilities, only=wanted, seconds=seconds
-    )
+    return machine.as_service(user, argv, check=False, env=env, capabilities=capabilities, only=wanted, seconds=seconds)
 
 
 def run_for_people(machine: Machine, script: str, *words: str, check: bool = True, seconds: int = 300) -> Outcome:

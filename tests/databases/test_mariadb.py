@@ -219,7 +219,7 @@ def test_a_table_that_stays_locked_costs_its_own_database_the_dump(server: Serve
     outcome = server.house.job("waits", check=False)
     server.unlock()
     assert outcome.code == 1
-    assert "locked: a table has been locked for 1 seconds; giving up" in outcome.stderr
+    assert "locked: a table has been locked for too long (lock_wait is 1 seconds); giving up" in outcome.stderr
     assert "backupspec: not backed up: locked;" in outcome.stderr
     assert of(server.house, "waits") == ["plain"]
 

@@ -307,13 +307,15 @@ def test_a_dump_that_is_killed_leaves_no_archive(files: Files) -> None:
     assert SERIES[BIG] not in added
 
 
-def test_roots_own_file_among_those_of_others_is_not_opened(files: Files) -> None:
-    files.machine.sh(f"chown root {APP}")
+def test_nobody_gets_another_accounts_file_opened(files: Files) -> None:
+    files.machine.sh(f"chown root {APP}; install -o backup -m 0600 {APP} /srv/theirs.db; mv -- {PLAIN} /srv/plain")
+    files.machine.run([*BECOME, "ln", "-s", "--", "/srv/theirs.db", PLAIN])
     ran = files.house.job("app", check=False)
-    files.machine.sh(f"chown www-data {APP}")
+    files.machine.sh(f"chown www-data {APP}; rm /srv/theirs.db; mv /srv/plain {PLAIN}")
     assert ran.code == 1
     assert f"{APP} is root's, but lies where others may put files: root does not open it" in ran.stderr
-    assert f"backupspec: not backed up: {APP}; \n" in ran.stderr
+    assert f"{PLAIN} is a link that leads to a file of another account" in ran.stderr
+    assert f"backupspec: not backed up: {PLAIN}; {APP}; \n" in ran.stderr
 
 
 def test_one_with_functions_of_its_program_is_judged_by_its_tables(files: Files) -> None:

@@ -44,13 +44,17 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The view of databases/stage.sh.j2. `keep`: the folder that gets what is whole."""
+    """The view of databases/stage.sh.j2. `keep`: the folder that gets what is whole.
+
+    Who dumps: the `owner` of each file, `root`, another account (`writer`), or whoever runs it.
+    """
 
     title: Comment
     notice: Comment
     scripts: ShellWord
     time_limit: int
     owner: bool
+    root: bool
     writer: ShellWord | None
     keep: ShellWord | None
     keep_days: int
@@ -111,7 +115,8 @@ def of_kind(host: Host, job: DatabaseJob) -> tuple[PlannedFile, ...]:
             scripts=ShellWord(folder(job)),
             time_limit=job.time_limit,
             owner=made.writer == "owner",
-            writer=None if made.writer in {None, "owner"} else ShellWord(str(made.writer)),
+            root=made.writer == "root",
+            writer=None if made.writer in {None, "owner", "root"} else ShellWord(str(made.writer)),
             keep=None if job.kept is None else ShellWord(job.kept),
             keep_days=job.keep_vanished // DAY,
         )

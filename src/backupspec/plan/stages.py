@@ -67,11 +67,19 @@ def mounted(job: Job) -> tuple[UnitListPath, ...]:
 
 
 def _folders(job: DatabaseJob, target: Target) -> tuple[str, ...]:
-    """Give the folder of one run and, where each file's owner dumps, the one in which that account may write."""
-    folder = str(staged(job, target))
-    if recipe(job).writer != "owner":
-        return (folder,)
-    return (folder, f"{STAGE}/work_{job.name}_{target.repository.name}")
+    """Give the folder of one run and, where one is needed, the one in which whoever dumps may write meanwhile.
+
+    That is a disk's for the owners of files, and for root one in memory. The unit's own folder in memory belongs to the
+    account of the jobs, who could lead root astray in it.
+    """
+    folder, name = str(staged(job, target)), f"{job.name}_{target.repository.name}"
+    match recipe(job).writer:
+        case "owner":
+            return (folder, f"{STAGE}/work_{name}")
+        case "root":
+            return (folder, f"/run/backupspec-root_{name}")
+        case _:
+            return (folder,)
 
 
 def _as_root(program: str, words: tuple[str, ...]) -> Command:

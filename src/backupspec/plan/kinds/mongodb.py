@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from backupspec.database import MongoDB
 from backupspec.fleet import DatabaseJob
-from backupspec.plan.kinds.recipe import Client, Names, Recipe, Script, client, names, note, title
+from backupspec.plan.kinds.recipe import Client, Names, Recipe, Script, client, names, note, rights, title
 from backupspec.words import Comment, ShellWord
 
 HERE = "127.0.0.1"
@@ -52,12 +52,14 @@ def recipe(job: DatabaseJob, kind: MongoDB) -> Recipe:
         scripts.append(Script("scratch", "databases/mongodb/scratch", view("Load dumps into a scratch MongoDB server")))
     local = endpoint.socket is not None or container is not None
     tools = (("mongodump", "mongodb-database-tools"), ("mongosh", "mongodb-mongosh"))
+    groups, writer = rights(container)
     return Recipe(
         scripts=tuple(scripts),
         sockets=() if endpoint.socket is None else (endpoint.socket,),
         addresses=() if local and endpoint.address is None else (endpoint.address or HERE,),
-        groups=("docker",) if container is not None and container.engine == "docker" else (),
+        groups=groups,
         credentials=() if endpoint.credential is None else (endpoint.credential,),
+        writer=writer,
         peeks=True,
         jit=True,
         tools=() if container is not None else tools,

@@ -6,7 +6,19 @@ from dataclasses import dataclass
 
 from backupspec.database import MySQL
 from backupspec.fleet import DatabaseJob
-from backupspec.plan.kinds.recipe import Client, Names, Question, Recipe, Script, client, names, note, questions, title
+from backupspec.plan.kinds.recipe import (
+    Client,
+    Names,
+    Question,
+    Recipe,
+    Script,
+    client,
+    names,
+    note,
+    questions,
+    rights,
+    title,
+)
 from backupspec.words import Comment, ShellWord
 
 SOCKET = "/run/mysqld/mysqld.sock"
@@ -89,11 +101,13 @@ def recipe(job: DatabaseJob, kind: MySQL) -> Recipe:
         )
         scripts.append(Script("scratch", "databases/mysql/scratch", drill))
     tools = ((dumper, "mariadb-client" if mariadb else "default-mysql-client"),)
+    groups, writer = rights(endpoint.container)
     return Recipe(
         scripts=tuple(scripts),
         sockets=(endpoint.socket or SOCKET,) if local else (),
         addresses=() if endpoint.address is None else (endpoint.address,),
-        groups=("docker",) if endpoint.container is not None and endpoint.container.engine == "docker" else (),
+        groups=groups,
         credentials=() if endpoint.credential is None else (endpoint.credential,),
         tools=tools if endpoint.container is None else (),
+        writer=writer,
     )

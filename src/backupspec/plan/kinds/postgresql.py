@@ -6,7 +6,19 @@ from dataclasses import dataclass
 
 from backupspec.database import PostgreSQL
 from backupspec.fleet import DatabaseJob
-from backupspec.plan.kinds.recipe import Client, Names, Question, Recipe, Script, client, names, note, questions, title
+from backupspec.plan.kinds.recipe import (
+    Client,
+    Names,
+    Question,
+    Recipe,
+    Script,
+    client,
+    names,
+    note,
+    questions,
+    rights,
+    title,
+)
 from backupspec.words import Comment, ShellWord
 
 SOCKET = "/run/postgresql"
@@ -61,12 +73,14 @@ def recipe(job: DatabaseJob, kind: PostgreSQL) -> Recipe:
         drill = Scratch(title(job, "Restore dumps into a scratch PostgreSQL server"), note(job), questions(job))
         scripts.append(Script("scratch", "databases/postgresql/scratch", drill))
     local = endpoint.address is None and endpoint.container is None
+    groups, writer = rights(endpoint.container)
     return Recipe(
         scripts=tuple(scripts),
         sockets=(endpoint.socket or SOCKET,) if local else (),
         addresses=() if endpoint.address is None else (endpoint.address,),
-        groups=("docker",) if endpoint.container is not None and endpoint.container.engine == "docker" else (),
+        groups=groups,
         credentials=() if endpoint.credential is None else (endpoint.credential,),
         peeks=True,
         tools=() if endpoint.container is not None else (("pg_dump", "postgresql-client"),),
+        writer=writer,
     )

@@ -41,10 +41,10 @@ class Recipe:
 
     `sockets`: where the server's local sockets lie; `addresses`: hosts reached over TCP; `groups`: that the job joins.
     `tools`: programs that must be there, each with Debian's package. `writer`: who runs a dump, where that is not the
-    jobs' account: an account's name, or `owner` for the owner of the file that the entry names (whose dump script gets
-    an empty FOLDER of its own on a disk); such a dump goes through a file. `offline`: it needs no network;
-    `anything`: what it needs is not known; `jit`: its programs make code while they run. `peeks`: `load` wants to see
-    the beginning of a dump first.
+    jobs' account: an account's name, `root` with all its rights, or `owner` for the owner of the file that the entry
+    names (whose dump script gets an empty FOLDER of its own on a disk); such a dump goes through a file. `offline`: it
+    needs no network; `anything`: what it needs is not known; `jit`: its programs make code while they run. `peeks`:
+    `load` wants to see the beginning of a dump first.
     """
 
     scripts: tuple[Script, ...]
@@ -71,14 +71,15 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """How the tools of a server reach it; `prefix` are the words before each tool, in a container."""
+    """How the tools of a server reach it; in a container, by which `engine` they are run, and as whom `inside`."""
 
     host: ShellWord
     port: int | None
     user: ShellWord
     credential: ShellWord | None
     tcp: bool
-    prefix: tuple[ShellWord, ...]
+    engine: ShellWord | None
+    inside: ShellWord
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,24 +109,30 @@ def note(job: DatabaseJob) -> Comment:
 def client(endpoint: Endpoint, socket: str, port: int, *, user: str = "backupspec", inside: str = "root") -> Client:
     """Give how the tools reach the server.
 
-    `socket` and `port` are the kind's usual ones, `inside` is who they are in a container.
+    `socket` and `port` are the kind's usual ones, `inside` is who they are in a container: there the server knows that
+    account without a password, and `user` with one.
     """
     here = endpoint.address is None
+    usual = inside if endpoint.container is not None and endpoint.credential is None else user
     return Client(
         host=ShellWord(endpoint.address or endpoint.socket or socket),
         port=endpoint.port or port,
-        user=ShellWord(endpoint.user or user),
+        user=ShellWord(endpoint.user or usual),
         credential=None if endpoint.credential is None else ShellWord(endpoint.credential),
         tcp=not here,
-        prefix=prefix(endpoint.container, inside),
+        engine=None if endpoint.container is None else ShellWord(endpoint.container.engine),
+        inside=ShellWord(inside),
     )
 
 
-def prefix(container: Container | None, user: str) -> tuple[ShellWord, ...]:
-    """Give the words that run a tool in the container."""
+def rights(container: Container | None) -> tuple[tuple[str, ...], str | None]:
+    """Give the groups that a dump from inside the container takes, and its writer.
+
+    Docker obeys its group. Podman's containers of root obey root alone.
+    """
     if container is None:
-        return ()
-    return tuple(ShellWord(word) for word in (container.engine, "exec", "--interactive", "--user", user))
+        return (), None
+    return (("docker",), None) if container.engine == "docker" else ((), "root")
 
 
 def questions(job: DatabaseJob) -> tuple[Question, ...]:

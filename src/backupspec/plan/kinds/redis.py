@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from backupspec.database import Redis
 from backupspec.fleet import DatabaseJob
-from backupspec.plan.kinds.recipe import Client, Recipe, Script, client, note, title
+from backupspec.plan.kinds.recipe import Client, Recipe, Script, client, note, rights, title
 from backupspec.words import Comment, ShellWord
 
 PORT = 6379
@@ -61,11 +61,13 @@ def recipe(job: DatabaseJob, kind: Redis) -> Recipe:
         scripts.append(Script("scratch", "databases/redis/scratch", view(f"Load a dump into a scratch {name} server")))
     # Without a socket it is TCP, be it on this host; in a container it is the engine that is talked to.
     address = (endpoint.address or HERE,) if endpoint.socket is None and endpoint.container is None else ()
+    groups, writer = rights(endpoint.container)
     return Recipe(
         scripts=tuple(scripts),
         sockets=() if endpoint.socket is None else (endpoint.socket,),
         addresses=address,
-        groups=("docker",) if endpoint.container is not None and endpoint.container.engine == "docker" else (),
+        groups=groups,
         credentials=() if endpoint.credential is None else (endpoint.credential,),
         tools=() if endpoint.container is not None else ((f"{product}-cli", f"{product}-tools"),),
+        writer=writer,
     )
