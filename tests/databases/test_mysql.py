@@ -125,7 +125,7 @@ def of(machine: House, job: str) -> list[str]:
 
 def test_each_database_has_a_series_and_what_is_left_out_has_none(server: Server) -> None:
     nasty = ".4dein.20.27.53.22hop.20.24.48.4f.4d.45.20.60id.60.20.5c.20.0a.e2.98.83"
-    assert of(server.house, "all") == sorted([".accounts", nasty, "shop"])
+    assert of(server.house, "all") == sorted([".users", nasty, "shop"])
     dump = server.house.content("all_shop")
     assert dump.startswith(b"-- Database 73686F70 CHARACTER SET latin1 COLLATE latin1_german1_ci\n")
     assert re.search(rb"\n-- CHANGE REPLICATION SOURCE TO SOURCE_LOG_FILE='bin.\d+', SOURCE_LOG_POS=\d+;\n", dump)
@@ -179,7 +179,7 @@ def test_accounts_come_back_with_passwords_and_rights(server: Server) -> None:
     told = "SHOW GRANTS FOR dumper@localhost; SET print_identified_with_as_hex = ON; SHOW CREATE USER dumper@localhost"
     rights = server.ask(told)
     server.ask("DROP USER dumper@localhost; DROP ROLE reader")
-    outcome = server.house.restore("all", ".accounts")
+    outcome = server.house.restore("all", ".users")
     assert "ERROR" not in outcome.stderr
     assert server.ask(told) == rights
 
