@@ -100,7 +100,7 @@ def recipe(job: DatabaseJob, kind: MySQL) -> Recipe:
             questions=questions(job),
         )
         scripts.append(Script("scratch", "databases/mysql/scratch", drill))
-    tools = ((dumper, "mariadb-client" if mariadb else "default-mysql-client"),)
+    tools = ((dumper, "mariadb-client" if mariadb else "mysql-client"),)
     groups, writer = rights(endpoint.container)
     return Recipe(
         scripts=tuple(scripts),
