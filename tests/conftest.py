@@ -18,7 +18,7 @@ hypothesis.settings.register_profile("laptop", deadline=None)
 hypothesis.settings.load_profile("ci" if CI else "laptop")
 
 
-# A real MySQL is in no stable Debian. Whoever has run setup/mysql has these tests; CI has not, and the reference says so.
+# A real MySQL is in no stable Debian. Whoever has run setup/mysql has these tests; CI has not: the reference says so.
 collect_ignore = [] if (ROOT / ".mysql/.complete").exists() else ["databases/test_mysql.py"]
 
 

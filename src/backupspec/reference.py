@@ -201,9 +201,7 @@ class _Language:
                 yield f"* [{title}](databases/{kinds[0]}.md): {said}"
         if name in _LAYERS:
             yield from ["", "And the [settings](#settings)." if own else "It takes the [settings](#settings)."]
-        rules = [
-            rule.get("then", rule)["x-message"] for rule in concept.get("allOf", ()) if "x-kinds" not in concept
-        ]
+        rules = [rule.get("then", rule)["x-message"] for rule in concept.get("allOf", ()) if "x-kinds" not in concept]
         if rules:
             yield from ["", f"Rules: {'; '.join(rules)}."]
         for example in concept["examples"]:

@@ -165,7 +165,8 @@ def ldap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Directories]:
 def _clean(ldap: Directories) -> Iterator[None]:
     """See that no test leaves anything of a dump or a restore."""
     yield
-    look = "find /var/lib/backupspec-stage -mindepth 1; ls -d /run/backupspec* || :; find /etc/ldap /var/lib/ldap -name 'backupspec-aside'"
+    look = "find /var/lib/backupspec-stage -mindepth 1; ls -d /run/backupspec* || :"
+    look += "; find /etc/ldap /var/lib/ldap -name 'backupspec-aside'"
     assert ldap.machine.sh(look).stdout == ""
     assert ldap.machine.sh("find /var/lib/ldap /etc/ldap/slapd.d ! -user openldap").stdout == ""
 
