@@ -33,13 +33,6 @@ JOBS = {
         "accounts": False,
         "drill": {"assert": [{"database": "locked", "query": "SELECT count(*) > 1 FROM zz"}]},
     },
-    "box": {
-        "kind": "mariadb",
-        "databases": ["plain"],
-        "user": "dumper",
-        "credential": "pw",
-        "container": {"engine": "podman", "name": "box"},
-    },
 }
 
 # What a database of this kind can hold. One that changed its character set, as many did, is dumped with statements that
@@ -273,21 +266,6 @@ def test_accounts_come_back_with_passwords_and_rights(server: Server) -> None:
     server.ask("DROP USER dumper@localhost")
     server.house.restore("all", ".accounts")
     assert server.ask("SHOW GRANTS FOR dumper@localhost") == rights
-
-
-def test_the_tools_of_a_container_get_the_password_through_its_standard_input(server: Server) -> None:
-    # No container runs here: this stands for the engine, and does what podman-exec(1) says.
-    server.house.machine.write(
-        "/usr/local/bin/podman",
-        '#!/bin/sh\n[ "$1 $2 $3 $4 $5" = "exec --interactive --user root box" ] || exit 125\n'
-        'shift 5\nexec env -i PATH="$PATH" "$@"\n',
-        mode=0o755,
-    )
-    server.house.job("box")
-    assert of(server.house, "box") == [".accounts", "plain"]
-    before = server.whole("plain")
-    server.house.restore("box", "plain", "--as", "boxed")
-    assert server.whole("boxed") == before
 
 
 def test_the_drill_proves_the_newest_dumps(server: Server) -> None:
