@@ -33,13 +33,6 @@ JOBS = {
         "accounts": False,
         "drill": {"assert": [{"database": "locked", "query": "SELECT count(*) > 1 FROM zz"}]},
     },
-    "box": {
-        "kind": "mariadb",
-        "databases": ["plain"],
-        "user": "dumper",
-        "credential": "pw",
-        "container": {"engine": "podman", "name": "box"},
-    },
 }
 
 # What a database of this kind can hold. One that changed its character set, as many did, is dumped with statements that
@@ -122,7 +115,7 @@ def of(machine: House, job: str) -> list[str]:
 
 def test_each_database_has_a_series_and_what_is_left_out_has_none(server: Server) -> None:
     nasty = ".4dein.20.27.53.22hop.20.24.48.4f.4d.45.20.60id.60.20.5c.0a.e2.98.83"
-    assert of(server.house, "all") == sorted([".users", ".2d-all-databases", nasty, "plain", "shop"])
+    assert of(server.house, "all") == sorted([".accounts", ".2d-all-databases", nasty, "plain", "shop"])
 
 
 def test_a_dump_says_what_no_dump_tool_says(server: Server) -> None:
@@ -271,23 +264,8 @@ def test_rights_whose_lack_makes_dumps_poorer_without_a_word_are_asked_for(serve
 def test_accounts_come_back_with_passwords_and_rights(server: Server) -> None:
     rights = server.ask("SHOW GRANTS FOR dumper@localhost")
     server.ask("DROP USER dumper@localhost")
-    server.house.restore("all", ".users")
+    server.house.restore("all", ".accounts")
     assert server.ask("SHOW GRANTS FOR dumper@localhost") == rights
-
-
-def test_the_tools_of_a_container_get_the_password_through_its_standard_input(server: Server) -> None:
-    # No container runs here: this stands for the engine, and does what podman-exec(1) says.
-    server.house.machine.write(
-        "/usr/local/bin/podman",
-        '#!/bin/sh\n[ "$1 $2 $3 $4 $5" = "exec --interactive --user root box" ] || exit 125\n'
-        'shift 5\nexec env -i PATH="$PATH" "$@"\n',
-        mode=0o755,
-    )
-    server.house.job("box")
-    assert of(server.house, "box") == [".users", "plain"]
-    before = server.whole("plain")
-    server.house.restore("box", "plain", "--as", "boxed")
-    assert server.whole("boxed") == before
 
 
 def test_the_drill_proves_the_newest_dumps(server: Server) -> None:

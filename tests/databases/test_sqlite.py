@@ -34,6 +34,7 @@ JOBS = {
         "drill": {"assert": [{"database": APP, "query": QUESTION}]},
     },
     "odd": {**KEPT, "files": [NASTY, BIG]},
+    "short": {**KEPT, "files": [PLAIN], "lock_wait": "10m", "time_limit": "2s"},
 }
 BECOME = ("setpriv", "--reuid=www-data", "--regid=www-data", "--init-groups", "--")
 PROGRAM = "/usr/bin/python3"
@@ -270,6 +271,15 @@ def test_one_that_is_locked_for_ever_fails_after_its_time_and_costs_the_others_n
     assert f"backupspec: not backed up: {path}; \n" in ran.stderr
     (added,) = set(files.house.archives()) - set(before)
     assert SERIES[APP if path == PLAIN else PLAIN] in added
+
+
+def test_a_dump_that_takes_too_long_is_ended_and_named(files: Files) -> None:
+    before = files.house.archives()
+    with files.running("hold", PLAIN, "BEGIN EXCLUSIVE"):
+        ran = files.house.job("short", check=False, seconds=60)
+    assert ran.code == 1
+    assert f"backupspec: not backed up: {PLAIN}; \n" in ran.stderr
+    assert files.house.archives() == before
 
 
 def test_what_is_missing_broken_or_no_database_is_named_and_not_stored(files: Files) -> None:
