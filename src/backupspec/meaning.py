@@ -74,6 +74,10 @@ _TABLE: dict[tuple[str, str], _Parts | _Value] = {
         _Sentence("{subject} of {host} takes {value} itself, as files that a database writes", bad=True),
     ),
     ("databases", "what"): _Value(_Sentence("{subject} of {host} dumps {new}, no longer {old}", bad=True)),
+    ("databases", "data"): _Parts(
+        _Sentence("{subject} of {host} takes {value} for live data: files jobs leave it out"),
+        _Sentence("{subject} of {host} no longer takes {value} for live data: files jobs copy it"),
+    ),
     ("databases", "stage"): _Value(_Sentence("dumps of {subject} on {host} go through {new}, no longer {old}")),
     ("databases", "drill"): _Value(_Sentence("drill of {subject} on {host}: {old} → {new}")),
     ("databases", "keep_vanished"): _Value(
@@ -160,6 +164,8 @@ _TABLE: dict[tuple[str, str], _Parts | _Value] = {
         _Sentence("{subject} takes archives even while {value} is not mounted", bad=True),
     ),
 }
+for _fact in ("compression", "before", "after"):
+    _TABLE["databases", _fact] = _TABLE["job", _fact]
 
 
 def meanings(old: Tree, new: Tree) -> Iterator[Meaning]:

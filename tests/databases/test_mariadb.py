@@ -115,7 +115,7 @@ def of(machine: House, job: str) -> list[str]:
 
 def test_each_database_has_a_series_and_what_is_left_out_has_none(server: Server) -> None:
     nasty = ".4dein.20.27.53.22hop.20.24.48.4f.4d.45.20.60id.60.20.5c.0a.e2.98.83"
-    assert of(server.house, "all") == sorted([".accounts", ".2d-all-databases", nasty, "plain", "shop"])
+    assert of(server.house, "all") == sorted([".users", ".2d-all-databases", nasty, "plain", "shop"])
 
 
 def test_a_dump_says_what_no_dump_tool_says(server: Server) -> None:
@@ -264,7 +264,7 @@ def test_rights_whose_lack_makes_dumps_poorer_without_a_word_are_asked_for(serve
 def test_accounts_come_back_with_passwords_and_rights(server: Server) -> None:
     rights = server.ask("SHOW GRANTS FOR dumper@localhost")
     server.ask("DROP USER dumper@localhost")
-    server.house.restore("all", ".accounts")
+    server.house.restore("all", ".users")
     assert server.ask("SHOW GRANTS FOR dumper@localhost") == rights
 
 
