@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from demo.lab import unit
+from demo.lab.site import SCRIPTS
 from tests.databases.house import house
 from tests.databases.postgres import Server
 
@@ -59,6 +61,16 @@ def test_one_that_exists_is_left_alone_and_replaced_only_on_demand(server: Serve
     assert "wiki exists; choose another name (--as), or --replace it" in refused.stderr
     assert server.ask("SELECT count(*) FROM pages", "wiki") == "500"
     server.house.restore("wiki", "wiki", "--replace")
+    assert server.ask("SELECT count(*) FROM pages", "wiki") == "1000"
+
+
+def test_a_restore_that_finds_the_database_there_after_all_takes_nothing_away(server: Server) -> None:
+    load = f"{SCRIPTS}/databases/wiki/load"
+    server.machine.write(
+        "/root/race", f"#!/bin/sh\n{load} make wiki =wiki </dev/null; {load} drop wiki =wiki\n", mode=0o755
+    )
+    raced = unit.run_for_people(server.machine, "/root/race")
+    assert "there is a database wiki" in raced.stderr
     assert server.ask("SELECT count(*) FROM pages", "wiki") == "1000"
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from backupspec.catalogue import CATALOGUE
 from backupspec.data import data_folder
 from backupspec.document import plain
 from backupspec.parse import parse
-from backupspec.reference import main, pages
+from backupspec.reference import branches, main, pages
 from backupspec.reference_text import block, flow
 from backupspec.source import Source
 from backupspec_migrate.plan_reading import read_plan
@@ -46,7 +47,8 @@ def test_pages_are_written_where_they_are_missing_and_not_touched_otherwise(tmp_
     assert main(["--check", "--output", str(tmp_path)]) == 1
     assert list(tmp_path.iterdir()) == []
     assert main(["--output", str(tmp_path)]) == 0
-    assert {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()} == PAGES
+    written = {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert {path.relative_to(tmp_path).as_posix(): path.read_text(encoding="utf-8") for path in written} == PAGES
     assert main(["--check", "--output", str(tmp_path)]) == 0
 
 
@@ -62,7 +64,9 @@ def test_every_link_leads_somewhere(name: str) -> None:
     }
     links = re.findall(r"\]\(([^)#]*)#([^)]+)\)", PAGES[name])
     assert links
-    assert [link for page, link in links if link not in anchors[page or name]] == []
+    here = posixpath.dirname(name)
+    leads = [(posixpath.normpath(posixpath.join(here, page)) if page else name, link) for page, link in links]
+    assert [link for page, link in leads if link not in anchors[page]] == []
 
 
 @pytest.mark.parametrize("name", list(PAGES))
@@ -72,7 +76,8 @@ def test_headings_are_unique(name: str) -> None:
 
 
 def test_every_key_of_the_language_has_a_row() -> None:
-    rows = set(re.findall(r"^\| `([^`]+)`", PAGES["inventory.md"], re.MULTILINE))
+    language = [text for name, text in PAGES.items() if name == "inventory.md" or name.startswith("databases/")]
+    rows = {key for text in language for key in re.findall(r"^\| `([^`]+)`", text, re.MULTILINE)}
     keys = {key for node in [SCHEMA, *SCHEMA["$defs"].values()] for key in node.get("properties", {})}
     assert rows == keys
 
@@ -96,8 +101,18 @@ def test_every_code_has_an_entry() -> None:
 
 def test_every_example_reads_back_as_the_schema_has_it() -> None:
     examples = re.findall(r"^```yaml\n(.*?)^```$", PAGES["inventory.md"], re.MULTILINE | re.DOTALL)
-    written = [SCHEMA, *(node for node in SCHEMA["$defs"].values() if "properties" in node)]
+    kinds = branches(SCHEMA)
+    concepts = {name: node for name, node in SCHEMA["$defs"].items() if "properties" in node or "x-kinds" in node}
+    written = [SCHEMA, *(node for name, node in concepts.items() if name not in kinds)]
     assert [read(text) for text in examples] == [example for node in written for example in node["examples"]]
+
+
+def test_every_kind_of_database_has_a_page_that_says_what_it_holds_and_shows_it() -> None:
+    for name, kinds in branches(SCHEMA).items():
+        page, node = PAGES[f"databases/{kinds[0]}.md"], SCHEMA["$defs"][name]
+        examples = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+        assert [read(text) for text in examples] == [{"databases": {"NAME": example}} for example in node["examples"]]
+        assert all(f"\n## {title}\n" in page for title in ("What a dump holds", "The account that dumps", "Restore"))
 
 
 def test_every_key_of_the_plan_file_and_of_json_reports_has_a_row() -> None:

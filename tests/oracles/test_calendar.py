@@ -50,7 +50,9 @@ class Timer:
 
     @property
     def tried(self) -> bool:
-        return travels(self.host, self.repository) and (self.schedule is None or self.schedule.calendar is None)
+        drill = "-drill-" in self.name
+        at_a_time = self.schedule is not None and self.schedule.calendar is not None
+        return travels(self.host, self.repository) and not drill and not at_a_time
 
 
 def _timers(name: str, compiled: Compiled) -> Iterator[Timer]:
@@ -59,6 +61,12 @@ def _timers(name: str, compiled: Compiled) -> Iterator[Timer]:
             f"backupspec-{job.name}_{target.repository.name}.timer": target.schedule
             for job in host.jobs
             for target in job.targets
+        }
+        schedules |= {
+            f"backupspec-drill-{job.name}_{target.repository.name}.timer": job.drill.schedule
+            for job in host.databases
+            for target in job.targets
+            if job.drill is not None
         }
         for path in sorted((compiled(name) / "hosts" / host.name / "root" / UNITS).glob("*.timer")):
             lines = re.findall(r"^OnCalendar=(.*)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
