@@ -36,6 +36,8 @@ SHOWN: dict[str, dict[str, tuple[str, ...]]] = {
         "test_without_borgs_package_a_command_says_what_to_install": ("BS660",),
     },
     "tests/migrate/test_commands.py": {
+        "test_what_lies_in_no_job_is_not_left_out_silently_when_a_history_is_split": ("BS692",),
+        "test_owners_that_history_and_job_store_differently_are_said_until_somebody_decides": ("BS698",),
         "test_a_doubt_is_settled_in_the_plan_and_only_for_the_hosts_it_is_about": ("BS612",),
         "test_nothing_is_written_for_a_tree_that_cannot_be_planned_as_a_whole": ("BS613",),
         "test_a_snapshot_that_rsnapshot_removed_after_it_was_verified_is_done": ("BS693",),
@@ -45,6 +47,7 @@ SHOWN: dict[str, dict[str, tuple[str, ...]]] = {
         "test_a_plan_that_holds_less_of_a_host_than_the_tree_has_is_no_whole_one": ("BS697",),
     },
     "tests/migrate/test_configuration.py": {
+        "test_a_configuration_without_root_ladder_or_sources_is_incomplete": ("BS602",),
         "test_what_rsnapshot_refuses_is_refused": (
             "BS601",
             "BS604",
@@ -67,6 +70,7 @@ SHOWN: dict[str, dict[str, tuple[str, ...]]] = {
         "test_several_jobs_without_a_mark_are_a_question": ("BS619",),
     },
     "tests/migrate/test_jobs.py": {
+        "test_a_worker_that_dies_is_said_and_the_next_run_adds_the_rest": ("BS624",),
         "test_a_tree_that_is_rotated_without_a_lock_while_it_is_planned_to_be_read_gives_no_archive": ("BS623",),
     },
     "tests/migrate/test_layouts_dated.py": {
@@ -77,11 +81,15 @@ SHOWN: dict[str, dict[str, tuple[str, ...]]] = {
         "test_a_pattern_without_a_host_needs_its_name": ("BS675",),
     },
     "tests/migrate/test_layouts_detect.py": {
+        "test_names_that_are_no_utf_8_to_python_are_a_finding_before_anything_is_read": ("BS661",),
         "test_a_folder_that_cannot_be_read_is_said": ("BS610",),
         "test_another_program_is_refused_by_name_with_what_to_do": ("BS671",),
         "test_an_attic_repository_is_led_to_borgs_own_upgrade": ("BS672",),
         "test_what_nobody_knows_is_refused_with_what_was_looked_for": ("BS673",),
         "test_folders_with_dates_ask_for_a_pattern_and_give_it": ("BS674",),
+    },
+    "tests/migrate/test_outside.py": {
+        "test_a_repository_in_the_tree_or_around_it_is_refused_before_anything_is_made": ("BS635",),
     },
     "tests/migrate/test_plan_file.py": {
         "test_a_plan_that_is_not_there_or_is_a_folder_is_said": ("BS690",),
@@ -129,6 +137,3 @@ SHOWN: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 """For each file with tests, for each test in it: the codes that it shows."""
-
-SOMEWHERE = {"tests/migrate": ("BS602", "BS624", "BS661", "BS692", "BS698")}
-"""Codes whose tests are known by their folder only."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backupspec.catalogue import CATALOGUE
-from tests.diagnostics.elsewhere import SHOWN, SOMEWHERE
+from tests.diagnostics.elsewhere import SHOWN
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,7 +36,6 @@ def _shown(file: str) -> dict[str, str]:
 def test_every_code_of_another_kind_is_listed_once() -> None:
     """The codes of inventories are test_broken's, by folder; together they are the catalogue."""
     listed = [code for tests in SHOWN.values() for codes in tests.values() for code in codes]
-    listed += [code for codes in SOMEWHERE.values() for code in codes]
     assert len(listed) == len(set(listed))
     assert set(listed) <= {entry.code for entry in CATALOGUE}
 
@@ -47,7 +46,3 @@ def test_the_tests_that_are_listed_exist_and_speak_of_their_codes(file: str) -> 
     for name, codes in SHOWN[file].items():
         assert name in tests
         assert [code for code in codes if code not in tests[name]] == [], name
-
-
-def test_folders_that_are_listed_are_there() -> None:
-    assert all((ROOT / folder).is_dir() for folder in SOMEWHERE)

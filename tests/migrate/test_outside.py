@@ -61,7 +61,9 @@ def test_a_repository_in_the_tree_or_around_it_is_refused_before_anything_is_mad
         text=True,
         check=False,
     )
-    assert "lie in each other" in refused(done)
+    said = refused(done)
+    assert "error[BS635]" in said
+    assert "lie in each other" in said
     assert as_before(site, before)
     assert not site.plan.exists()
 
