@@ -13,7 +13,9 @@ if [ ! -e data ]; then
     set -- --auth-local=peer --auth-host=scram-sha-256 -U postgres --no-sync -E UTF8 --locale=C.UTF-8
     as "$bin/initdb" -D data "$@" >/dev/null
 fi
-set -- -w -D data -l log -o "-k /run/postgresql -c listen_addresses=127.0.0.1 -c fsync=off -c autovacuum=off"
+# Little memory that the server's processes share: what a dump takes is measured by what all processes have.
+little="-c shared_buffers=16MB -c fsync=off -c autovacuum=off"
+set -- -w -D data -l log -o "-k /run/postgresql -c listen_addresses=127.0.0.1 $little"
 as "$bin/pg_ctl" "$@" start >/dev/null
 """
 STOP = """
