@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Generator
 from pathlib import Path
 
@@ -28,6 +29,14 @@ def pytest_configure() -> None:
         del os.environ[name]
 
 
+def _in_chroot() -> bool:
+    """Tell whether `/` is not the root of this mount namespace: whoever enters the namespace lands elsewhere then."""
+    entered = ["nsenter", "--mount=/proc/self/ns/mnt", "stat", "--format=%d:%i", "/"]
+    done = subprocess.run(entered, capture_output=True, text=True, check=False)
+    here = Path("/").stat()
+    return done.returncode == 0 and done.stdout.strip() != f"{here.st_dev}:{here.st_ino}"
+
+
 def _lacking(marker: str) -> str | None:
     """Say what this machine lacks of what the marker stands for, or None."""
     if marker in {"root", "btrfs", "nspawn"} and os.geteuid() != 0:
@@ -41,6 +50,8 @@ def _lacking(marker: str) -> str | None:
         "containers": ("podman",),
         "databases": ("psql", "mariadbd", "redis-server", "/usr/sbin/slapd", "sqlite3"),
     }
+    if marker == "containers" and _in_chroot():
+        return "podman exec lands outside of the container inside a chroot"
     absent = [str(tool) for tool in tools.get(marker, ()) if shutil.which(tool) is None]
     return f"`make setup` would bring what is missing here: {', '.join(absent)}" if absent else None
 
