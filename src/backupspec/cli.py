@@ -28,7 +28,7 @@ from backupspec.diagnostic import Diagnostics, Severity, has_errors
 from backupspec.options import Form, Hosts, Inventory, Strict, one_of
 from backupspec.pipeline import compile_inventory
 from backupspec.read import ROOT_FILE
-from backupspec.streams import UnwritableError, usable_streams
+from backupspec.streams import UnwritableError, give_up_what_is_left, usable_streams
 from backupspec.suggest import did_you_mean
 from backupspec.summary import summary
 from backupspec.tree import Tree
@@ -91,6 +91,7 @@ def main() -> None:
         with contextlib.suppress(OSError):  # standard error itself may be the one
             sys.stderr.write(f"{error}; free some space there, or send the output elsewhere\n")
             sys.stderr.flush()
+        give_up_what_is_left()  # Python 3.13 would end with 120 where the interpreter cannot flush on its way out
         sys.exit(ENVIRONMENT)
 
 

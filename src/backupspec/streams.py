@@ -41,7 +41,7 @@ def usable_streams() -> Iterator[None]:
                     stream.flush()
     finally:
         sys.stdout, sys.stderr = given
-        _give_up_what_is_left()
+        give_up_what_is_left()
 
 
 def _null(name: str) -> TextIO:
@@ -54,7 +54,7 @@ def _null(name: str) -> TextIO:
     return null
 
 
-def _give_up_what_is_left() -> None:
+def give_up_what_is_left() -> None:
     """Flush once more, and lead elsewhere what cannot be written: the interpreter would complain on its way out."""
     for stream in (sys.stdout, sys.stderr):
         try:
