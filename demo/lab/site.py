@@ -1,8 +1,10 @@
 """Bring what an inventory compiles to onto machines of a room, the way an admin does it."""
 
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from demo.lab.command import CLEAN, Outcome, run
 from demo.lab.machine import CREDENTIALS, Machine
@@ -10,6 +12,7 @@ from demo.lab.machine import CREDENTIALS, Machine
 SCRIPTS = "/usr/local/lib/backupspec"
 ACCOUNT = "backupspec"
 _STAGING = "/var/tmp/compiled"  # noqa: S108 - a machine's own
+_ended: Final[dict[tuple[int, str, str], int]] = {}  # when each job's last `create` ended, in whole seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,16 @@ def repository_script(host: Machine, repository: str, word: str, *words: str, ch
 
 
 def job_script(host: Machine, job: str, repository: str, word: str, *, check: bool = True) -> Outcome:
-    """Run one of a job's compiled scripts as its unit would."""
-    return host.as_service(ACCOUNT, [f"{SCRIPTS}/jobs/{job}_{repository}/{word}"], check=check)
+    """Run one of a job's compiled scripts as its unit would.
+
+    An archive's name holds the second it was begun in, so a second `create` waits until the last one's second is over.
+    """
+    while word == "create" and int(time.time()) == _ended.get((host.pid, job, repository)):
+        time.sleep(0.05)
+    try:
+        return host.as_service(ACCOUNT, [f"{SCRIPTS}/jobs/{job}_{repository}/{word}"], check=check)
+    finally:
+        _ended[host.pid, job, repository] = int(time.time())
 
 
 def borg_in_environment_of(host: Machine, script: str, command: str, *, check: bool = True) -> Outcome:
