@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from backupspec.fleet import DatabaseJob, FilesJob, Hook, Host, Job, Repository, Target
@@ -169,40 +170,23 @@ def _job(host: Host, job: Job, target: Target) -> tuple[PlannedFile, ...]:
         writable=(*_writable(repository), *stages.writable(job)),
         directives=directives(host, touch, repository),
     )
-    lines = times(host, job, target)
-    timer = Timer(notice(job.where), UnitText(description), tuple(UnitCalendar(line) for line in lines))
+    timer = _timer(job.where, description, times(host, job, target))
     pair = _pair(host, unit_name(job, repository), service, timer, job.where)
     return pair if isinstance(job, FilesJob) or job.drill is None else (*pair, *_drill(host, job, target))
 
 
 def _drill(host: Host, job: DatabaseJob, target: Target) -> tuple[PlannedFile, ...]:
     repository = target.repository
-    folder = f"{SCRIPTS}/jobs/{job.name}_{repository.name}"
-    description = f"Prove that {job.name} of {host.name} can be restored from {repository.name}"
-    service = Service(
-        notice=notice(job.where),
-        description=UnitText(description),
-        network=not repository.local,
-        after_units=(),
-        mounted=(),
-        stay_awake=False,
-        on_ac_only=host.on_ac_only,
-        priority=PRIORITIES["idle"],
-        groups=(),
-        runtime=None,
-        reads_all=False,
-        credentials=_credentials(repository, Touch()),
+    proof = Proof(
+        name=drill_name(job, repository),
+        description=f"Prove that {job.name} of {host.name} can be restored from {repository.name}",
+        program=f"{SCRIPTS}/jobs/{job.name}_{repository.name}/drill",
+        times=drill_times(host, job, target),
+        where=job.where,
+        touch=Touch(jit=recipe(job).jit),
         conditions=_quiet(host),
-        before=(),
-        programs=(ExecProgram(f"{folder}/drill"),),
-        after=(),
-        writable=_writable(repository),
-        directives=directives(host, Touch(jit=recipe(job).jit), repository),
     )
-    timer = Timer(
-        notice(job.where), UnitText(description), tuple(UnitCalendar(line) for line in drill_times(host, job, target))
-    )
-    return _pair(host, drill_name(job, repository), service, timer, job.where)
+    return _proof(host, repository, proof)
 
 
 def touched(job: Job) -> Touch:
@@ -234,11 +218,35 @@ def _credentials(repository: Repository, touch: Touch) -> tuple[UnitCredential, 
 
 def _check(host: Host, repository: Repository) -> tuple[PlannedFile, ...]:
     folder = f"{SCRIPTS}/repositories/{repository.name}"
-    lines = check_times(host, repository)
-    description = f"Check {repository.name} from {host.name}"
+    proof = Proof(
+        name=check_name(repository),
+        description=f"Check {repository.name} from {host.name}",
+        program=f"{folder}/check",
+        times=check_times(host, repository),
+        where=repository.where,
+        touch=Touch(reads_all=True),
+        conditions=_conditions(host, repository, folder),
+    )
+    return _proof(host, repository, proof)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A unit that reads a repository and proves something of it, when there is nothing better to do."""
+
+    name: str
+    description: str
+    program: str
+    times: tuple[str, ...]
+    where: str
+    touch: Touch
+    conditions: tuple[Command, ...]
+
+
+def _proof(host: Host, repository: Repository, proof: Proof) -> tuple[PlannedFile, ...]:
     service = Service(
-        notice=notice(repository.where),
-        description=UnitText(description),
+        notice=notice(proof.where),
+        description=UnitText(proof.description),
         network=not repository.local,
         after_units=(),
         mounted=(),
@@ -247,17 +255,20 @@ def _check(host: Host, repository: Repository) -> tuple[PlannedFile, ...]:
         priority=PRIORITIES["idle"],
         groups=(),
         runtime=None,
-        reads_all=True,
-        credentials=_credentials(repository, Touch()),
-        conditions=_conditions(host, repository, folder),
+        reads_all=proof.touch.reads_all,
+        credentials=_credentials(repository, proof.touch),
+        conditions=proof.conditions,
         before=(),
-        programs=(ExecProgram(f"{folder}/check"),),
+        programs=(ExecProgram(proof.program),),
         after=(),
         writable=_writable(repository),
-        directives=directives(host, Touch(), repository),
+        directives=directives(host, proof.touch, repository),
     )
-    timer = Timer(notice(repository.where), UnitText(description), tuple(UnitCalendar(line) for line in lines))
-    return _pair(host, check_name(repository), service, timer, repository.where)
+    return _pair(host, proof.name, service, _timer(proof.where, proof.description, proof.times), proof.where)
+
+
+def _timer(where: str, description: str, lines: Iterable[str]) -> Timer:
+    return Timer(notice(where), UnitText(description), tuple(UnitCalendar(line) for line in lines))
 
 
 def _pair(host: Host, name: str, service: Service, timer: Timer, origin: str) -> tuple[PlannedFile, ...]:
