@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
+import pytest
+
+from backupspec.data import data_folder
 from backupspec.plan import plan
 from backupspec.render import text_of
 
 from .fleets import resolved
 
 HOST = "hosts: {{web: {{to: [one], {host}databases: {{wiki: {{kind: postgresql{job}}}}}{files}}}}}"
+DEFS: Any = json.loads((data_folder("schema") / "inventory.schema.json").read_text(encoding="utf-8"))["$defs"]
+BRANCHES = {
+    rule["if"]["properties"]["kind"]["const"]: DEFS[rule["then"]["$ref"].rpartition("/")[2]]
+    for rule in DEFS["database"]["allOf"]
+    if "properties" in rule["if"]
+}
 FILES = ", files: {www: {paths: [/srv]}}"
 
 
@@ -92,3 +103,24 @@ def test_a_later_layer_adds_to_a_job_of_the_same_kind() -> None:
     ((job,),) = (host.databases for host in fleet.hosts)
     assert job.kind.choice.exclude == ("a",)  # type: ignore[union-attr]
     assert job.kind.lock_wait == 60  # type: ignore[union-attr]
+
+
+def trees(settings: dict[str, object]) -> dict[str, str]:
+    """Give what a host with one databases job of these settings gets."""
+    fleet, found = resolved(f"hosts: {{web: {{to: [one], databases: {{it: {json.dumps(settings)}}}}}}}")
+    assert [item for item in found if item.severity.label == "error"] == []
+    return {file.path: text_of(file) for file in plan(fleet)[0].files}
+
+
+@pytest.mark.parametrize("kind", BRANCHES)
+def test_what_the_schema_calls_a_default_changes_nothing_when_it_is_said(kind: str) -> None:
+    branch = BRANCHES[kind]
+    least = {key: branch["examples"][0][key] for key in branch["required"]} | {"kind": kind}
+    nodes = {
+        key: {**DEFS.get(node.get("$ref", "").rpartition("/")[2], {}), **node}
+        for key, node in branch["properties"].items()
+    }
+    defaults = {key: node["default"] for key, node in nodes.items() if "default" in node}
+    assert "time_limit" in defaults
+    for key, default in defaults.items():
+        assert trees({**least, key: default}) == trees(least), key
