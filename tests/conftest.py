@@ -37,6 +37,10 @@ def _in_chroot() -> bool:
     return done.returncode == 0 and done.stdout.strip() != f"{here.st_dev}:{here.st_ino}"
 
 
+def _makes_user_namespaces() -> bool:
+    return subprocess.run(["unshare", "--user", "true"], capture_output=True, check=False).returncode == 0
+
+
 def _lacking(marker: str) -> str | None:
     """Say what this machine lacks of what the marker stands for, or None."""
     if marker in {"root", "btrfs", "nspawn"} and os.geteuid() != 0:
@@ -52,6 +56,8 @@ def _lacking(marker: str) -> str | None:
     }
     if marker == "containers" and _in_chroot():
         return "podman exec lands outside of the container inside a chroot"
+    if marker == "user_namespaces" and not _makes_user_namespaces():
+        return "no user namespace can be made here (inside a chroot none can)"
     absent = [str(tool) for tool in tools.get(marker, ()) if shutil.which(tool) is None]
     return f"`make setup` would bring what is missing here: {', '.join(absent)}" if absent else None
 

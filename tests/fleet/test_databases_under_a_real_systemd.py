@@ -17,6 +17,7 @@ from demo.lab.site import Site
 
 pytestmark = [
     pytest.mark.nspawn,
+    pytest.mark.user_namespaces,
     pytest.mark.borg,
     pytest.mark.systemd,
     pytest.mark.slow,
