@@ -175,6 +175,10 @@ def create_repository(location: str, encryption: Encryption) -> bool:
             if len(repository):
                 return False
             sweep(folder)
+            if repository.get_transaction_id() is None:
+                # Borg would write over what an interrupted first transaction has left, and may not.
+                for segment in folder.glob("data/*/*"):
+                    segment.unlink()
             key = key_creator(repository, argparse.Namespace(encryption=encryption))
             manifest = Manifest(key, repository)
             manifest.key = key
