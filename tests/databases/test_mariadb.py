@@ -213,7 +213,7 @@ def test_a_table_that_stays_locked_costs_its_own_database_the_dump(server: Serve
     server.unlock()
     assert outcome.code == 1
     assert "locked: a table has been locked for too long (lock_wait is 1 seconds); giving up" in outcome.stderr
-    assert "backupspec: not backed up: locked;" in outcome.stderr
+    assert "backupspec: not backed up: locked\n" in outcome.stderr
     assert of(server.house, "waits") == ["plain"]
 
 
@@ -271,6 +271,7 @@ def test_accounts_come_back_with_passwords_and_rights(server: Server) -> None:
 def test_the_drill_proves_the_newest_dumps(server: Server) -> None:
     outcome = server.house.drill("all")
     assert f"asked shop: {COUNT}: 1" in outcome.stderr
+    assert "Terminated" not in outcome.output
     assert "result=passed" in server.house.machine.read("/var/lib/backupspec/drill/all_local")
 
 
@@ -279,6 +280,9 @@ def test_a_drill_fails_for_an_answer_of_no_and_for_a_dump_that_was_cut(server: S
     outcome = server.house.drill("told", check=False)
     assert outcome.code == 1
     assert "asked locked: SELECT count(*) > 1 FROM zz: the answer is 0" in outcome.stderr
-    assert "result=failed" in server.house.machine.read("/var/lib/backupspec/drill/told_local")
+    said = server.house.machine.read("/var/lib/backupspec/drill/told_local")
+    assert "result=failed" in said
+    assert "message=asked locked: SELECT count(*) > 1 FROM zz: the answer is 0\n" in said
+    assert server.house.machine.run(["pgrep", "-f", "backupspec/scratch"], check=False).stdout == ""
     store(server.house, "told_locked", server.house.content("told_locked").partition(b"INSERT INTO")[0])
     assert "locked cannot be restored" in server.house.drill("told", check=False).stderr

@@ -45,6 +45,7 @@ class Scratch:
 
     title: Comment
     notice: Comment
+    accounts: bool
     questions: tuple[Question, ...]
 
 
@@ -70,7 +71,12 @@ def recipe(job: DatabaseJob, kind: PostgreSQL) -> Recipe:
         Script("load", "databases/postgresql/load", view("Make a database of a PostgreSQL server from a dump")),
     ]
     if job.drill is not None:
-        drill = Scratch(title(job, "Restore dumps into a scratch PostgreSQL server"), note(job), questions(job))
+        drill = Scratch(
+            title=title(job, "Restore dumps into a scratch PostgreSQL server"),
+            notice=note(job),
+            accounts=kind.accounts != "none",
+            questions=questions(job),
+        )
         scripts.append(Script("scratch", "databases/postgresql/scratch", drill))
     local = endpoint.address is None and endpoint.container is None
     groups, writer = rights(endpoint.container)
