@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -102,7 +103,8 @@ def test_a_server_that_is_down_is_said_and_nothing_is_stored(server: Server) -> 
     finally:
         server.start()
     assert ran.code == 1
-    assert "backupspec: not backed up: big; wiki; " in ran.stderr
+    assert "backupspec: not backed up: big; wiki\n" in ran.stderr
+    assert "exited with status" not in ran.stderr
     assert listed.code == 1
     assert "the databases cannot be listed; nothing was dumped" in listed.stderr
     assert server.house.archives() == ()
@@ -116,6 +118,16 @@ def test_a_wrong_password_is_said_by_the_server_and_not_repeated(server: Server)
     assert "not backed up: big" in ran.stderr
     assert "guess-17" not in ran.output
     assert server.house.archives() == ()
+
+
+def test_who_may_make_no_database_hears_it_from_the_server_and_nothing_from_borg(server: Server) -> None:
+    server.house.password("far-db", SECRET)
+    server.house.job("far")
+    refused = server.house.restore("far", "big", "--as", "copy", check=False)
+    assert refused.code == 1
+    *_, why, said = refused.stderr.splitlines()
+    assert why.endswith("permission denied to create database")
+    assert said == "backupspec: copy was not restored"
 
 
 def test_the_password_is_in_no_argument_and_no_environment(server: Server) -> None:
@@ -140,7 +152,7 @@ def test_a_dump_that_is_killed_leaves_no_archive_and_costs_the_others_nothing(se
         server.machine.run(["pkill", "-KILL", "pg_dump"])
     ran = running.ended()
     assert ran.code == 1
-    assert "backupspec: not backed up: big; " in ran.stderr
+    assert "backupspec: not backed up: big\n" in ran.stderr
     assert server.house.series() == ("wiki_wiki",)
 
 
@@ -189,7 +201,7 @@ def test_a_table_that_somebody_holds_locked_ends_the_dump_after_its_time_out(ser
     holder.join()
     assert ran.code == 1
     assert "lock timeout" in ran.stderr or "could not obtain lock" in ran.stderr or "canceling statement" in ran.stderr
-    assert "backupspec: not backed up: wiki; " in ran.stderr
+    assert "backupspec: not backed up: wiki\n" in ran.stderr
     assert server.house.series() == ("wiki_big",)
 
 
@@ -205,7 +217,9 @@ def test_too_many_databases_share_an_archive_and_each_can_be_restored(server: Se
     server.house.job("many")
     assert server.house.series() == ("many",)
     listed = server.house.restore("many").stdout
-    assert "(all in one)" in listed
+    (head, *names) = listed.splitlines()
+    assert re.fullmatch(r"\(all in one\)  last \S+Z  1 archive; the newest has:", head)
+    assert [name.strip() for name in names] == [".users", "another", "one more", "postgres", "wiki"]
     server.ask("DROP DATABASE wiki")
     server.house.restore("many", "wiki")
     assert server.ask("SELECT count(*) FROM pages", "wiki") == "1000"
@@ -216,11 +230,31 @@ def test_one_of_too_many_that_fails_is_named_and_not_in_the_archive(server: Serv
     ran = server.house.job("many", check=False)
     server.ask("UPDATE pg_database SET datconnlimit = -1 WHERE datname = 'another'")
     assert ran.code == 1
-    assert "backupspec: not backed up: another; " in ran.stderr
+    assert "backupspec: not backed up: another\n" in ran.stderr
     assert server.house.series() == ("many",)
     (archive,) = server.house.archives()
     inside = server.house.inside(archive)
     assert inside == (".users.dump", "one.20more.dump", "postgres.dump", "wiki.dump")
+
+
+def test_one_that_fails_every_time_keeps_its_archives_and_the_others_are_thinned_out(server: Server) -> None:
+    many = {**JOBS["many"], "exclude": ["big", "another", "one more"], "most_series": 50}
+    done = "/var/lib/backupspec/done/many_local"
+    server.house.written({"many": {**many, "retention": {"last": 2}}})
+    try:
+        server.house.job("many")
+        server.house.job("many")
+        server.house.written({"many": {**many, "retention": {"last": 1}}})
+        server.machine.run(["rm", done])
+        server.ask("UPDATE pg_database SET datconnlimit = 0 WHERE datname = 'wiki'")
+        ran = server.house.job("many", check=False)
+    finally:
+        server.ask("UPDATE pg_database SET datconnlimit = -1 WHERE datname = 'wiki'")
+        server.house.written(JOBS)
+    assert ran.code == 1
+    assert ran.stderr.endswith("backupspec: not backed up: wiki\n")
+    assert server.machine.run(["test", "-e", done], check=False).code == 1
+    assert server.house.series() == ("many_.users", "many_postgres", "many_wiki", "many_wiki")
 
 
 def test_a_database_that_vanished_is_reported_and_its_archives_stay_for_their_time(server: Server) -> None:
@@ -230,12 +264,15 @@ def test_a_database_that_vanished_is_reported_and_its_archives_stay_for_their_ti
         server.house.job("many")
         server.ask("DROP DATABASE another")
         ran = server.house.job("many")
-        assert "the database another is gone; its archives stay for 1 days after its last dump" in ran.stderr
+        assert (
+            "the database another is gone, or left out by now; its archives stay for 1 days after its last dump"
+            in ran.stderr
+        )
         assert "many_another" in server.house.series()
         newest = max(name for name in server.house.archives() if "_another_" in name)
         server.house.rename(newest, "db01_many_another_2020-01-01T00:00:00Z")
         ran = server.house.job("many")
-        assert "the database another has been gone for long, its archives go" in ran.stderr
+        assert "the last dump of the database another is too long ago, its archives go" in ran.stderr
         assert "many_another" not in server.house.series()
         assert "is gone" not in server.house.job("many").stderr
     finally:

@@ -75,6 +75,14 @@ class Prune:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """The view of databases/verdict.sh.j2."""
+
+    title: Comment
+    notice: Comment
+
+
+@dataclass(frozen=True, slots=True)
 class Restore:
     """The view of databases/restore.sh.j2."""
 
@@ -152,6 +160,10 @@ def of_target(host: Host, job: DatabaseJob, target: Target) -> tuple[PlannedFile
         stamp=ShellWord(f"{STATE}/done/{name}"),
     )
     files = [script(host, f"{where}/create", "databases/create", create, job.where)]
+    verdict = Verdict(
+        Comment(f"Tell whether all databases {job.name} of {host.name} were backed up."), notice(job.where)
+    )
+    files.append(script(host, f"{where}/verdict", "databases/verdict", verdict, job.where))
     files += borg.due_of_job(host, job, target)
     if prunes(target):
         said = f"Thin out the archives of the databases {job.name} of {host.name} in {repository.name}"

@@ -144,6 +144,8 @@ def _job(host: Host, job: Job, target: Target) -> tuple[PlannedFile, ...]:
         programs += [f"{folder}/prune", f"{SCRIPTS}/repositories/{repository.name}/compact"]
     what = f"{job.name} of {host.name} to {repository.name}" + (job.description and f": {job.description}")
     database = isinstance(job, DatabaseJob)
+    if database:
+        programs.append(f"{folder}/verdict")
     description = f"Back up the databases {what}" if database else f"Back up {what}"
     touch = touched(job)
     service = Service(
