@@ -35,6 +35,12 @@ _PARTS = {
     "9": "Environment",
 }
 
+_RESTORE = (
+    "Of every kind: without a database the command shows what there is, by the names that it takes. `--at TIME` takes "
+    "the newest dump that was begun by then: TIME as date(1) reads it, in the time zone of the job's schedule unless "
+    "it names another; a day without a time of day is meant to its end. The names of archives, and the times that are "
+    "shown, are in UTC. `--file PATH` makes a new file, in the folder from which the command was called."
+)
 _MERGE = """\
 Settings may stand in several layers. They combine in one fixed order, in which the later wins:
 
@@ -318,7 +324,7 @@ class _Kind(_Language):
         yield from ["", "## The account that dumps", "", account["text"]]
         if account["recipe"]:
             yield from ["", "```text", *account["recipe"], "```"]
-        yield from ["", "## Restore", "", node["x-restore"]]
+        yield from ["", "## Restore", "", node["x-restore"], "", _RESTORE]
         if "x-not-run" in node:
             yield from ["", "## Not run in our CI", "", node["x-not-run"]]
         yield from ["", "## Keys", "", *self.table(node, node["properties"])]

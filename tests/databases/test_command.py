@@ -97,6 +97,7 @@ def test_a_dump_that_fails_half_way_leaves_nothing_and_is_named(place: House, na
     place.machine.write("/srv/want", "work")
     assert outcome.code == 1
     assert "backupspec: .all: not dumped" in outcome.stderr
+    assert ("longer than time_limit allows (10 seconds)" in outcome.stderr) == (fault == "hang")
     assert place.archives() == before
     left = place.machine.sh("find /var/lib/backupspec /run/backupspec* -size +100k -name '*.dump*' 2>/dev/null || :")
     assert left.stdout == ""
@@ -108,6 +109,8 @@ def test_a_command_that_fails_to_load_fails_the_restore_and_says_that_it_may_hav
     place.machine.write("/srv/want", "work")
     assert outcome.code == 1
     assert "what the command has done until then is still there" in outcome.stderr
+    other = place.restore("plain", ".all", "--as", "other", check=False)
+    assert (other.code, other.stderr) == (1, "backupspec: what this kind dumps has one name: without --as\n")
 
 
 def test_a_dump_that_cannot_be_read_to_its_end_never_reaches_the_command(place: House) -> None:

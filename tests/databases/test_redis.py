@@ -142,6 +142,7 @@ def test_nothing_is_written_under_a_server_that_runs(server: Server) -> None:
         refused = server.house.restore("cache", *words, check=False)
         assert refused.code == 1
         assert f"the {server.product} server is running: stop it first" in refused.stderr
+        assert "Traceback" not in refused.stderr
     assert "other.rdb" not in server.machine.run(["ls", server.folder]).stdout
 
 

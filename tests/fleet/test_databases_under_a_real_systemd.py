@@ -127,6 +127,7 @@ def test_what_is_destroyed_comes_back_by_hand(host: Host) -> None:
     run(["backupspec-run", "restore-database", "wiki", "wiki"])
     assert run([*ask, "wiki", "-c", "SELECT count(*) FROM pages"]).stdout == "100\n"
     assert "wiki  last" in run(["backupspec-run", "restore-database", "wiki"]).stdout
+    host.machine.sh("cd /root; backupspec-run restore-database wiki wiki --file wiki.dump; pg_restore --list wiki.dump")
 
 
 def test_files_leave_live_data_out_and_wait_for_dumps(host: Host) -> None:

@@ -94,6 +94,7 @@ class Restore:
     scripts: ShellWord
     starts: tuple[ArchiveStart, ...]
     loads: bool
+    renames: bool
     peeks: bool
     owned: bool
 
@@ -214,6 +215,7 @@ def _restore(host: Host, job: DatabaseJob, target: Target, made: Recipe) -> Rest
         scripts=ShellWord(folder(job)),
         starts=tuple(ArchiveStart(series, job.name) for series in job.series),
         loads=any(each.word == "load" for each in made.scripts),
+        renames=made.renames,
         peeks=made.peeks,
         owned=made.writer == "owner",
     )

@@ -56,6 +56,7 @@ class Run:
     jobs: tuple[RunJob, ...]
     databases: tuple[RunDatabases, ...]
     database_names: ShellWord
+    drill_names: ShellWord
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,8 @@ def _run(host: Host) -> Run:
     job_names = ShellWord(" ".join(job.name for job in host.jobs))
     title = Comment(f"Work with the backups of {host.name} by hand.")
     database_names = ShellWord(" ".join(job.name for job in host.databases))
-    return Run(title, notice(host.where), names, job_names, repositories, jobs, databases, database_names)
+    drill_names = ShellWord(" ".join(job.name for job in host.databases if job.drill is not None))
+    return Run(title, notice(host.where), names, job_names, repositories, jobs, databases, database_names, drill_names)
 
 
 def _databases(job: DatabaseJob, repository: Repository) -> RunDatabases:

@@ -45,4 +45,5 @@ def recipe(job: DatabaseJob, kind: Command) -> Recipe:
         writer=None if kind.account in {None, JOBS} else kind.account,
         anything=True,
         peeks=True,
+        renames=False,
     )

@@ -61,6 +61,7 @@ def recipe(job: DatabaseJob, kind: MongoDB) -> Recipe:
         credentials=() if endpoint.credential is None else (endpoint.credential,),
         writer=writer,
         peeks=True,
+        renames=not kind.oplog,
         jit=True,
         tools=() if container is not None else tools,
     )

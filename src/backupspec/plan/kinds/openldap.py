@@ -47,4 +47,5 @@ def recipe(job: DatabaseJob, kind: OpenLDAP) -> Recipe:
         tools=(("setpriv", "util-linux"), ("slapcat", "slapd")),
         writer=kind.account,
         offline=True,
+        renames=False,
     )

@@ -44,7 +44,7 @@ class Recipe:
     jobs' account: an account's name, `root` with all its rights, or `owner` for the owner of the file that the entry
     names (whose dump script gets an empty FOLDER of its own on a disk); such a dump goes through a file. `offline`: it
     needs no network; `anything`: what it needs is not known; `jit`: its programs make code while they run. `peeks`:
-    `load` wants to see the beginning of a dump first.
+    `load` wants to see the beginning of a dump first. `renames`: a dump can be restored under another name.
     """
 
     scripts: tuple[Script, ...]
@@ -58,6 +58,7 @@ class Recipe:
     anything: bool = False
     jit: bool = False
     peeks: bool = False
+    renames: bool = True
 
 
 @dataclass(frozen=True, slots=True)
