@@ -26,10 +26,10 @@ def encoded(names: list[bytes], shell: str = "sh") -> list[str]:
     return subprocess.run(argv, capture_output=True, check=True).stdout.decode("ascii").split("\n")[:-1]
 
 
-def readable(text: str, *words: str, awk: str = "awk") -> bytes:
+def decoded(text: str, what: str, awk: str = "awk") -> bytes:
     """Run the compiled function that reads encoded names, one a line."""
-    script = f'{DECODE}\nawk() {{ command {awk} "$@"; }}\nreadable "$@"'
-    argv = ["sh", "-euc", script, "sh", *words]
+    script = f'{DECODE}\nawk() {{ command {awk} "$@"; }}\ndecode "$@"'
+    argv = ["sh", "-euc", script, "sh", what]
     return subprocess.run(argv, input=text.encode(), capture_output=True, check=True).stdout
 
 
@@ -37,7 +37,7 @@ def readable(text: str, *words: str, awk: str = "awk") -> bytes:
 def test_names_are_shown_as_people_write_them(awk: str) -> None:
     names = ["wiki", "Wiki", "/srv/app.db", "dc=a,dc=b", "é", ".users", "=x", "a\nb", f"/srv/{'x' * 200}"]
     given = "\n".join([*encoded([name.encode() for name in names]), ".users", ".all"])
-    *shown, _ = readable(given, awk=awk).decode().split("\n")
+    *shown, _ = decoded(given, "names", awk).decode().split("\n")
     *plain, control, cut, users, everything = shown
     assert plain == ["wiki", "Wiki", "/srv/app.db", "dc=a,dc=b", "é", "=.users", "==x"]
     assert (control, users, everything) == ("a.0ab", ".users", ".all")
@@ -63,7 +63,7 @@ def test_no_two_names_become_one_and_all_fit_the_alphabet(shell: str, names: lis
 def test_a_name_that_is_not_cut_can_be_read_back(name: bytes) -> None:
     (text,) = encoded([name])
     if ".." not in text:
-        assert readable(text, "raw") == b"=" + name
+        assert decoded(text, "entry") == b"=" + name
         assert re.sub(rb"\.([0-9a-f]{2})", lambda code: bytes.fromhex(code[1].decode()), text.encode()) == name
 
 
