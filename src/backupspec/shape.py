@@ -6,7 +6,6 @@ what they mean.
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,10 +15,10 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from backupspec.catalogue import diagnose
-from backupspec.data import data_folder
 from backupspec.diagnostic import Diagnostic, Related, Span
 from backupspec.document import Mapping, Node, Scalar, Sequence, plain
 from backupspec.key_places import belongs
+from backupspec.language import INVENTORY, Language, Schema
 from backupspec.source import shortened
 from backupspec.suggest import did_you_mean
 
@@ -34,40 +33,6 @@ _KINDS = {
 _SECRET = ("passphrase", "credential")
 """Keys at which a passphrase may have been pasted, which must not be repeated where messages go: into logs."""
 _YES, _NO = ("yes", "on", "True", "TRUE", "Yes", "On", "y"), ("no", "off", "False", "FALSE", "No", "Off", "n")
-
-Schema = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Language:
-    """A language that people write: the file of its schema, and what a whole text in it is called."""
-
-    file: str
-    whole: str
-
-    @property
-    def schema(self) -> Schema:
-        """Give the schema."""
-        return _read(self.file)
-
-    @property
-    def validator(self) -> Draft202012Validator:
-        """Give the validator of the schema."""
-        return _validator(self.file)
-
-
-INVENTORY = Language("inventory.schema.json", "the inventory")
-
-
-@functools.cache
-def _read(file: str) -> Schema:
-    schema: Schema = json.loads((data_folder("schema") / file).read_text(encoding="utf-8"))
-    return schema
-
-
-@functools.cache
-def _validator(file: str) -> Draft202012Validator:
-    return Draft202012Validator(_read(file))
 
 
 # Where an error is ----------------------------------------------------------------------------------------------------
