@@ -88,6 +88,15 @@ def test_a_passphrase_is_not_repeated(written: str, place: str, tmp_path: Path) 
     assert "unter2" not in said(tmp_path, text)
 
 
+@pytest.mark.parametrize("key", ["password", "credential", "passwd", "secret", "pw"])
+def test_the_password_of_a_database_is_not_repeated(key: str, tmp_path: Path) -> None:
+    job = f'{{kind: mariadb, address: 192.0.2.30, {key}: "hunter2 Secret!"}}'
+    text = (
+        f"version: 1\nfleet: f\nrepositories: {{l: {{path: /b}}}}\nhosts: {{w: {{to: [l], databases: {{d: {job}}}}}}}\n"
+    )
+    assert "unter2" not in said(tmp_path, text)
+
+
 @pytest.mark.parametrize(
     "value", ["7315926", "true", "|\n      hunter2\n      7315926", "\n      hunter2", ">-\n      hunter2"]
 )

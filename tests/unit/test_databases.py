@@ -11,6 +11,7 @@ import pytest
 from backupspec.data import data_folder
 from backupspec.plan import plan
 from backupspec.render import text_of
+from backupspec.resolve.databases import DATA
 
 from .fleets import resolved
 
@@ -128,3 +129,8 @@ def test_what_the_schema_calls_a_default_changes_nothing_when_it_is_said(kind: s
     assert "time_limit" in defaults
     for key, default in defaults.items():
         assert trees({**least, key: default}) == trees(least), key
+
+
+def test_the_schema_names_the_folders_that_files_jobs_leave_out() -> None:
+    folders = {folder for folders in DATA.values() for folder in folders}
+    assert {folder for folder in folders if folder not in DEFS["live_data"]["description"]} == set()
