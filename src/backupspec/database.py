@@ -140,3 +140,9 @@ class Drill:
 
     schedule: Schedule
     assertions: tuple[Assertion, ...]
+
+    def __str__(self) -> str:
+        """Give when it runs and how much it asks, for people."""
+        count = len(self.assertions)
+        asks = "no assertion" if not count else f"{count} assertion{'s' * (count > 1)}"
+        return f"{self.schedule}, {asks}"

@@ -21,6 +21,7 @@ import typer.main
 from backupspec import cli
 from backupspec.catalogue import CATALOGUE, Entry
 from backupspec.data import data_folder
+from backupspec.reference_accounts import accounts
 from backupspec.reference_forms import form_pages
 from backupspec.reference_text import NOTICE, WIDTH, Schema, fenced, flow, link, listed, referred
 
@@ -196,7 +197,7 @@ class _Language:
         own = self.own(name)
         yield from ["", f"## {concept['title']}", "", concept["description"]]
         users = [link(title) for title, keys in self.owners() if name in self.leads_to({"properties": keys})]
-        yield from ["", f"Used in: {', '.join(users)}."]
+        yield from ["", f"Used in: {', '.join(dict.fromkeys(users))}."]
         if own:
             yield from ["", *self.table(concept, own)]
         if "x-kinds" in concept:
@@ -281,11 +282,8 @@ class _Language:
         yield "Settings", self.taken([*self.settings, *self.wide])
         for name in self.concepts:
             yield self.defs[name]["title"], self.own(name)
-        yield self.defs["database"]["title"], self.shared()
-
-    def shared(self) -> Mapping[str, Schema]:
-        """Give the keys of all kinds of databases."""
-        return {key: node for name in self.branches for key, node in self.defs[name]["properties"].items()}
+        for name in self.branches:
+            yield self.defs["database"]["title"], self.defs[name]["properties"]
 
     def link(self, title: str, *, lower: bool = False) -> str:
         """Give a link to a section, on the page that has it."""
@@ -310,7 +308,7 @@ class _Kind(_Language):
 
     def __init__(self, schema: Schema, name: str, kinds: list[str]) -> None:
         super().__init__(schema)
-        self.node, self.kinds = self.defs[name], kinds
+        self.name, self.node, self.kinds = name, self.defs[name], kinds
 
     def lines(self) -> Iterator[str]:
         """Give the page."""
@@ -320,10 +318,7 @@ class _Kind(_Language):
         for example in node["examples"]:
             yield from ["", *fenced({"databases": {"NAME": example}})]
         yield from ["", "## What a dump holds", "", node["x-consistency"]]
-        account = node["x-account"]
-        yield from ["", "## The account that dumps", "", account["text"]]
-        if account["recipe"]:
-            yield from ["", "```text", *account["recipe"], "```"]
+        yield from ["", "## The account that dumps", "", node["x-account"], *accounts(self.name)]
         yield from ["", "## Restore", "", node["x-restore"], "", _RESTORE]
         if "x-not-run" in node:
             yield from ["", "## Not run in our CI", "", node["x-not-run"]]

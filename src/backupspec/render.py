@@ -77,7 +77,7 @@ LANGUAGES: tuple[Language, ...] = (
     Language(".sysusers.j2", (words.Comment, words.ConfigToken, words.SysusersField)),
     Language(".tmpfiles.j2", (words.Comment, words.ConfigToken, words.TmpfilesField)),
     Language(".patterns.j2", (words.BorgPattern, words.Comment)),
-    Language(".md.j2", (words.MarkdownCode, words.MarkdownCommand, words.MarkdownText)),
+    Language(".md.j2", (words.MarkdownCode, words.MarkdownCommand, words.MarkdownLine, words.MarkdownText)),
     Language(
         ".html.j2",
         (words.HtmlAttribute, words.HtmlText, words.HtmlTokens, words.SvgNumber, words.SvgPath),

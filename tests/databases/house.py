@@ -22,10 +22,11 @@ HOST = "db01"
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """The machine `db01`, its inventory, and what an admin and its timers would do on it."""
+    """The machine `db01`, its inventory, and what an admin and its timers would do on it. Others may join its room."""
 
     machine: Machine
     site: Site
+    room: Room
 
     def job(self, job: str, *, check: bool = True, seconds: int = 300) -> Outcome:
         """Run a job's unit to its end: dumps, prune, compact."""
@@ -102,4 +103,4 @@ def house(folder: Path, databases: Mapping[str, Any], *, borg: str = "1.2", **ho
         site.apply(machine)
         machine.sh(f"install -d -o backupspec -g backupspec -m 0700 {REPOSITORY}")
         repository_script(machine, "local", "init")
-        yield House(machine, site)
+        yield House(machine, site, room)

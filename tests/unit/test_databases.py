@@ -11,6 +11,7 @@ import pytest
 from backupspec.data import data_folder
 from backupspec.plan import plan
 from backupspec.render import text_of
+from backupspec.resolve.databases import DATA
 
 from .fleets import resolved
 
@@ -112,15 +113,24 @@ def trees(settings: dict[str, object]) -> dict[str, str]:
     return {file.path: text_of(file) for file in plan(fleet)[0].files}
 
 
+def whole(node: dict[str, object]) -> dict[str, object]:
+    """Give a node with all that it refers to."""
+    while "$ref" in node:
+        node = {**DEFS[str(node["$ref"]).rpartition("/")[2]], **{key: node[key] for key in node if key != "$ref"}}
+    return node
+
+
 @pytest.mark.parametrize("kind", BRANCHES)
 def test_what_the_schema_calls_a_default_changes_nothing_when_it_is_said(kind: str) -> None:
     branch = BRANCHES[kind]
     least = {key: branch["examples"][0][key] for key in branch["required"]} | {"kind": kind}
-    nodes = {
-        key: {**DEFS.get(node.get("$ref", "").rpartition("/")[2], {}), **node}
-        for key, node in branch["properties"].items()
-    }
+    nodes = {key: whole(node) for key, node in branch["properties"].items()}
     defaults = {key: node["default"] for key, node in nodes.items() if "default" in node}
     assert "time_limit" in defaults
     for key, default in defaults.items():
         assert trees({**least, key: default}) == trees(least), key
+
+
+def test_the_schema_names_the_folders_that_files_jobs_leave_out() -> None:
+    folders = {folder for folders in DATA.values() for folder in folders}
+    assert {folder for folder in folders if folder not in DEFS["live_data"]["description"]} == set()

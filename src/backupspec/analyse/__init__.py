@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backupspec.analyse import databases, folders, machines, repositories, schedules, sources
+from backupspec.analyse import database_values, databases, folders, machines, repositories, schedules, sources
 from backupspec.diagnostic import Diagnostic
 from backupspec.fleet import Fleet
 
@@ -51,6 +51,9 @@ RULES = (
     databases.drills_ask_what_is_dumped,
     databases.servers_are_reached_in_one_way,
     databases.stages_have_a_place,
+    database_values.values_are_meant,
+    database_values.users_are_known,
+    database_values.databases_have_one_job,
 )
 
 

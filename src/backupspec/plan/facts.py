@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 
+from backupspec.database import Kind, MySQL, PostgreSQL
 from backupspec.fleet import DatabaseJob, FilesJob, Fleet, Host, HostKey, Repository, Server, Target
 from backupspec.plan.kinds import describe
 from backupspec.plan.ssh import key_of
@@ -91,6 +92,7 @@ def _job(job: FilesJob) -> Facts:
 def _databases(job: DatabaseJob) -> Facts:
     return {
         "what": describe(job),
+        "accounts": _accounts(job.kind),
         "data": list(job.data),
         "stage": job.stage,
         "keep_vanished": job.keep_vanished,
@@ -99,6 +101,19 @@ def _databases(job: DatabaseJob) -> Facts:
         "before": [str(hook) for hook in job.before],
         "after": [str(hook) for hook in job.after],
     }
+
+
+def _accounts(kind: Kind) -> list[str]:
+    """Give what is dumped of those who use a server."""
+    match kind:
+        case PostgreSQL(accounts="without-passwords"):
+            return ["roles"]
+        case PostgreSQL(accounts="with-passwords"):
+            return ["roles", "hashes of passwords"]
+        case MySQL(accounts=True):
+            return ["users and rights"]
+        case _:
+            return []
 
 
 def _target(target: Target) -> Facts:
