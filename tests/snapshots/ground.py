@@ -69,13 +69,13 @@ class Ground:
         return [line for line in self.machine.read("/proc/self/mountinfo").splitlines() if VIEWS in line]
 
 
-def write_inventory(folder: Path, jobs: Mapping[str, Any]) -> None:
+def write_inventory(folder: Path, jobs: Mapping[str, Any], **host: object) -> None:
     """Write an inventory of one host with one local repository."""
     document = {
         "version": 1,
         "fleet": "snapshots",
         "repositories": {"local": {"path": REPOSITORY, "encryption": "none"}},
-        "hosts": {HOST: {"to": ["local"], "retention": {"forever": True}, "files": dict(jobs)}},
+        "hosts": {HOST: {"to": ["local"], "retention": {"forever": True}, "files": dict(jobs), **host}},
     }
     folder.mkdir(exist_ok=True)
     (folder / "inventory.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backupspec.fleet import DatabaseJob, Fleet, Host, Job, Target
+from backupspec.plan import snapshots
 from backupspec.plan.kinds import describe, recipe
 from backupspec.plan.places import notice
 from backupspec.plan.playbooks import ansible
@@ -115,6 +116,7 @@ def apply(fleet: Fleet, name: str, files: tuple[PlannedFile, ...]) -> tuple[Plan
     if repositories and host is not None:
         tools[host.borg.path] = "borgbackup"
         tools["flock"] = "util-linux"
+        tools |= snapshots.tools(host)
         tools |= {program: package for job in host.databases for program, package in recipe(job).tools}
     if remote:
         tools["ssh-keygen"] = "openssh-client"

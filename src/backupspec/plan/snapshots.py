@@ -24,17 +24,18 @@ _SIGN = "8b1f6a7e-4c0d-4f5e-9a53-2d7c61e0b94a"
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What a kind's file systems are called, the programs that it needs, and the devices that these open."""
+    """What a kind's file systems are called, the programs that it needs, their package, the devices that they open."""
 
     name: str
     programs: tuple[str, ...]
+    package: str
     devices: tuple[str, ...]
 
 
 _KINDS = {
-    "btrfs": _Kind("btrfs", ("btrfs",), ("block-* rw",)),
-    "lvm": _Kind("ext4 or xfs", ("lvs", "lvcreate", "lvremove"), ("block-* rw", "/dev/mapper/control rw")),
-    "zfs": _Kind("zfs", ("zfs", "mount.zfs"), ("/dev/zfs rw",)),
+    "btrfs": _Kind("btrfs", ("btrfs",), "btrfs-progs", ("block-* rw",)),
+    "lvm": _Kind("ext4 or xfs", ("lvs", "lvcreate", "lvremove"), "lvm2", ("block-* rw", "/dev/mapper/control rw")),
+    "zfs": _Kind("zfs", ("zfs", "mount.zfs"), "zfsutils-linux", ("/dev/zfs rw",)),
 }
 
 
@@ -77,6 +78,12 @@ def waits(job: Job, target: Target) -> tuple[Command, ...]:
         return ()
     words = ("--shared", lock_of(target.repository), "/bin/true")
     return (Command(ExecProgram("/usr/bin/flock"), tuple(ExecWord(word) for word in words)),)
+
+
+def tools(host: Host) -> dict[str, str]:
+    """Give the programs that the snapshots of a host need, each with its package in Debian."""
+    kinds = [_KINDS[job.snapshot.kind] for job in host.files if job.snapshot is not None]
+    return {program: kind.package for kind in kinds for program in kind.programs}
 
 
 def take(job: Job, target: Target) -> tuple[Command, ...]:
