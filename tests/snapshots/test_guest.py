@@ -53,7 +53,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         with (folder / name).open("wb") as disk:
             disk.truncate(1 << 30)
     disks = [(GUEST / "image", "on"), (folder / "work", "off"), (folder / "lvm", "off"), (folder / "zfs", "off")]
-    argv = ["qemu-system-x86_64", "-accel", "kvm", "-accel", "tcg", "-cpu", "max", "-m", "1536", "-display", "none"]
+    argv = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "1536", "-display", "none"]
     argv += ["-no-reboot", "-nic", "none", "-kernel", str(GUEST / "vmlinuz"), "-initrd", str(GUEST / "initrd")]
     argv += ["-append", "root=/dev/vda console=ttyS0 panic=-1"]
     argv += ["-serial", f"file:{folder / 'console'}", "-serial", f"file:{folder / 'told'}"]
