@@ -54,9 +54,9 @@ class Ground:
         return sorted(repository_script(self.machine, "local", *words).stdout.splitlines())
 
     def content(self, job: str, path: str) -> str:
-        """Give the text of a file in the newest archive of a job."""
+        """Give the text of a file in the newest archive of a job, nothing if it is not there."""
         words = ["borg", "extract", "--stdout", f"::{self.archives(job)[-1]}", path]
-        return repository_script(self.machine, "local", *words).stdout
+        return repository_script(self.machine, "local", *words, check=False).stdout
 
     def compiled(self, jobs: Mapping[str, Any]) -> None:
         """Compile the host with other jobs and apply them."""
