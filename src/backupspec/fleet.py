@@ -219,6 +219,14 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Snapshot:
+    """How a job's file systems are snapshotted; `space` is in bytes, for what is written meanwhile (None: a tenth)."""
+
+    kind: Literal["btrfs", "lvm", "zfs"]
+    space: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class FilesJob:
     """A job that backs up files of one host.
 
@@ -239,6 +247,7 @@ class FilesJob:
     live: tuple[str, ...]
     compression: str
     one_file_system: bool
+    snapshot: Snapshot | None
     honour_markers: bool
     numeric_ids: bool
     priority: Literal["low", "normal", "idle"]

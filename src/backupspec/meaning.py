@@ -97,6 +97,13 @@ _TABLE: dict[tuple[str, str], _Parts | _Value] = {
         _Sentence("{subject} of {host} now leaves out every file system mounted below its paths", bad=True),
         _Sentence("{subject} of {host} now goes into file systems mounted below its paths"),
     ),
+    ("job", "snapshot"): _Parts(
+        _Sentence("{subject} of {host} now reads from a snapshot ({value})"),
+        _Sentence("{subject} of {host} no longer reads from a snapshot ({value})", bad=True),
+    ),
+    ("job", "snapshot_space"): _Value(
+        _Sentence("snapshots for {subject} on {host} may take {new} bytes, no longer {old}")
+    ),
     ("job", "honour_markers"): _Parts(
         _Sentence("{subject} of {host} now leaves out folders that are marked as not worth it", bad=True),
         _Sentence("{subject} of {host} now backs up folders that are marked as not worth it"),

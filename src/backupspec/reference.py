@@ -81,6 +81,7 @@ def pages() -> tuple[tuple[str, str], ...]:
         ("diagnostics.md", diagnostics_page(CATALOGUE)),
         ("inventory.md", inventory_page(schema)),
         *database_pages(schema),
+        ("snapshots.md", snapshots_page(schema)),
         *form_pages(),
     )
 
@@ -141,6 +142,18 @@ def database_pages(schema: Schema) -> Iterator[tuple[str, str]]:
         yield f"databases/{kinds[0]}.md", "\n".join(page.lines()) + "\n"
 
 
+def snapshots_page(schema: Schema) -> str:
+    """Give the page on snapshots of file systems: what the setting's node in the schema says of them."""
+    node = schema["$defs"]["snapshot"]
+    lines = ["# Snapshots", "", NOTICE.format(source="schema/inventory.schema.json"), node["description"]]
+    lines += ["", *fenced(node["x-example"])]
+    for part in (*node["x-parts"], {"title": "Not run in our CI", "text": node["x-not-run"]}):
+        lines += ["", f"## {part['title']}", ""]
+        told = part["text"]
+        lines += [told] if isinstance(told, str) else [f"* {each}" for each in told]
+    return "\n".join(lines) + "\n"
+
+
 def branches(schema: Schema) -> dict[str, list[str]]:
     """Give each definition that a kind of database leads to, with the kinds that do."""
     found: dict[str, list[str]] = {}
@@ -183,6 +196,7 @@ class _Language:
         yield from ["## How settings combine", "", _MERGE]
         yield from ["## Settings", "", f"In {self.links('defaults', 'profile', 'host', 'job')}:", ""]
         yield from self.table(self.defs["job"], self.taken(self.settings), merge=True)
+        yield from ["", "What a snapshot holds, and what it does not change: [snapshots](snapshots.md)."]
         yield from ["", f"In {self.links('defaults', 'profile', 'host')} only, for the whole host:", ""]
         yield from self.table(self.defs["host"], self.taken(self.wide), merge=True)
         for name in self.concepts:

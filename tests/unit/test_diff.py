@@ -143,6 +143,16 @@ def test_retention_says_which_way_it_goes(old: dict[str, int], new: dict[str, in
             {},
             [("it of web01 now goes into file systems mounted below its paths", False)],
         ),
+        ("job", {}, {"snapshot": "btrfs"}, [("it of web01 now reads from a snapshot (btrfs)", False)]),
+        (
+            "job",
+            {"snapshot": "lvm", "snapshot_space": 2},
+            {"snapshot_space": 1},
+            [
+                ("it of web01 no longer reads from a snapshot (lvm)", True),
+                ("snapshots for it on web01 may take 1 bytes, no longer 2", False),
+            ],
+        ),
         (
             "job",
             {"before": ["dump (as root)"]},

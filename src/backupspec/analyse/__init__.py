@@ -45,6 +45,7 @@ RULES = (
     sources.paths_are_required_or_optional,
     sources.one_job_has_the_history,
     sources.something_is_saved,
+    sources.space_has_a_snapshot,
     sources.hooks_can_fail,
     databases.live_data_is_dumped,
     databases.what_is_left_out_is_said,

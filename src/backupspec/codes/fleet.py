@@ -186,6 +186,14 @@ FLEET: tuple[Entry, ...] = (
         Severity.WARNING,
     ),
     Entry(
+        "BS426",
+        "space for no snapshot",
+        "`snapshot_space` is how much an LVM snapshot of a volume can hold, and no job that it applies to has "
+        "`snapshot: lvm`. Snapshots of btrfs and ZFS take what they need from the file system. Delete the line, or say "
+        "`snapshot: lvm`.",
+        Severity.WARNING,
+    ),
+    Entry(
         "BS430",
         "host without a job",
         "The host is declared and nothing of it is backed up: it has no job, or all jobs of its profiles are `off`. "

@@ -82,6 +82,8 @@ def _job(job: FilesJob) -> Facts:
         "live": list(job.live),
         "mounted": list(job.mounted),
         "one_file_system": job.one_file_system,
+        "snapshot": None if job.snapshot is None else job.snapshot.kind,
+        "snapshot_space": None if job.snapshot is None else job.snapshot.space,
         "honour_markers": job.honour_markers,
         "compression": job.compression,
         "before": [str(hook) for hook in job.before],

@@ -29,7 +29,8 @@ class Touch:
 
     `reads` (with `one_file_system` only what lies on the same one) and `writes` are paths, `addresses` machines that it
     talks to, `groups` and `credentials` names. `reads_all`: it may read what belongs to others. `jit`: its
-    programs make code while they run. `hooks`: it runs commands outside of its sandbox.
+    programs make code while they run. `hooks`: it runs commands outside of its sandbox. `devices`: what
+    such commands open, as DeviceAllow= names it.
     """
 
     reads: tuple[str, ...] = ()
@@ -41,6 +42,7 @@ class Touch:
     credentials: tuple[str, ...] = ()
     jit: bool = False
     hooks: bool = False
+    devices: tuple[str, ...] = ()
 
 
 # Directive, value, and the paths that it hides or replaces in the unit's view of the file system.
@@ -91,6 +93,9 @@ def directives(host: Host, touch: Touch, repository: Repository) -> tuple[Direct
             found.append(_left_out(name, "JavaScript programs make code while they run"))
         else:
             found.append(_directive(name, value))
+    for number, device in enumerate(touch.devices):
+        reason = "For the snapshot, whose commands run as root; borg itself has no device and may make none."
+        found.append(_directive("DeviceAllow", device, "" if number else reason))
     if touch.hooks:
         # These three hold for the whole unit, also for commands that run as root outside of its sandbox.
         found.append(

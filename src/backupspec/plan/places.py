@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backupspec import own_folders
 from backupspec.diagnostic import Span
-from backupspec.fleet import Host
+from backupspec.fleet import Host, Repository
 from backupspec.plan.types import PlannedFile
 from backupspec.words import Comment
 
@@ -17,6 +17,11 @@ RESTORE = own_folders.RESTORE
 STAGE = own_folders.STAGE
 DRILLS = f"{STATE}/drill"
 KEYS = "/etc/ssh/backupspec"
+
+
+def lock_of(repository: Repository) -> str:
+    """Give the file that the jobs of a host lock while they have a repository."""
+    return f"{STATE}/{repository.name}.lock"
 
 
 def notice(origin: str) -> Comment:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backupspec.fleet import Fleet
+from backupspec.plan import snapshots
 from backupspec.plan.kinds import recipe
 from backupspec.plan.kinds.account import steps
 from backupspec.plan.places import STATE, notice
@@ -90,6 +91,7 @@ def apply(fleet: Fleet, name: str, files: tuple[PlannedFile, ...]) -> tuple[Plan
     if repositories and host is not None:
         tools[host.borg.path] = "borgbackup"
         tools["flock"] = "util-linux"
+        tools |= snapshots.tools(host)
         tools |= {program: package for job in host.databases for program, package in recipe(job).tools}
     if remote:
         tools["ssh-keygen"] = "openssh-client"

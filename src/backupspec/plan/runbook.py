@@ -171,6 +171,8 @@ def _notes(host: Host, job: Job, target: Target) -> str:
         found.append(f"never in {host.quiet.window} ({host.quiet.timezone})")
     if not isinstance(job, DatabaseJob) and job.mounted:
         found.append("needs mounted: " + ", ".join(job.mounted))
+    if not isinstance(job, DatabaseJob) and job.snapshot is not None:
+        found.append(f"reads a snapshot ({job.snapshot.kind})")
     if job.before or job.after:
         found.append("has hooks")
     if isinstance(job, DatabaseJob) and job.drill is not None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from backupspec.fleet import DatabaseJob, FilesJob, Hook, Host, Job, Repository, Target
-from backupspec.plan import stages
+from backupspec.plan import snapshots, stages
 from backupspec.plan.commands import Command
 from backupspec.plan.hardening import Directive, Touch, directives
 from backupspec.plan.kinds import recipe
@@ -51,8 +51,9 @@ class Service:
     reads_all: bool
     credentials: tuple[UnitCredential, ...]
     conditions: tuple[Command, ...]
+    waits: tuple[Command, ...]
     before: tuple[Command, ...]
-    programs: tuple[ExecProgram, ...]
+    programs: tuple[Command, ...]
     after: tuple[Command, ...]
     writable: tuple[UnitListPath, ...]
     directives: tuple[Directive, ...]
@@ -139,15 +140,16 @@ def units(host: Host) -> tuple[PlannedFile, ...]:
 def _job(host: Host, job: Job, target: Target) -> tuple[PlannedFile, ...]:
     repository = target.repository
     folder = f"{SCRIPTS}/jobs/{job.name}_{repository.name}"
-    programs = [f"{folder}/create"]
+    # A snapshot costs space for as long as it is there: it goes before what comes after borg has read.
+    programs = [_program(f"{folder}/create"), *snapshots.drop(job, target)]
     if prunes(target):
-        programs += [f"{folder}/prune", f"{SCRIPTS}/repositories/{repository.name}/compact"]
+        programs += [_program(f"{folder}/prune"), _program(f"{SCRIPTS}/repositories/{repository.name}/compact")]
     what = f"{job.name} of {host.name} to {repository.name}" + (job.description and f": {job.description}")
     database = isinstance(job, DatabaseJob)
     if database:
-        programs.append(f"{folder}/verdict")
+        programs.append(_program(f"{folder}/verdict"))
     description = f"Back up the databases {what}" if database else f"Back up {what}"
-    touch = touched(job)
+    touch = touched(job, repository)
     service = Service(
         notice=notice(job.where),
         description=UnitText(description),
@@ -166,9 +168,10 @@ def _job(host: Host, job: Job, target: Target) -> tuple[PlannedFile, ...]:
         reads_all=touch.reads_all,
         credentials=_credentials(repository, touch),
         conditions=_conditions(host, repository, folder),
-        before=(*(_hook(hook) for hook in job.before), *stages.before(job, target)),
-        programs=tuple(ExecProgram(program) for program in programs),
-        after=(*(_after(hook) for hook in job.after), *stages.after(job, target)),
+        waits=snapshots.waits(job, target),
+        before=(*(_hook(hook) for hook in job.before), *stages.before(job, target), *snapshots.take(job, target)),
+        programs=tuple(programs),
+        after=(*snapshots.drop(job, target), *(_after(hook) for hook in job.after), *stages.after(job, target)),
         writable=(*_writable(repository), *stages.writable(job)),
         directives=directives(host, touch, repository),
     )
@@ -191,12 +194,19 @@ def _drill(host: Host, job: DatabaseJob, target: Target) -> tuple[PlannedFile, .
     return _proof(host, repository, proof)
 
 
-def touched(job: Job) -> Touch:
+def touched(job: Job, repository: Repository) -> Touch:
     """Give what a job's unit must leave within its reach."""
     hooks = bool(job.before or job.after)
     if isinstance(job, FilesJob):
-        own = (*job.paths, *job.optional_paths)
-        return Touch(reads=own, one_file_system=job.one_file_system, reads_all=True, hooks=hooks)
+        view = snapshots.view_of(job, repository)
+        own = (*job.paths, *job.optional_paths) if view is None else (view,)
+        return Touch(
+            reads=own,
+            one_file_system=job.one_file_system,
+            reads_all=True,
+            hooks=hooks,
+            devices=snapshots.devices(job),
+        )
     made = recipe(job)
     return Touch(
         reads=made.sockets,
@@ -207,6 +217,10 @@ def touched(job: Job) -> Touch:
         jit=made.jit,
         hooks=hooks or made.anything or (made.writer is not None and not made.offline),
     )
+
+
+def _program(path: str) -> Command:
+    return Command(ExecProgram(path))
 
 
 def _goes(job: DatabaseJob, repository: Repository) -> bool:
@@ -260,8 +274,9 @@ def _proof(host: Host, repository: Repository, proof: Proof) -> tuple[PlannedFil
         reads_all=proof.touch.reads_all,
         credentials=_credentials(repository, proof.touch),
         conditions=proof.conditions,
+        waits=(),
         before=(),
-        programs=(ExecProgram(proof.program),),
+        programs=(_program(proof.program),),
         after=(),
         writable=_writable(repository),
         directives=directives(host, proof.touch, repository),

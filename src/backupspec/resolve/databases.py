@@ -40,7 +40,9 @@ Own = list[tuple[str, WrittenDatabase, Span]]
 WEEKLY = Schedule(timezone="UTC", window=Window(60, 300), days=("Sun",))
 """When a drill runs that says no schedule."""
 
-FILES_ONLY = frozenset({"one_file_system", "honour_markers", "numeric_ids", "exclude", "except", "history"})
+FILES_ONLY = frozenset(
+    {"one_file_system", "snapshot", "snapshot_space", "honour_markers", "numeric_ids", "exclude", "except", "history"}
+)
 """Settings that say nothing to databases jobs."""
 
 DATA: Mapping[str, tuple[str, ...]] = {
