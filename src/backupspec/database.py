@@ -136,7 +136,11 @@ class Assertion:
 
 @dataclass(frozen=True, slots=True)
 class Drill:
-    """A restore into a scratch server, done to prove that it works."""
+    """A restore into a scratch server, done to prove that it works.
+
+    `oldest`: the age in seconds from which a newest dump is too old; None: that follows from the schedule of the dumps.
+    """
 
     schedule: Schedule
     assertions: tuple[Assertion, ...]
+    oldest: int | None = None

@@ -185,6 +185,7 @@ def _drill(host: Host, job: DatabaseJob, target: Target) -> tuple[PlannedFile, .
         where=job.where,
         touch=Touch(jit=recipe(job).jit),
         conditions=_quiet(host),
+        after=stages.after_drill(job, target),
     )
     return _proof(host, repository, proof)
 
@@ -241,6 +242,7 @@ class Proof:
     where: str
     touch: Touch
     conditions: tuple[Command, ...]
+    after: tuple[Command, ...] = ()
 
 
 def _proof(host: Host, repository: Repository, proof: Proof) -> tuple[PlannedFile, ...]:
@@ -260,7 +262,7 @@ def _proof(host: Host, repository: Repository, proof: Proof) -> tuple[PlannedFil
         conditions=proof.conditions,
         before=(),
         programs=(ExecProgram(proof.program),),
-        after=(),
+        after=proof.after,
         writable=_writable(repository),
         directives=directives(host, proof.touch, repository),
     )
