@@ -278,6 +278,30 @@ def test_above_most_series_the_last_dump_of_one_that_vanished_stays_too(server: 
         server.house.written(JOBS)
 
 
+MANY = 2000
+
+
+def test_two_thousand_databases_are_one_archive_and_each_comes_back(server: Server) -> None:
+    # Names and dumps that cost nothing: what is measured is all that is the same for every kind.
+    scripts = "/usr/local/lib/backupspec/databases/many"
+    machine, house = server.machine, server.house
+    compiled = {word: machine.read(f"{scripts}/{word}") for word in ("names", "dump")}
+    machine.write(f"{scripts}/names", f"#!/bin/sh\nseq -f '=No. %g' {MANY} | tr '\\n' '\\0'\n", mode=0o755)
+    machine.write(f"{scripts}/dump", "#!/bin/sh\nprintf 'dump of %s' \"$1\"\n", mode=0o755)
+    try:
+        ran = house.job("many", seconds=1200)
+    finally:
+        for word, text in compiled.items():
+            machine.write(f"{scripts}/{word}", text, mode=0o755)
+    assert "not backed up" not in ran.stderr
+    (archive,) = house.archives()
+    assert house.inside(archive) == tuple(sorted(f".4eo.2e.20{n}.dump" for n in range(1, MANY + 1)))
+    house.restore("many", f"No. {MANY}", "--file", "/srv/last")
+    assert machine.read("/srv/last") == f"dump of =No. {MANY}"
+    machine.run(["rm", "/srv/last"])
+    machine.sh("rm /var/lib/backupspec/databases/many_local*")
+
+
 def test_memory_does_not_grow_with_the_database(server: Server) -> None:
     peak = 0
     look = "cat /proc/[0-9]*/smaps_rollup 2>/dev/null | awk '/^Pss:/ { sum += $2 } END { print sum }'"
