@@ -245,7 +245,7 @@ def test_a_database_that_vanished_is_reported_and_its_archives_stay_for_their_ti
 
 def test_above_most_series_the_last_dump_of_one_that_vanished_stays_too(server: Server) -> None:
     known = "/var/lib/backupspec/databases/many_local"
-    jobs = {**JOBS, "many": {**JOBS["many"], "retention": {"last": 1}}}
+    jobs = {**JOBS, "many": {**JOBS["many"], "most_series": 2, "retention": {"last": 1}}}
     server.house.written(jobs)
     try:
         server.ask("CREATE DATABASE fleeting")
@@ -286,7 +286,7 @@ def test_two_thousand_databases_are_one_archive_and_each_comes_back(server: Serv
     scripts = "/usr/local/lib/backupspec/databases/many"
     machine, house = server.machine, server.house
     compiled = {word: machine.read(f"{scripts}/{word}") for word in ("names", "dump")}
-    machine.write(f"{scripts}/names", f"#!/bin/sh\nseq -f '=No. %g' {MANY} | tr '\\n' '\\0'\n", mode=0o755)
+    machine.write(f"{scripts}/names", f"#!/bin/sh\nseq -f '=customer-%g' {MANY} | tr '\\n' '\\0'\n", mode=0o755)
     machine.write(f"{scripts}/dump", "#!/bin/sh\nprintf 'dump of %s' \"$1\"\n", mode=0o755)
     try:
         ran = house.job("many", seconds=1200)
@@ -295,9 +295,9 @@ def test_two_thousand_databases_are_one_archive_and_each_comes_back(server: Serv
             machine.write(f"{scripts}/{word}", text, mode=0o755)
     assert "not backed up" not in ran.stderr
     (archive,) = house.archives()
-    assert house.inside(archive) == tuple(sorted(f".4eo.2e.20{n}.dump" for n in range(1, MANY + 1)))
-    house.restore("many", f"No. {MANY}", "--file", "/srv/last")
-    assert machine.read("/srv/last") == f"dump of =No. {MANY}"
+    assert house.inside(archive) == tuple(sorted(f"customer-{n}.dump" for n in range(1, MANY + 1)))
+    house.restore("many", f"customer-{MANY}", "--file", "/srv/last")
+    assert machine.read("/srv/last") == f"dump of =customer-{MANY}"
     machine.run(["rm", "/srv/last"])
     machine.sh("rm /var/lib/backupspec/databases/many_local*")
 

@@ -83,9 +83,9 @@ def test_a_restore_that_finds_the_database_there_after_all_takes_nothing_away(se
 
 # What reads a dump waits for a word of the test.
 SLOW = """#!/bin/sh
-if [ -e /srv/hold ] && [ "$2" = --exit-on-error ]; then
-    : >/srv/held
-    until [ -e /srv/go ]; do sleep 0.1; done
+if [ -e /srv/sync/hold ] && [ "$2" = --exit-on-error ]; then
+    : >/srv/sync/held
+    timeout 600 sh -c 'until [ -e /srv/sync/go ]; do sleep 0.1; done'
 fi
 exec /usr/bin/pg_restore "$@"
 """
@@ -96,14 +96,14 @@ NOTE = "/var/lib/backupspec-restore/unfinished"
 def held(server: Server) -> Iterator[Server]:
     """Give the server; restores wait in the middle, after the old database was set aside."""
     server.machine.write("/usr/local/bin/pg_restore", SLOW, mode=0o755)
-    server.machine.sh("rm -f /srv/held /srv/go; touch /srv/hold")
+    server.machine.sh("rm -rf /srv/sync; install -d -m 0777 /srv/sync; touch /srv/sync/hold")
     yield server
-    server.machine.sh("rm -f /usr/local/bin/pg_restore /srv/hold")
+    server.machine.sh("rm -rf /usr/local/bin/pg_restore /srv/sync")
 
 
 def until(server: Server, shell: str) -> None:
     """Wait until a line of shell is true on the machine."""
-    end = time.monotonic() + 120
+    end = time.monotonic() + 300
     while server.machine.run(["sh", "-c", shell], check=False).code:
         assert time.monotonic() < end, shell
         time.sleep(0.05)
@@ -113,12 +113,12 @@ def test_two_restores_at_once_do_not_meet(held: Server) -> None:
     held.ask("DELETE FROM pages WHERE n > 500", "wiki")
     with ThreadPoolExecutor() as pool:
         first = pool.submit(held.house.restore, "wiki", "wiki", "--replace", check=False)
-        until(held, "[ -e /srv/held ]")
-        held.machine.sh("rm /srv/hold")
+        until(held, "[ -e /srv/sync/held ]")
+        held.machine.sh("rm /srv/sync/hold")
         second = pool.submit(held.house.restore, "wiki", "postgres", "--as", "other", check=False)
         until(held, "pgrep -x flock")
         waiting = held.ask("SELECT count(*) FROM pg_database WHERE datname = 'other'")
-        held.machine.sh("touch /srv/go")
+        held.machine.sh("touch /srv/sync/go")
         ended = (first.result(), second.result())
     assert [one.code for one in ended] == [0, 0], ended
     assert "another restore of databases is running; this one waits for its end" in ended[1].stderr
@@ -127,16 +127,14 @@ def test_two_restores_at_once_do_not_meet(held: Server) -> None:
     held.ask("DROP DATABASE other")
 
 
-KILL = (
-    "pkill -KILL -f '^/bin/sh /usr/local/lib/backupspec/(jobs|databases)/'; pkill -KILL -f pg_restore; pkill -KILL borg"
-)
+KILL = "pkill -KILL -f '^/bin/sh /usr/local/lib/backupspec/(jobs|databases)/'; pkill -KILL borg; pkill -KILL -f '[p]g_restore|[s]ync/go'"
 
 
 def test_a_restore_that_is_killed_is_undone(held: Server) -> None:
     held.ask("DELETE FROM pages WHERE n > 500", "wiki")
     with ThreadPoolExecutor() as pool:
         running = pool.submit(held.house.restore, "wiki", "wiki", "--replace", check=False)
-        until(held, "[ -e /srv/held ]")
+        until(held, "[ -e /srv/sync/held ]")
         held.machine.run(["sh", "-c", KILL], check=False)
         killed = running.result()
     assert killed.code != 0
@@ -144,7 +142,7 @@ def test_a_restore_that_is_killed_is_undone(held: Server) -> None:
     assert "backupspec: wiki is what it was before\n" in killed.stderr
     assert held.ask("SELECT count(*) FROM pages", "wiki") == "500"
     assert held.ask("SELECT count(*) FROM pg_database WHERE datname = 'backupspec-aside'") == "0"
-    held.machine.sh("rm /srv/hold")
+    held.machine.sh("rm /srv/sync/hold")
     held.house.restore("wiki", "wiki", "--replace")
     assert held.ask("SELECT count(*) FROM pages", "wiki") == "1000"
 
@@ -155,10 +153,10 @@ def test_what_cannot_be_undone_is_said_and_no_other_restore_begins(held: Server)
     with ThreadPoolExecutor() as pool:
         words = (script, "wiki", "--replace")
         running = pool.submit(unit.run_for_people, held.machine, *words, check=False, undo=False)
-        until(held, "[ -e /srv/held ]")
+        until(held, "[ -e /srv/sync/held ]")
         held.machine.run(["sh", "-c", KILL], check=False)
         running.result()
-    held.machine.sh("rm /srv/hold")
+    held.machine.sh("rm /srv/sync/hold")
     refused = held.house.restore("wiki", "wiki", check=False)
     assert refused.code == 1
     assert "a restore of wiki (job wiki, from db01_wiki_wiki_" in refused.stderr
