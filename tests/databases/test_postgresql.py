@@ -127,7 +127,11 @@ def test_two_restores_at_once_do_not_meet(held: Server) -> None:
     held.ask("DROP DATABASE other")
 
 
-KILL = "pkill -KILL -f '^/bin/sh /usr/local/lib/backupspec/(jobs|databases)/'; pkill -KILL borg; pkill -KILL -f '[p]g_restore|[s]ync/go'"
+KILL = """
+pkill -KILL -f '^/bin/sh /usr/local/lib/backupspec/(jobs|databases)/'
+pkill -KILL borg
+pkill -KILL -f '[p]g_restore|[s]ync/go'
+"""
 
 
 def test_a_restore_that_is_killed_is_undone(held: Server) -> None:
