@@ -5,9 +5,10 @@ RuntimeDirectory=, AmbientCapabilities=. What is not: the sandbox, which the tes
 """
 
 import shlex
+import uuid
 from dataclasses import dataclass
 
-from demo.lab.command import Outcome
+from demo.lab.command import CommandFailedError, Outcome
 from demo.lab.machine import Machine
 
 UNITS = "/etc/systemd/system"
@@ -74,13 +75,24 @@ def _line(machine: Machine, unit: Unit, line: str, folder: str, seconds: int) ->
     return machine.as_service(user, argv, check=False, env=env, capabilities=capabilities, only=wanted, seconds=seconds)
 
 
-def run_for_people(machine: Machine, script: str, *words: str, check: bool = True, seconds: int = 300) -> Outcome:
-    """Run a script as root in the way that `backupspec-run` does: with all credentials and a folder in memory."""
-    folder = "/run/backupspec-restore-database"
+def run_for_people(
+    machine: Machine, script: str, *words: str, check: bool = True, seconds: int = 300, undo: bool = True
+) -> Outcome:
+    """Run a script as root in the way that `backupspec-run` does: with all credentials and a folder in memory.
+
+    Afterwards it is called with `--undo` if that is what its unit does.
+    """
+    folder = f"/run/backupspec-restore-database_{uuid.uuid4()}"
     machine.run(["install", "-d", "-m", "0700", folder])
+    env = {"RUNTIME_DIRECTORY": folder}
+    after: list[Outcome] = []
     try:
-        return machine.as_service(
-            "root", [script, *words], check=check, env={"RUNTIME_DIRECTORY": folder}, seconds=seconds
-        )
+        outcome = machine.as_service("root", [script, *words], check=False, env=env, seconds=seconds)
     finally:
+        if undo:
+            after.append(machine.as_service("root", [script, "--undo"], check=False, env=env, seconds=seconds))
         machine.run(["rm", "-rf", folder])
+    said = Outcome(outcome.code, outcome.stdout, outcome.stderr + "".join(one.output for one in after))
+    if check and outcome.code:
+        raise CommandFailedError(machine.name, [script, *words], said)
+    return said

@@ -51,6 +51,7 @@ def _container(node: Mapping) -> Container:
 def _drill(node: Mapping, when: When) -> WrittenDrill:
     return WrittenDrill(
         schedule=optional(node, "schedule", when),
+        oldest=optional(node, "oldest", lambda value: seconds(scalar_text(value).value)),
         assertions=tuple(
             Assertion(word(item, "database", ""), word(item, "query", ""))
             for item in map(mapping, items(node, "assert"))

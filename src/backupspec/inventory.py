@@ -86,6 +86,7 @@ class WrittenDrill:
     """A drill as written: its schedule may be a name."""
 
     schedule: Written[str | Schedule] | None
+    oldest: int | None  # seconds
     assertions: tuple[Assertion, ...]
 
 

@@ -172,17 +172,18 @@ set -eu
 yes | head -c 30000000
 sleep 2.5
 head -c 30000000 /dev/urandom
-exit 7
 """
 
 
 @pytest.mark.parametrize("interval", ["0", "1"])
-def test_without_checkpoints_nothing_is_left_however_long_a_dump_took(server: Server, interval: str) -> None:
+@pytest.mark.parametrize("end", ["exit 7", "kill -KILL $$", "kill -KILL $PPID; sleep 60"])
+def test_without_checkpoints_nothing_is_left_however_long_a_dump_took(server: Server, interval: str, end: str) -> None:
+    # It ends with a code, is killed, or who watches over its time is.
     # As compiled, and the other way round to see that this is what counts: with an interval borg leaves something.
     machine = server.machine
     machine.sh(f"cp {CREATE} /root/create; cp {DUMP} /root/dump")
     machine.sh(f"sed -i 's/--checkpoint-interval 0/--checkpoint-interval {interval}/' {CREATE}")
-    machine.write(DUMP, SLOW, mode=0o755)
+    machine.write(DUMP, f"{SLOW}{end}\n", mode=0o755)
     try:
         ran = server.house.job("wiki", check=False)
     finally:
@@ -277,6 +278,65 @@ def test_a_database_that_vanished_is_reported_and_its_archives_stay_for_their_ti
         assert "is gone" not in server.house.job("many").stderr
     finally:
         server.house.written(JOBS)
+
+
+def test_above_most_series_the_last_dump_of_one_that_vanished_stays_too(server: Server) -> None:
+    known = "/var/lib/backupspec/databases/many_local"
+    jobs = {**JOBS, "many": {**JOBS["many"], "most_series": 2, "retention": {"last": 1}}}
+    server.house.written(jobs)
+    try:
+        server.ask("CREATE DATABASE fleeting")
+        server.ask("CREATE TABLE t AS SELECT 17 AS n", "fleeting")
+        server.house.job("many")
+        (first,) = server.house.archives()
+        server.ask("DROP DATABASE fleeting")
+        for _ in range(2):
+            time.sleep(1)  # archives are named to the second
+            ran = server.house.job("many")
+            assert "the database fleeting is gone; its archives stay for 1 days after its last dump" in ran.stderr
+        kept, newest = server.house.archives()
+        assert kept == f"{first}.kept"
+        assert newest > first
+        server.house.restore("many", "fleeting")
+        assert server.ask("SELECT n FROM t", "fleeting") == "17"
+        server.ask("DROP DATABASE fleeting")
+        old = "db01_many_2020-01-01T00:00:00Z"
+        server.house.rename(kept, f"{old}.kept")
+        server.machine.sh(f"sed -i 's/{first}/{old}/' {known}.in; echo ghost >>{known}")
+        time.sleep(1)
+        ran = server.house.job("many")
+        assert "the database fleeting has been gone for long, its archives go" in ran.stderr
+        assert "the database ghost is gone" in ran.stderr
+        (last,) = server.house.archives()
+        assert last > newest
+        time.sleep(1)
+        assert "gone" not in server.house.job("many").stderr
+    finally:
+        server.house.written(JOBS)
+
+
+MANY = 2000
+
+
+def test_two_thousand_databases_are_one_archive_and_each_comes_back(server: Server) -> None:
+    # Names and dumps that cost nothing: what is measured is all that is the same for every kind.
+    scripts = "/usr/local/lib/backupspec/databases/many"
+    machine, house = server.machine, server.house
+    compiled = {word: machine.read(f"{scripts}/{word}") for word in ("names", "dump")}
+    machine.write(f"{scripts}/names", f"#!/bin/sh\nseq -f '=customer-%g' {MANY} | tr '\\n' '\\0'\n", mode=0o755)
+    machine.write(f"{scripts}/dump", "#!/bin/sh\nprintf 'dump of %s' \"$1\"\n", mode=0o755)
+    try:
+        ran = house.job("many", seconds=1200)
+    finally:
+        for word, text in compiled.items():
+            machine.write(f"{scripts}/{word}", text, mode=0o755)
+    assert "not backed up" not in ran.stderr
+    (archive,) = house.archives()
+    assert house.inside(archive) == tuple(sorted(f"customer-{n}.dump" for n in range(1, MANY + 1)))
+    house.restore("many", f"customer-{MANY}", "--file", "/srv/last")
+    assert machine.read("/srv/last") == f"dump of =customer-{MANY}"
+    machine.run(["rm", "/srv/last"])
+    machine.sh("rm /var/lib/backupspec/databases/many_local*")
 
 
 def test_memory_does_not_grow_with_the_database(server: Server) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -18,6 +20,7 @@ QUOTED = NASTY.replace('"', '""')
 ASSERT = [
     {"database": "wiki", "query": query} for query in ("SELECT count(*) = 1000 FROM pages", "SELECT 4.5", "SELECT -1e3")
 ]
+ODD = (".dot", ".users", "=eq", "eq")
 JOBS = {
     "wiki": {
         "kind": "postgresql",
@@ -46,6 +49,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             "wiki",
         )
         server.ask("CREATE POLICY mine ON pages TO owner; GRANT SELECT ON pages TO backupspec", "wiki")
+        for name in ODD:
+            server.ask(f'CREATE DATABASE "{name}"')
+            server.ask(f"CREATE TABLE me AS SELECT '{name}' AS name", name)
         machine.job("wiki")
         yield server
 
@@ -53,7 +59,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def test_each_database_has_a_series_and_what_is_left_out_has_none(server: Server) -> None:
     nasty = "wiki_.4dein.20.27.53.22hop.20.24.48.4f.4d.45.20.60id.60.0a-.c3.a9"
     plain = ("wiki_.2ehidden", "wiki_.4eotes", "wiki_.users", "wiki_postgres", "wiki_skeleton", "wiki_wiki")
-    assert server.house.series() == tuple(sorted((nasty, *plain)))
+    odd = ("wiki_.2edot", "wiki_.2eusers", "wiki_.3deq", "wiki_eq")
+    assert server.house.series() == tuple(sorted((nasty, *plain, *odd)))
 
 
 def test_a_database_that_was_destroyed_comes_back_row_by_row(server: Server) -> None:
@@ -79,9 +86,144 @@ def test_a_restore_that_finds_the_database_there_after_all_takes_nothing_away(se
     server.machine.write(
         "/root/race", f"#!/bin/sh\n{load} make wiki =wiki </dev/null; {load} drop wiki =wiki\n", mode=0o755
     )
-    raced = unit.run_for_people(server.machine, "/root/race")
+    raced = unit.run_for_people(server.machine, "/root/race", undo=False)
     assert "there is a database wiki" in raced.stderr
     assert server.ask("SELECT count(*) FROM pages", "wiki") == "1000"
+
+
+# What reads a dump waits for a word of the test.
+SLOW = """#!/bin/sh
+if [ -e /srv/sync/hold ] && [ "$2" = --exit-on-error ]; then
+    : >/srv/sync/held
+    timeout 600 sh -c 'until [ -e /srv/sync/go ]; do sleep 0.1; done'
+fi
+exec /usr/bin/pg_restore "$@"
+"""
+NOTE = "/var/lib/backupspec-restore/unfinished"
+
+
+@pytest.fixture
+def held(server: Server) -> Iterator[Server]:
+    """Give the server; restores wait in the middle, after the old database was set aside."""
+    server.machine.write("/usr/local/bin/pg_restore", SLOW, mode=0o755)
+    server.machine.sh("rm -rf /srv/sync; install -d -m 0777 /srv/sync; touch /srv/sync/hold")
+    yield server
+    server.machine.sh("rm -rf /usr/local/bin/pg_restore /srv/sync")
+
+
+def until(server: Server, shell: str) -> None:
+    """Wait until a line of shell is true on the machine."""
+    end = time.monotonic() + 300
+    while server.machine.run(["sh", "-c", shell], check=False).code:
+        assert time.monotonic() < end, shell
+        time.sleep(0.05)
+
+
+def test_two_restores_at_once_do_not_meet(held: Server) -> None:
+    held.ask("DELETE FROM pages WHERE n > 500", "wiki")
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(held.house.restore, "wiki", "wiki", "--replace", check=False)
+        until(held, "[ -e /srv/sync/held ]")
+        held.machine.sh("rm /srv/sync/hold")
+        second = pool.submit(held.house.restore, "wiki", "postgres", "--as", "other", check=False)
+        until(held, "pgrep -x flock")
+        waiting = held.ask("SELECT count(*) FROM pg_database WHERE datname = 'other'")
+        held.machine.sh("touch /srv/sync/go")
+        ended = (first.result(), second.result())
+    assert [one.code for one in ended] == [0, 0], ended
+    assert "another restore of databases is running; this one waits for its end" in ended[1].stderr
+    assert waiting == "0"
+    assert held.ask("SELECT count(*) FROM pages", "wiki") == "1000"
+    held.ask("DROP DATABASE other")
+
+
+KILL = """
+pkill -KILL -f '^/bin/sh /usr/local/lib/backupspec/(jobs|databases)/'
+pkill -KILL borg
+pkill -KILL -f '[p]g_restore|[s]ync/go'
+"""
+
+
+def test_a_restore_that_is_killed_is_undone(held: Server) -> None:
+    held.ask("DELETE FROM pages WHERE n > 500", "wiki")
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(held.house.restore, "wiki", "wiki", "--replace", check=False)
+        until(held, "[ -e /srv/sync/held ]")
+        held.machine.run(["sh", "-c", KILL], check=False)
+        killed = running.result()
+    assert killed.code != 0
+    assert "backupspec: wiki was not restored\n" in killed.stderr
+    assert "backupspec: wiki is what it was before\n" in killed.stderr
+    assert held.ask("SELECT count(*) FROM pages", "wiki") == "500"
+    assert held.ask("SELECT count(*) FROM pg_database WHERE datname = 'backupspec-aside'") == "0"
+    held.machine.sh("rm /srv/sync/hold")
+    held.house.restore("wiki", "wiki", "--replace")
+    assert held.ask("SELECT count(*) FROM pages", "wiki") == "1000"
+
+
+def test_what_cannot_be_undone_is_said_and_no_other_restore_begins(held: Server) -> None:
+    # As after a loss of power: nobody could undo it.
+    script = f"{SCRIPTS}/jobs/wiki_local/restore"
+    with ThreadPoolExecutor() as pool:
+        words = (script, "wiki", "--replace")
+        running = pool.submit(unit.run_for_people, held.machine, *words, check=False, undo=False)
+        until(held, "[ -e /srv/sync/held ]")
+        held.machine.run(["sh", "-c", KILL], check=False)
+        running.result()
+    held.machine.sh("rm /srv/sync/hold")
+    refused = held.house.restore("wiki", "wiki", check=False)
+    assert refused.code == 1
+    assert "a restore of wiki (job wiki, from db01_wiki_wiki_" in refused.stderr
+    assert "look at wiki, and whether there is the database backupspec-aside\n" in refused.stderr
+    assert f"put that right, then remove {NOTE}\n" in refused.stderr
+    held.ask('DROP DATABASE IF EXISTS wiki; ALTER DATABASE "backupspec-aside" RENAME TO wiki')
+    held.machine.run(["rm", NOTE])
+
+
+@pytest.mark.parametrize(("broken", "back"), [("peek", True), ("make", True), ("drop", False), ("forget", False)])
+def test_a_step_that_fails_leaves_the_old_one_or_says_where_it_is(server: Server, broken: str, back: bool) -> None:  # noqa: FBT001 - a parameter
+    load = f"{SCRIPTS}/databases/wiki/load"
+    compiled = server.machine.read(load)
+    fails = f'#!/bin/sh\nif [ "$1" = {broken} ]; then exit 1; fi\n'
+    if broken == "drop":
+        fails += 'if [ "$1" = make ]; then "$0.real" "$@"; exit 1; fi\n'
+    server.machine.write(load, f'{fails}exec {load}.real "$@"\n', mode=0o755)
+    server.machine.write(f"{load}.real", compiled, mode=0o755)
+    ran = server.house.restore("wiki", "wiki", "--replace", check=False)
+    server.machine.write(load, compiled, mode=0o755)
+    assert ran.code == 1
+    assert ("backupspec: wiki is what it was before\n" in ran.stderr) == back
+    noted = server.machine.run(["rm", NOTE], check=False).code == 0
+    assert noted == (not back)
+    if broken == "drop":
+        assert "backupspec: what was begun of wiki could not be taken away\n" in ran.stderr
+        where = "backupspec: what was there before could not be put back: it should be the database backupspec-aside\n"
+        assert where in ran.stderr
+        server.ask('DROP DATABASE wiki; ALTER DATABASE "backupspec-aside" RENAME TO wiki')
+    elif broken == "forget":
+        assert "the last step was not done: look whether there is the database backupspec-aside\n" in ran.stderr
+        server.ask('DROP DATABASE "backupspec-aside"')
+    assert server.ask("SELECT count(*) FROM pages", "wiki") == "1000"
+    assert server.ask("SELECT count(*) FROM pg_database WHERE datname = 'backupspec-aside'") == "0"
+
+
+@pytest.mark.parametrize(("name", "words"), [(".users", "=.users"), ("=eq", "==eq"), (".dot", ".dot"), ("eq", "=eq")])
+def test_names_that_look_like_something_else_come_back_under_their_own(server: Server, name: str, words: str) -> None:
+    assert server.ask("SELECT name FROM me", name) == name
+    server.ask(f'DROP DATABASE "{name}"')
+    server.house.restore("wiki", words)
+    assert server.ask("SELECT name FROM me", name) == name
+    assert server.ask("SELECT count(*) FROM pg_database WHERE datname IN ('=.users', '==eq')") == "0"
+
+
+def test_a_file_is_never_written_where_a_link_leads(server: Server) -> None:
+    server.machine.sh("ln -s /etc/cron.d/evil /srv/out")
+    refused = server.house.restore("wiki", "wiki", "--file", "/srv/out", check=False)
+    assert refused.code == 1
+    assert "/srv/out is there already" in refused.stderr
+    assert server.machine.sh("ls /etc/cron.d/evil 2>/dev/null || :").stdout == ""
+    server.house.restore("wiki", "wiki", "--file", "/srv/dump")
+    assert "pages" in server.machine.run(["pg_restore", "--list", "/srv/dump"]).stdout
 
 
 def test_a_copy_has_another_name_and_the_same_encoding(server: Server) -> None:
@@ -113,7 +255,9 @@ def test_without_a_database_it_shows_names_that_can_be_restored(server: Server) 
     shown = [line.rpartition("  last ")[0] for line in listed.splitlines()]
     # The one with the end of a line in it is shown as archives call it.
     nasty = ".4dein.20.27.53.22hop.20.24.48.4f.4d.45.20.60id.60.0a-.c3.a9"
-    assert sorted(shown) == sorted([".users", nasty, "=.hidden", "Notes", "postgres", "skeleton", "wiki"])
+    assert sorted(shown) == sorted(
+        [".users", nasty, "=.hidden", "=.dot", "=.users", "==eq", "eq", "Notes", "postgres", "skeleton", "wiki"]
+    )
     server.ask(f'DROP DATABASE "{QUOTED}"; DROP DATABASE "Notes"; DROP DATABASE ".hidden"')
     for name in (nasty, "Notes", "=.hidden"):
         server.house.restore("wiki", name)
@@ -178,3 +322,27 @@ def test_where_no_accounts_are_dumped_a_drill_needs_none(server: Server) -> None
     server.house.job("bare")
     server.house.drill("bare")
     assert "result=passed" in server.house.machine.read("/var/lib/backupspec/drill/bare_local")
+
+
+def test_a_drill_that_is_killed_leaves_no_dump_behind(server: Server) -> None:
+    scratch = f"{SCRIPTS}/databases/wiki/scratch"
+    compiled = server.machine.read(scratch)
+    server.machine.write(scratch, '#!/bin/sh\nls "$1/dumps" >/srv/dumps\nkill -KILL "$PPID"\n', mode=0o755)
+    server.machine.run(["install", "-m", "0666", "/dev/null", "/srv/dumps"])
+    killed = server.house.drill("wiki", check=False)
+    server.machine.write(scratch, compiled, mode=0o755)
+    assert killed.code != 0
+    assert "wiki.dump" in server.machine.read("/srv/dumps").split()
+    assert server.machine.run(["ls", "-A", "/var/lib/backupspec/scratch"]).stdout == ""
+
+
+def test_a_drill_with_old_dumps_fails_however_well_they_are_restored(server: Server) -> None:
+    old = "2019-11-01T00:00:00Z"
+    (newest,) = [name for name in server.house.archives() if name.startswith(f"{HOST}_wiki_eq_")]
+    server.house.rename(newest, f"{HOST}_wiki_eq_{old}")
+    drilled = server.house.drill("wiki", check=False)
+    server.house.rename(f"{HOST}_wiki_eq_{old}", newest)
+    assert drilled.code == 1
+    told = server.machine.read("/var/lib/backupspec/drill/wiki_local")
+    assert "result=failed\n" in told
+    assert f"oldest={old}\nmessage=the newest dump of eq is of {old}, too old\n" in told

@@ -59,6 +59,13 @@ as www-data sqlite3 /srv/app/app.db 'PRAGMA journal_mode=wal; CREATE TABLE t AS 
 """
 
 
+KILLER = """#!/bin/sh
+unit=$(systemctl list-units --plain --no-legend 'run-*.service' | cut -d ' ' -f 1)
+systemctl kill --signal=KILL --kill-whom=main "$unit"
+sleep 60
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """A booted host with its servers, and everything compiled for it in place."""
@@ -108,6 +115,9 @@ def test_a_job_and_its_drill_run_under_their_hardening(host: Host, job: str) -> 
     drilled = host.machine.run(["backupspec-run", "drill", job], check=False)
     assert drilled.code == 0, drilled.output
     assert "drill passed" in drilled.output
+    assert re.search(
+        rf"{job}_local: passed, oldest dump 2\S+Z\n", host.machine.run(["backupspec-run", "status"]).stdout
+    )
 
 
 @pytest.mark.parametrize("job", sorted(JOBS))
@@ -128,6 +138,23 @@ def test_what_is_destroyed_comes_back_by_hand(host: Host) -> None:
     assert run([*ask, "wiki", "-c", "SELECT count(*) FROM pages"]).stdout == "100\n"
     assert "wiki  last" in run(["backupspec-run", "restore-database", "wiki"]).stdout
     host.machine.sh("cd /root; backupspec-run restore-database wiki wiki --file wiki.dump; pg_restore --list wiki.dump")
+
+
+def test_a_restore_that_is_killed_is_undone_by_its_unit(host: Host) -> None:
+    run = host.machine.run
+    run(["backupspec-run", "create", "wiki"])
+    ask = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "psql", "-XAtq", "-d"]
+    run([*ask, "wiki", "-c", "DELETE FROM pages WHERE n > 50"])
+    # In the middle of it, root's look at the dump ends the restore at once.
+    host.machine.write("/usr/local/bin/pg_restore", KILLER, mode=0o755)
+    killed = run(["backupspec-run", "restore-database", "wiki", "wiki", "--replace"], check=False)
+    run(["rm", "/usr/local/bin/pg_restore"])
+    assert killed.code != 0
+    assert "wiki is what it was before" in killed.output
+    assert run([*ask, "wiki", "-c", "SELECT count(*) FROM pages"]).stdout == "50\n"
+    run(["backupspec-run", "restore-database", "wiki", "wiki", "--replace"])
+    assert run([*ask, "wiki", "-c", "SELECT count(*) FROM pages"]).stdout == "100\n"
+    assert host.machine.sh("ls -d /run/backupspec-restore* 2>/dev/null || :").stdout == ""
 
 
 def test_files_leave_live_data_out_and_wait_for_dumps(host: Host) -> None:

@@ -87,6 +87,28 @@ def test_whoever_may_talk_to_an_engine_is_said_to_be_as_good_as_root() -> None:
     assert "\nSupplementaryGroups=docker\n" in service
 
 
+@pytest.mark.parametrize(
+    ("job", "host", "days"),
+    [
+        ("", "", 4),
+        ("schedule: {window: 01:00-05:00, timezone: UTC, days: [mon, fri]}", "", 16),
+        ("schedule: {every: 2h, timezone: UTC}", "", 2),
+        ("schedule: {every: 2h, window: 08:00-18:00, timezone: UTC}", "", 4),
+        ("schedule: {calendar: monthly, timezone: UTC}", "", 4 * 31),
+        ("schedule: {calendar: 'Mon *-*-* 03:00', timezone: UTC}", "", 28),
+        ("", "roaming: true, ", 28),
+        ("drill: {oldest: 9d}", "roaming: true, ", 9),
+    ],
+)
+def test_a_drill_takes_no_dumps_that_are_older_than_the_schedule_explains(job: str, host: str, days: int) -> None:
+    drilled = job if "drill" in job else f"drill: {{}}{job and f', {job}'}"
+    files = compiled(f", {drilled}", host=host)
+    script = files["/usr/local/lib/backupspec/jobs/wiki_one/drill"]
+    assert f'if [ "$age" -gt {days * 86400} ]; then' in script
+    stop = "ExecStopPost=/bin/rm -rf -- /var/lib/backupspec/scratch/wiki_one\n"
+    assert stop in unit(files, "drill-wiki_one.service")
+
+
 def test_live_data_is_left_out_of_the_files_above_it() -> None:
     files = compiled(files=", files: {state: {paths: [/var/lib]}}")
     assert "! pp:/var/lib/postgresql\n" in files["/etc/backupspec/jobs/state_one.patterns"]

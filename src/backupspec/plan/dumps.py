@@ -6,15 +6,16 @@ import dataclasses
 from dataclasses import dataclass
 
 from backupspec.fleet import DatabaseJob, Host, Target
-from backupspec.plan import borg
+from backupspec.plan import borg, stages
 from backupspec.plan.kinds import Recipe, recipe
 from backupspec.plan.places import DRILLS, RESTORE, SCRIPTS, STATE, notice, script
-from backupspec.plan.stages import staged
+from backupspec.plan.times import oldest_dump
 from backupspec.plan.types import PlannedFile
 from backupspec.plan.units import prunes
 from backupspec.words import ArchiveStart, BorgUrl, Comment, ShellWord
 
 DAY = 86400
+LIST_LIMIT = 600  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Create:
     compression: ShellWord
     upload_limit: int | None
     time_limit: int
+    list_limit: int
+    special: tuple[ShellWord, ...]
     most_series: int
     keep_days: int
     known: ShellWord
@@ -53,6 +56,8 @@ class Stage:
     notice: Comment
     scripts: ShellWord
     time_limit: int
+    list_limit: int
+    special: tuple[ShellWord, ...]
     owner: bool
     root: bool
     writer: ShellWord | None
@@ -91,8 +96,11 @@ class Restore:
     environment: borg.Environment
     serve: ShellWord | None
     served: BorgUrl | None
+    job: ShellWord
     scripts: ShellWord
     starts: tuple[ArchiveStart, ...]
+    special: tuple[ShellWord, ...]
+    aside: ShellWord
     loads: bool
     renames: bool
     peeks: bool
@@ -111,6 +119,7 @@ class Drill:
     known: ShellWord
     folder: ShellWord
     result: ShellWord
+    oldest: int  # seconds
 
 
 def of_kind(host: Host, job: DatabaseJob) -> tuple[PlannedFile, ...]:
@@ -123,6 +132,8 @@ def of_kind(host: Host, job: DatabaseJob) -> tuple[PlannedFile, ...]:
             notice=notice(job.where),
             scripts=ShellWord(folder(job)),
             time_limit=job.time_limit,
+            list_limit=_list_limit(job),
+            special=_special(made),
             owner=made.writer == "owner",
             root=made.writer == "root",
             writer=None if made.writer in {None, "owner", "root"} else ShellWord(str(made.writer)),
@@ -142,7 +153,7 @@ def of_target(host: Host, job: DatabaseJob, target: Target) -> tuple[PlannedFile
     environment = borg.environment(host, repository, target.schedule.timezone, mounts)
     known = ShellWord(f"{STATE}/databases/{name}")
     starts = tuple(ArchiveStart(series, job.name) for series in job.series)
-    stage = staged(job, target)
+    stage = stages.staged(job, target)
     create = Create(
         title=Comment(f"Back up the databases {job.name} of {host.name} to {repository.name}."),
         notice=notice(job.where),
@@ -155,6 +166,8 @@ def of_target(host: Host, job: DatabaseJob, target: Target) -> tuple[PlannedFile
         compression=ShellWord(job.compression),
         upload_limit=borg.upload_limit(target),
         time_limit=job.time_limit,
+        list_limit=_list_limit(job),
+        special=_special(made),
         most_series=job.most_series,
         keep_days=job.keep_vanished // DAY,
         known=known,
@@ -190,8 +203,9 @@ def of_target(host: Host, job: DatabaseJob, target: Target) -> tuple[PlannedFile
             scripts=ShellWord(folder(job)),
             start=starts[0],
             known=known,
-            folder=ShellWord(f"{STATE}/scratch/{name}"),
+            folder=ShellWord(stages.scratch(job, target)),
             result=ShellWord(f"{DRILLS}/{name}"),
+            oldest=oldest_dump(host, job, target),
         )
         files.append(script(host, f"{where}/drill", "databases/drill", drill, job.where))
     return tuple(files)
@@ -200,6 +214,15 @@ def of_target(host: Host, job: DatabaseJob, target: Target) -> tuple[PlannedFile
 def folder(job: DatabaseJob) -> str:
     """Give where the scripts of a job's kind lie."""
     return f"{SCRIPTS}/databases/{job.name}"
+
+
+def _special(made: Recipe) -> tuple[ShellWord, ...]:
+    return tuple(ShellWord(word) for word in made.special)
+
+
+def _list_limit(job: DatabaseJob) -> int:
+    """Give the seconds after which a server that is asked for its databases has not answered."""
+    return min(job.time_limit, LIST_LIMIT)
 
 
 def _restore(host: Host, job: DatabaseJob, target: Target, made: Recipe) -> Restore:
@@ -212,8 +235,11 @@ def _restore(host: Host, job: DatabaseJob, target: Target, made: Recipe) -> Rest
         environment=dataclasses.replace(environment, base=ShellWord(RESTORE)),
         serve=ShellWord(serve) if repository.local else None,
         served=BorgUrl(f"ssh://local{repository.path}") if repository.local else None,
+        job=ShellWord(job.name),
         scripts=ShellWord(folder(job)),
         starts=tuple(ArchiveStart(series, job.name) for series in job.series),
+        special=_special(made),
+        aside=ShellWord(made.aside),
         loads=any(each.word == "load" for each in made.scripts),
         renames=made.renames,
         peeks=made.peeks,

@@ -35,12 +35,16 @@ class RunJob:
 
 @dataclass(frozen=True, slots=True)
 class RunDatabases:
-    """What backupspec-run knows of a databases job in one repository; `properties` are those of the job's kind."""
+    """What backupspec-run knows of a databases job in one repository.
+
+    `properties` are those of the job's kind; `undo` is the one that calls the script when a restore was killed.
+    """
 
     name: ShellWord
     repository: ShellWord
     properties: tuple[ShellWord, ...]
     script: ShellWord
+    undo: ShellWord
     drill: ShellWord | None
 
 
@@ -139,11 +143,13 @@ def _run(host: Host) -> Run:
 
 def _databases(job: DatabaseJob, repository: Repository) -> RunDatabases:
     own = [f"LoadCredential={name}:{CREDENTIALS}/{name}" for name in recipe(job).credentials]
+    restore = f"{SCRIPTS}/jobs/{job.name}_{repository.name}/restore"
     return RunDatabases(
         name=ShellWord(job.name),
         repository=ShellWord(repository.name),
         properties=tuple(ShellWord(property_) for property_ in own),
-        script=ShellWord(f"{SCRIPTS}/jobs/{job.name}_{repository.name}/restore"),
+        script=ShellWord(restore),
+        undo=ShellWord(f"ExecStopPost={restore} --undo"),
         drill=None if job.drill is None else ShellWord(f"{drill_name(job, repository)}.service"),
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from backupspec.fleet import DatabaseJob, Job, Target
 from backupspec.plan.commands import Command
 from backupspec.plan.kinds import recipe
-from backupspec.plan.places import SCRIPTS, STAGE
+from backupspec.plan.places import SCRATCH, SCRIPTS, STAGE
 from backupspec.words import ExecProgram, ExecWord, UnitListPath
 
 
@@ -47,8 +47,17 @@ def after(job: Job, target: Target) -> tuple[Command, ...]:
     """Take the dumps of this run away again, whatever became of the job."""
     if not isinstance(job, DatabaseJob) or staged(job, target) is None:
         return ()
-    words = tuple(ExecWord(word) for word in ("-rf", "--", *_folders(job, target)))
-    return (Command(ExecProgram("/bin/rm"), words, root=recipe(job).writer is not None),)
+    return (_remove(_folders(job, target), root=recipe(job).writer is not None),)
+
+
+def scratch(job: DatabaseJob, target: Target) -> str:
+    """Give the folder of a drill: dumps that can be read as they are, and the data of a scratch server."""
+    return f"{SCRATCH}/{job.name}_{target.repository.name}"
+
+
+def after_drill(job: DatabaseJob, target: Target) -> tuple[Command, ...]:
+    """Take that folder away, also after a drill that was killed."""
+    return (_remove((scratch(job, target),), root=False),)
 
 
 def writable(job: Job) -> tuple[UnitListPath, ...]:
@@ -80,6 +89,11 @@ def _folders(job: DatabaseJob, target: Target) -> tuple[str, ...]:
             return (folder, f"/run/backupspec-root_{name}")
         case _:
             return (folder,)
+
+
+def _remove(folders: tuple[str, ...], *, root: bool) -> Command:
+    words = tuple(ExecWord(word) for word in ("-rf", "--", *folders))
+    return Command(ExecProgram("/bin/rm"), words, root=root)
 
 
 def _as_root(program: str, words: tuple[str, ...]) -> Command:

@@ -190,6 +190,7 @@ def _drill(host: Host, job: DatabaseJob, target: Target) -> tuple[PlannedFile, .
         where=job.where,
         touch=Touch(jit=recipe(job).jit),
         conditions=_quiet(host),
+        after=stages.after_drill(job, target),
     )
     return _proof(host, repository, proof)
 
@@ -257,6 +258,7 @@ class Proof:
     where: str
     touch: Touch
     conditions: tuple[Command, ...]
+    after: tuple[Command, ...] = ()
 
 
 def _proof(host: Host, repository: Repository, proof: Proof) -> tuple[PlannedFile, ...]:
@@ -277,7 +279,7 @@ def _proof(host: Host, repository: Repository, proof: Proof) -> tuple[PlannedFil
         waits=(),
         before=(),
         programs=(_program(proof.program),),
-        after=(),
+        after=proof.after,
         writable=_writable(repository),
         directives=directives(host, proof.touch, repository),
     )

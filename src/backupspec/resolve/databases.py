@@ -245,7 +245,7 @@ def _drill(tables: Tables, said: tuple[Written[object], str] | None, where: str)
             if isinstance(named, Schedule)
             else tables.lookup(name, tables.schedules, "schedule", f"{where}.drill.schedule")
         )
-    return Drill(schedule or WEEKLY, written.assertions)
+    return Drill(schedule or WEEKLY, written.assertions, written.oldest)
 
 
 def _usual_user(kind: Kind) -> str | None:

@@ -55,6 +55,8 @@ def recipe(job: DatabaseJob, kind: MongoDB) -> Recipe:
     groups, writer = rights(container)
     return Recipe(
         scripts=tuple(scripts),
+        special=(".all",),
+        aside="the database backupspec-restore",
         sockets=() if endpoint.socket is None else (endpoint.socket,),
         addresses=() if local and endpoint.address is None else (endpoint.address or HERE,),
         groups=groups,

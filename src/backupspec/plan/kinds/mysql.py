@@ -104,6 +104,8 @@ def recipe(job: DatabaseJob, kind: MySQL) -> Recipe:
     groups, writer = rights(endpoint.container)
     return Recipe(
         scripts=tuple(scripts),
+        special=(".users",),
+        aside="the database backupspec-new",
         sockets=(endpoint.socket or SOCKET,) if local else (),
         addresses=() if endpoint.address is None else (endpoint.address,),
         groups=groups,

@@ -44,6 +44,8 @@ def recipe(job: DatabaseJob, kind: OpenLDAP) -> Recipe:
         )
     return Recipe(
         scripts=tuple(scripts),
+        special=(".configuration",),
+        aside="the folder backupspec-aside in its own",
         tools=(("setpriv", "util-linux"), ("slapcat", "slapd")),
         writer=kind.account,
         offline=True,

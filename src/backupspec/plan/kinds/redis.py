@@ -64,6 +64,8 @@ def recipe(job: DatabaseJob, kind: Redis) -> Recipe:
     groups, writer = rights(endpoint.container)
     return Recipe(
         scripts=tuple(scripts),
+        special=(".all",),
+        aside="the folder backupspec-aside beside the file",
         sockets=() if endpoint.socket is None else (endpoint.socket,),
         addresses=address,
         groups=groups,
