@@ -88,12 +88,14 @@ class Machine:
         env: Mapping[str, str] | None = None,
         check: bool = True,
         only: Sequence[str] | None = None,
+        alone: bool = False,
         seconds: int = 300,
     ) -> Outcome:
         """Run `argv` as a unit with User=, AmbientCapabilities= and LoadCredential= would, where no systemd runs.
 
         Every file of /etc/backupspec/credentials (or `only` those) is copied to a folder that only `user` can read;
-        CREDENTIALS_DIRECTORY names it and it is gone afterwards. Root keeps all capabilities.
+        CREDENTIALS_DIRECTORY names it and it is gone afterwards. Root keeps all capabilities. `alone`:
+        without a network.
         """
         account = self.account(user)
         folder = f"{_PRIVATE}/{user}-{uuid.uuid4()}"  # two may run at a time
@@ -126,6 +128,8 @@ class Machine:
         ]
         if user == "root":
             become = []
+        if alone:
+            become = ["unshare", "--net", "--", *become]
         try:
             return self.run([*become, *argv], check=check, env=settings, seconds=seconds)
         finally:

@@ -1,7 +1,8 @@
 """Run a compiled unit's command lines as systemd would, on a machine where no systemd runs.
 
 What is taken from the unit file: ExecStartPre=, ExecStart=, ExecStopPost= (with `+` as root), User=, LoadCredential=,
-RuntimeDirectory=, AmbientCapabilities=. What is not: the sandbox, which the tests of the fleet run for real.
+RuntimeDirectory=, AmbientCapabilities=, StandardOutput=truncate:, PrivateNetwork= where no line runs as root. A line
+that starts another unit runs that one. What is not: the rest of the sandbox, which the tests of the fleet run for real.
 """
 
 import shlex
@@ -68,11 +69,25 @@ def run(machine: Machine, name: str, *, check: bool = True, seconds: int = 300) 
 def _line(machine: Machine, unit: Unit, line: str, folder: str, seconds: int) -> Outcome:
     # No hostile names here: those are held by the parser of systemd itself.
     argv = [word.replace("%%", "%").replace("$$", "$") for word in shlex.split(line.lstrip("+-"))]
+    match argv:
+        case [*_, "/bin/systemctl", "start", other]:
+            return run(machine, other.removesuffix(".service"), check=False, seconds=seconds)
+        case ["/bin/systemctl", "stop", _]:
+            return Outcome(0, "", "")  # it has ended, or has been ended after its time
+        case _:
+            pass
     env = {"RUNTIME_DIRECTORY": folder, "SERVICE_RESULT": "success"}
     user = "root" if line.startswith("+") else unit.one("User")
     capabilities = tuple(word.removeprefix("CAP_").lower() for word in unit.one("AmbientCapabilities").split())
     wanted = tuple(value.partition(":")[0] for value in unit.all("LoadCredential"))
-    return machine.as_service(user, argv, check=False, env=env, capabilities=capabilities, only=wanted, seconds=seconds)
+    alone = unit.one("PrivateNetwork") == "true" and not any(value.startswith("+") for _, value in unit.lines)
+    outcome = machine.as_service(
+        user, argv, check=False, env=env, capabilities=capabilities, only=wanted, alone=alone, seconds=seconds
+    )
+    if file := unit.one("StandardOutput").removeprefix("truncate:"):
+        machine.run(["tee", file], data=outcome.output.encode())  # as it is made before: whose it is stays
+        return Outcome(outcome.code, "", "")
+    return outcome
 
 
 def run_for_people(

@@ -334,6 +334,7 @@ class _Kind(_Language):
         yield from ["", "## What a dump holds", "", node["x-consistency"]]
         yield from ["", "## The account that dumps", "", node["x-account"], *accounts(self.name)]
         yield from ["", "## Restore", "", node["x-restore"], "", _RESTORE]
+        yield from ["", "## What a restore trusts", "", node["x-trust"]]
         if "x-not-run" in node:
             yield from ["", "## Not run in our CI", "", node["x-not-run"]]
         yield from ["", "## Keys", "", *self.table(node, node["properties"])]

@@ -303,3 +303,35 @@ def test_one_that_slapd_does_not_know_is_named(ldap: Directories) -> None:
     ldap.machine.sh("mv /etc/ldap/away /etc/ldap/slapd.d")
     assert ran.code == 1
     assert "the databases could not be listed; nothing was dumped" in ran.stderr
+
+
+def test_a_configuration_brings_no_code_and_no_folder_of_its_own(ldap: Directories) -> None:
+    machine = ldap.machine
+    machine.sh(
+        "install -d -o openldap /srv/modules; install -o openldap /usr/lib/ldap/back_null.so /srv/modules/evil.so"
+    )
+    ldap.house.job("ldap")
+    whole = ldap.house.content("ldap_.configuration").decode()
+    unit = "/etc/systemd/system/ssh.service.d"
+    assert f"olcDbDirectory: {LONG}"[:70] in whole
+    try:
+        for old, new in (
+            ("olcModuleLoad: {0}back_mdb", "olcModuleLoad: {0}back_mdb\nolcModuleLoad: {1}/srv/modules/evil.so"),
+            ("olcModulePath: /usr/lib/ldap", "olcModulePath: /srv/modules:/usr/lib/ldap"),
+            ("olcModuleLoad: {0}back_mdb", "olcModuleLoad: {0}back_mdb\nolcModuleLoad: {1}back_perl"),
+        ):
+            ldap.house.store("ldap_.configuration", whole.replace(old, new).encode())
+            drilled = ldap.house.drill("ldap", check=False)
+            ldap.house.unstore("ldap_.configuration")
+            assert drilled.code == 1
+            assert "message=the configuration loads " in machine.read("/var/lib/backupspec/drill/ldap_local")
+        folder = re.sub(r"olcDbDirectory: (.|\n )*/\n? ?4\n", f"olcDbDirectory: {unit}\n", whole)
+        assert folder != whole
+        ldap.house.store("ldap_.configuration", folder.encode())
+        refused = ldap.house.restore("ldap", ".configuration", "--replace", check=False)
+        ldap.house.unstore("ldap_.configuration")
+    finally:
+        machine.sh("rm -r /srv/modules")
+    assert refused.code == 1
+    assert f"a directory lies in {unit}, which openldap cannot make" in refused.stderr
+    assert machine.run(["test", "-e", unit], check=False).code == 1

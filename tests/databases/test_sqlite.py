@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from demo.lab.site import repository_script
-from tests.databases.house import HOST, House, house
+from tests.databases.house import HOST, PEEK, House, house
 
 pytestmark = [pytest.mark.root, pytest.mark.borg, pytest.mark.databases, pytest.mark.slow]
 
@@ -338,13 +338,15 @@ def test_one_with_functions_of_its_program_is_judged_by_its_tables(files: Files)
     make = (
         "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); "
         "db.create_function('own', 1, abs, deterministic=True); "
-        "db.execute('CREATE TABLE t (n CHECK (own(n) > 0))'); db.execute('INSERT INTO t VALUES (5)'); db.commit()"
+        "db.execute('CREATE TABLE t (n)'); db.execute('INSERT INTO t VALUES (5)'); "
+        "db.execute('CREATE INDEX i ON t (own(n))'); db.commit()"
     )
     files.machine.run(["mv", "--", PLAIN, "/srv/plain"])
     files.machine.run([*BECOME, PROGRAM, "-c", make, PLAIN])
     ran = files.house.job("app")
     files.machine.run(["mv", "--", "/srv/plain", PLAIN])
     assert "its indexes were not judged, its tables were" in ran.stderr
+    assert files.house.drill("app").code == 0
 
 
 def test_a_replacement_that_fails_leaves_the_old_one(files: Files) -> None:
@@ -383,3 +385,36 @@ def test_the_drill_judges_the_newest_dumps_and_asks_them(files: Files) -> None:
     assert failed.code == 1
     assert f"asked {APP}: {QUESTION}: the answer is 0" in failed.stderr
     assert "result=failed" in files.machine.read("/var/lib/backupspec/drill/app_local")
+
+
+HOSTILE = """
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+for name in ("own", "edit"):
+    db.create_function(name, -1, lambda *_: 1, deterministic=True)
+if sys.argv[2] == "names":
+    # What makes a list of its tables a script of the shell, if names are put into it.
+    for name in ("a", ";\\n.shell PEEK\\n.exit 0\\n", "a\\nSELECT count(*) FROM ", "t"):
+        db.execute(f'CREATE TABLE "{name}" (n)')
+    db.execute("CREATE INDEX i ON t (own(n))")
+    db.execute("PRAGMA writable_schema = ON")
+    db.execute("UPDATE sqlite_schema SET name = ? WHERE name = 'a'", ("a\\0",))
+else:
+    db.execute("CREATE TABLE t (n CHECK (edit(n, 'PEEK')))")
+    db.execute("INSERT INTO t VALUES (5)")
+db.commit()
+"""
+
+
+@pytest.mark.parametrize("how", ["names", "checks"])
+def test_nothing_in_a_file_runs_when_it_is_judged(files: Files, how: str) -> None:
+    files.house.hostile()
+    files.machine.run(["mv", "--", PLAIN, "/srv/plain"])
+    files.machine.run([*BECOME, PROGRAM, "-c", HOSTILE.replace("PEEK", PEEK), PLAIN, how])
+    ran = files.house.job("app")
+    drilled = files.house.drill("app", check=False)
+    files.machine.run(["rm", "--", PLAIN])
+    files.machine.run(["mv", "--", "/srv/plain", PLAIN])
+    assert ("its indexes were not judged, its tables were" in ran.stderr) == (how == "names")
+    assert files.house.seen() == {}
+    assert "-plain" not in drilled.stderr

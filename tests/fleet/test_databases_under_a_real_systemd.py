@@ -66,6 +66,29 @@ sleep 60
 """
 
 
+# What a hostile dump of PostgreSQL runs in a drill, and how its words get out.
+PEEK = """#!/bin/sh
+echo "RAN as $(id -un)"
+for each in /etc/backupspec /var/lib/backupspec /var/lib/mysql /srv /backup /root /run; do
+    find "$each" ! -type d ! -path '/run/systemd/inaccessible/*' 2>/dev/null | sed 's/^/REACHED /'
+done
+for each in /etc /usr /backup /var /run /var/lib/backupspec-stage/*/dumps; do
+    if touch "$each/touched" 2>/dev/null; then echo "REACHED $each, to write"; fi
+done
+if [ -n "$CREDENTIALS_DIRECTORY" ] || env | grep -q ^BORG; then echo "REACHED an environment"; fi
+if tail -n +3 /proc/net/dev 2>/dev/null | grep -v ' lo:'; then echo "REACHED the network"; fi
+"""
+HOSTILE = """
+CREATE FUNCTION f(int) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+CREATE TABLE t (n int CHECK (f(n)));
+INSERT INTO t VALUES (1);
+CREATE OR REPLACE FUNCTION f(int) RETURNS boolean LANGUAGE plpgsql AS $f$ BEGIN
+    EXECUTE 'COPY (SELECT 1) TO PROGRAM ''/usr/local/bin/peek >/tmp/peeked 2>&1''';
+    RAISE EXCEPTION '%', pg_read_file('/tmp/peeked');
+END $f$;
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """A booted host with its servers, and everything compiled for it in place."""
@@ -122,7 +145,8 @@ def test_a_job_and_its_drill_run_under_their_hardening(host: Host, job: str) -> 
 
 @pytest.mark.parametrize("job", sorted(JOBS))
 def test_a_job_is_confined_as_promised(host: Host, job: str) -> None:
-    for unit in (f"backupspec-{job}_local.service", f"backupspec-drill-{job}_local.service"):
+    for kind in ("", "drill-", "scratch-"):
+        unit = f"backupspec-{kind}{job}_local.service"
         said = host.machine.run(["systemd-analyze", "security", "--no-pager", unit]).stdout
         score = re.search(r"exposure level for \S+: ([0-9.]+)", said)
         assert score is not None
@@ -157,6 +181,44 @@ def test_a_restore_that_is_killed_is_undone_by_its_unit(host: Host) -> None:
     assert host.machine.sh("ls -d /run/backupspec-restore* 2>/dev/null || :").stdout == ""
 
 
+@pytest.mark.parametrize(
+    ("job", "name", "service"),
+    [
+        ("wiki", "wiki", ""),
+        ("shop", "shop", ""),
+        ("app", "/srv/app/app.db", ""),
+        ("cache", ".all", "redis-server"),
+        ("people", "dc=nodomain", "slapd"),
+        ("people", ".configuration", "slapd"),
+    ],
+)
+def test_a_restore_is_confined_to_what_its_kind_needs(host: Host, job: str, name: str, service: str) -> None:
+    run = host.machine.run
+    run(["backupspec-run", "create", job])
+    if service:
+        run(["systemctl", "stop", service])
+    restored = run(["backupspec-run", "restore-database", job, name, "--replace"], check=False)
+    if service:
+        run(["systemctl", "start", service])
+    assert restored.code == 0, restored.output
+    run(["backupspec-run", "restore-database", job, name, "--file", "/root/written"])
+    run(["rm", "/root/written"])
+
+
+def test_what_a_dump_makes_run_in_a_drill_finds_nothing(host: Host) -> None:
+    host.machine.write("/usr/local/bin/peek", PEEK, mode=0o755)
+    ask = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "psql", "-XAtq", "-d", "wiki"]
+    host.machine.run(ask, data=HOSTILE.encode())
+    host.machine.run(["backupspec-run", "create", "wiki"])
+    drilled = host.machine.run(["backupspec-run", "drill", "wiki"], check=False)
+    host.machine.run([*ask, "-c", "DROP TABLE t; DROP FUNCTION f"])
+    host.machine.run(["backupspec-run", "create", "wiki"])
+    host.machine.run(["systemctl", "reset-failed"])
+    assert drilled.code != 0
+    assert "RAN as backupspec-drill" in drilled.output
+    assert "REACHED" not in drilled.output, drilled.output
+
+
 def test_files_leave_live_data_out_and_wait_for_dumps(host: Host) -> None:
     run = host.machine.run
     run(["backupspec-run", "create", "state"])
@@ -176,9 +238,4 @@ def test_files_leave_live_data_out_and_wait_for_dumps(host: Host) -> None:
 def test_the_account_of_the_jobs_owns_what_they_left(host: Host) -> None:
     assert host.machine.run(["find", "/var/lib/backupspec", "!", "-user", "backupspec"]).stdout == ""
     assert host.machine.sh("ls -A /var/lib/backupspec-stage 2>/dev/null || :").stdout == ""
-    assert host.machine.sh(
-        "ls -A /var/lib/backupspec/scratch /var/lib/backupspec/tmp 2>/dev/null || :"
-    ).stdout.split() == [
-        "/var/lib/backupspec/scratch:",
-        "/var/lib/backupspec/tmp:",
-    ]
+    assert host.machine.sh("ls -A /var/lib/backupspec/tmp 2>/dev/null || :").stdout == ""

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from backupspec.fleet import DatabaseJob, Host, Target
-from backupspec.plan import borg, stages
+from backupspec.plan import borg, drills, stages
 from backupspec.plan.kinds import Recipe, recipe
 from backupspec.plan.places import DRILLS, RESTORE, SCRIPTS, STATE, notice, script
 from backupspec.plan.times import oldest_dump
@@ -104,6 +104,7 @@ class Restore:
     loads: bool
     renames: bool
     peeks: bool
+    places: bool
     owned: bool
 
 
@@ -114,7 +115,6 @@ class Drill:
     title: Comment
     notice: Comment
     environment: borg.Environment
-    scripts: ShellWord
     start: ArchiveStart
     known: ShellWord
     folder: ShellWord
@@ -200,10 +200,9 @@ def of_target(host: Host, job: DatabaseJob, target: Target) -> tuple[PlannedFile
             ),
             notice=notice(job.where),
             environment=environment,
-            scripts=ShellWord(folder(job)),
             start=starts[0],
             known=known,
-            folder=ShellWord(stages.scratch(job, target)),
+            folder=ShellWord(drills.folder(job, repository)),
             result=ShellWord(f"{DRILLS}/{name}"),
             oldest=oldest_dump(host, job, target),
         )
@@ -243,5 +242,6 @@ def _restore(host: Host, job: DatabaseJob, target: Target, made: Recipe) -> Rest
         loads=any(each.word == "load" for each in made.scripts),
         renames=made.renames,
         peeks=made.peeks,
+        places=made.places,
         owned=made.writer == "owner",
     )

@@ -107,6 +107,17 @@ def directives(host: Host, touch: Touch, repository: Repository) -> tuple[Direct
     return (*found, _directive("DevicePolicy", "closed"), *_network(host, touch, repository))
 
 
+def isolated(*, jit: bool) -> tuple[Directive, ...]:
+    """Give the directives of a unit that may touch nothing but what is bound into its view of the file system."""
+    plain = (
+        _left_out(name, "JavaScript programs make code while they run")
+        if jit and name == "MemoryDenyWriteExecute"
+        else _directive(name, value)
+        for name, value in (*((name, value) for name, value, _ in _HIDING), *_PLAIN, ("PrivateIPC", "true"))
+    )
+    return (*plain, _directive("DevicePolicy", "closed"), *_NO_NETWORK)
+
+
 def _network(host: Host, touch: Touch, repository: Repository) -> tuple[Directive, ...]:
     """Give the address filters: none but local sockets, or the literal addresses of the machines that it talks to."""
     hop = () if repository.remote is None else (first_hop(host, repository.remote).address,)
@@ -115,7 +126,7 @@ def _network(host: Host, touch: Touch, repository: Repository) -> tuple[Directiv
         families = _directive(
             "RestrictAddressFamilies", "AF_UNIX", "The repository is on this machine: no network at all."
         )
-        return (families, _directive("PrivateNetwork", "true"), _directive("IPAddressDeny", "any"))
+        return (families, *_NO_NETWORK[1:])
     families = _directive("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6")
     literal: list[str] = []
     for address in addresses:
@@ -154,3 +165,10 @@ def _directive(name: str, value: str, reason: str = "") -> Directive:
 
 def _left_out(name: str, reason: str) -> Directive:
     return Directive(None, None, Comment(f"{name}= is left out: {reason}."))
+
+
+_NO_NETWORK = (
+    _directive("RestrictAddressFamilies", "AF_UNIX"),
+    _directive("PrivateNetwork", "true"),
+    _directive("IPAddressDeny", "any"),
+)

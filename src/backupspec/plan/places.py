@@ -16,7 +16,6 @@ STATE = own_folders.STATE
 RESTORE = own_folders.RESTORE
 STAGE = own_folders.STAGE
 DRILLS = f"{STATE}/drill"
-SCRATCH = f"{STATE}/scratch"
 KEYS = "/etc/ssh/backupspec"
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from backupspec.fleet import Alert, DatabaseJob, Host, Repository
 from backupspec.plan import borg, dumps
 from backupspec.plan.kinds import recipe
-from backupspec.plan.places import CREDENTIALS, SCRIPTS, STATE, notice, script
+from backupspec.plan.places import CREDENTIALS, RESTORE, SCRIPTS, STATE, notice, script
 from backupspec.plan.types import PlannedFile
 from backupspec.plan.units import credentials, drill_name, unit_name
 from backupspec.schedule import Quiet
@@ -37,7 +37,8 @@ class RunJob:
 class RunDatabases:
     """What backupspec-run knows of a databases job in one repository.
 
-    `properties` are those of the job's kind; `undo` is the one that calls the script when a restore was killed.
+    `properties` are those of a restore of its kind; `undo` is the one that calls the script when a restore was killed.
+    `named_by_path`: its databases are files.
     """
 
     name: ShellWord
@@ -45,6 +46,7 @@ class RunDatabases:
     properties: tuple[ShellWord, ...]
     script: ShellWord
     undo: ShellWord
+    named_by_path: bool
     drill: ShellWord | None
 
 
@@ -142,7 +144,10 @@ def _run(host: Host) -> Run:
 
 
 def _databases(job: DatabaseJob, repository: Repository) -> RunDatabases:
-    own = [f"LoadCredential={name}:{CREDENTIALS}/{name}" for name in recipe(job).credentials]
+    made = recipe(job)
+    own = [f"LoadCredential={name}:{CREDENTIALS}/{name}" for name in made.credentials]
+    if made.restores is not None:
+        own += [*_CONFINED, *(_writable(path) for path in made.restores)]
     restore = f"{SCRIPTS}/jobs/{job.name}_{repository.name}/restore"
     return RunDatabases(
         name=ShellWord(job.name),
@@ -150,6 +155,7 @@ def _databases(job: DatabaseJob, repository: Repository) -> RunDatabases:
         properties=tuple(ShellWord(property_) for property_ in own),
         script=ShellWord(restore),
         undo=ShellWord(f"ExecStopPost={restore} --undo"),
+        named_by_path=made.named_by_path,
         drill=None if job.drill is None else ShellWord(f"{drill_name(job, repository)}.service"),
     )
 
@@ -158,9 +164,41 @@ def _properties(repository: Repository) -> tuple[ShellWord, ...]:
     """Give the unit properties, as systemd-run takes them, with which something can work with a repository."""
     found = [f"LoadCredential={name}:{file}" for name, file in credentials(repository)]
     if repository.local:
-        quoted = repository.path.replace("\\", "\\\\").replace('"', '\\"')
-        found += [f'ReadWritePaths="-{quoted}"', f"ReadWritePaths=-{STATE}"]
+        found += [_writable(repository.path), f"ReadWritePaths=-{STATE}"]
     return tuple(ShellWord(property_) for property_ in found)
+
+
+_CAPABILITIES = " ".join(
+    f"CAP_{name}"
+    for name in (
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "DAC_READ_SEARCH",
+        "FOWNER",
+        "KILL",
+        "SETGID",
+        "SETPCAP",
+        "SETUID",
+        "SYS_PTRACE",
+    )
+)
+_CONFINED = (
+    "ProtectSystem=strict",
+    f"ReadWritePaths=-{RESTORE}",
+    "ReadWritePaths=/tmp",
+    "NoNewPrivileges=true",
+    f"CapabilityBoundingSet={_CAPABILITIES}",
+    "ProtectKernelModules=true",
+    "ProtectKernelTunables=true",
+    "ProtectControlGroups=true",
+    "RestrictNamespaces=true",
+)
+"""What a restore of databases by root is confined by; it acts for other accounts, and sees who has a file open."""
+
+
+def _writable(path: str) -> str:
+    quoted = path.replace("\\", "\\\\").replace('"', '\\"')
+    return f'ReadWritePaths="-{quoted}"'
 
 
 def _alert(host: Host, alerts: tuple[Alert, ...]) -> AlertView:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from backupspec.fleet import DatabaseJob, Job, Target
 from backupspec.plan.commands import Command
 from backupspec.plan.kinds import recipe
-from backupspec.plan.places import SCRATCH, SCRIPTS, STAGE
+from backupspec.plan.places import SCRIPTS, STAGE
 from backupspec.words import ExecProgram, ExecWord, UnitListPath
 
 
@@ -48,16 +48,6 @@ def after(job: Job, target: Target) -> tuple[Command, ...]:
     if not isinstance(job, DatabaseJob) or staged(job, target) is None:
         return ()
     return (_remove(_folders(job, target), root=recipe(job).writer is not None),)
-
-
-def scratch(job: DatabaseJob, target: Target) -> str:
-    """Give the folder of a drill: dumps that can be read as they are, and the data of a scratch server."""
-    return f"{SCRATCH}/{job.name}_{target.repository.name}"
-
-
-def after_drill(job: DatabaseJob, target: Target) -> tuple[Command, ...]:
-    """Take that folder away, also after a drill that was killed."""
-    return (_remove((scratch(job, target),), root=False),)
 
 
 def writable(job: Job) -> tuple[UnitListPath, ...]:

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from backupspec.fleet import DatabaseJob, FilesJob, Hook, Host, Job, Repository, Target
-from backupspec.plan import snapshots, stages
+from backupspec.plan import drills, snapshots, stages
 from backupspec.plan.commands import Command
 from backupspec.plan.hardening import Directive, Touch, directives
 from backupspec.plan.kinds import recipe
 from backupspec.plan.places import CREDENTIALS, SCRIPTS, UNITS, notice, planned
+from backupspec.plan.priorities import PRIORITIES, Priority
 from backupspec.plan.times import check_times, drill_times, times, travels
 from backupspec.plan.types import PlannedFile
 from backupspec.words import (
@@ -23,15 +24,6 @@ from backupspec.words import (
     UnitListPath,
     UnitText,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Priority:
-    """What the unit says of CPU and disk; without `nice` it says nothing."""
-
-    nice: int | None
-    io_class: ConfigToken
-    io_level: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +65,6 @@ class Fixed:
     """The view of a unit whose text is the same everywhere."""
 
     notice: Comment
-
-
-PRIORITIES = {
-    "low": Priority(10, ConfigToken("best-effort"), 7),
-    "idle": Priority(19, ConfigToken("idle"), 7),
-    "normal": Priority(None, ConfigToken("none"), 0),
-}
 
 
 def unit_name(job: Job, repository: Repository) -> str:
@@ -185,14 +170,17 @@ def _drill(host: Host, job: DatabaseJob, target: Target) -> tuple[PlannedFile, .
     proof = Proof(
         name=drill_name(job, repository),
         description=f"Prove that {job.name} of {host.name} can be restored from {repository.name}",
-        program=f"{SCRIPTS}/jobs/{job.name}_{repository.name}/drill",
+        programs=drills.programs(job, repository),
         times=drill_times(host, job, target),
         where=job.where,
-        touch=Touch(jit=recipe(job).jit),
+        touch=Touch(),
         conditions=_quiet(host),
-        after=stages.after_drill(job, target),
+        runtime=drill_name(job, repository),
+        before=drills.before(job, repository),
+        after=drills.after(job, repository),
+        writable=drills.writable(),
     )
-    return _proof(host, repository, proof)
+    return (*_proof(host, repository, proof), drills.scratch(host, job, repository))
 
 
 def touched(job: Job, repository: Repository) -> Touch:
@@ -238,7 +226,7 @@ def _check(host: Host, repository: Repository) -> tuple[PlannedFile, ...]:
     proof = Proof(
         name=check_name(repository),
         description=f"Check {repository.name} from {host.name}",
-        program=f"{folder}/check",
+        programs=(_program(f"{folder}/check"),),
         times=check_times(host, repository),
         where=repository.where,
         touch=Touch(reads_all=True),
@@ -253,12 +241,15 @@ class Proof:
 
     name: str
     description: str
-    program: str
+    programs: tuple[Command, ...]
     times: tuple[str, ...]
     where: str
     touch: Touch
     conditions: tuple[Command, ...]
+    runtime: str | None = None
+    before: tuple[Command, ...] = ()
     after: tuple[Command, ...] = ()
+    writable: tuple[UnitListPath, ...] = ()
 
 
 def _proof(host: Host, repository: Repository, proof: Proof) -> tuple[PlannedFile, ...]:
@@ -272,15 +263,15 @@ def _proof(host: Host, repository: Repository, proof: Proof) -> tuple[PlannedFil
         on_ac_only=host.on_ac_only,
         priority=PRIORITIES["idle"],
         groups=(),
-        runtime=None,
+        runtime=None if proof.runtime is None else ConfigToken(proof.runtime),
         reads_all=proof.touch.reads_all,
         credentials=_credentials(repository, proof.touch),
         conditions=proof.conditions,
         waits=(),
-        before=(),
-        programs=(_program(proof.program),),
+        before=proof.before,
+        programs=proof.programs,
         after=proof.after,
-        writable=_writable(repository),
+        writable=(*_writable(repository), *proof.writable),
         directives=directives(host, proof.touch, repository),
     )
     return _pair(host, proof.name, service, _timer(proof.where, proof.description, proof.times), proof.where)

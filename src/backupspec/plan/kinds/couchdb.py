@@ -55,5 +55,6 @@ def recipe(job: DatabaseJob, kind: CouchDB) -> Recipe:
         addresses=(address,),
         credentials=() if endpoint.credential is None else (endpoint.credential,),
         peeks=True,
+        restores=(),
         tools=(("curl", "curl"), ("jq", "jq")),
     )

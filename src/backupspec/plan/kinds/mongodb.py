@@ -64,6 +64,7 @@ def recipe(job: DatabaseJob, kind: MongoDB) -> Recipe:
         writer=writer,
         peeks=True,
         renames=not kind.oplog,
+        restores=(),
         jit=True,
         tools=() if container is not None else tools,
     )

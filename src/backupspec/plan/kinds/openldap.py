@@ -48,6 +48,7 @@ def recipe(job: DatabaseJob, kind: OpenLDAP) -> Recipe:
         aside="the folder backupspec-aside in its own",
         tools=(("setpriv", "util-linux"), ("slapcat", "slapd")),
         writer=kind.account,
+        restores=tuple(sorted({kind.configuration.rpartition("/")[0] or "/", *(job.data or ("/var/lib/ldap",))})),
         offline=True,
         renames=False,
     )

@@ -83,12 +83,14 @@ def recipe(job: DatabaseJob, kind: PostgreSQL) -> Recipe:
     return Recipe(
         scripts=tuple(scripts),
         special=(".users",),
-        aside="the database backupspec-aside",
+        aside="the database backupspec-aside or backupspec-new",
         sockets=(endpoint.socket or SOCKET,) if local else (),
         addresses=() if endpoint.address is None else (endpoint.address,),
         groups=groups,
         credentials=() if endpoint.credential is None else (endpoint.credential,),
         peeks=True,
+        places=True,
         tools=() if endpoint.container is not None else (("pg_dump", "postgresql-client"),),
         writer=writer,
+        restores=None if endpoint.container is not None else (),
     )

@@ -24,8 +24,11 @@ Word = Literal["names", "dump", "load", "scratch"]
   ever if it does not; a put-back is owed from the moment that set-aside makes $RUNTIME_DIRECTORY/moved, also where
   nothing was moved yet. Each may be killed, and `drop` and `put-back` then run in another process. `load peek NAME
   ENTRY`: reads the beginning of the dump before `make`, where the kind says so.
-* `scratch FOLDER`: a drill. Restores the dumps that lie in FOLDER/dumps (ENCODED.dump), asks the assertions, says what
-  it found in the last line; ends with 0 only if all is well.
+  `load place NAME ENTRY`: after a `make` that read a whole dump, puts what it made where it belongs, where the kind
+  says so; all or nothing, with what `put-back` would do.
+* `scratch DUMPS WORK`: a drill, as an account that has nothing else. Restores the dumps that lie in the folder DUMPS
+  (ENCODED.dump), which it can only read, with the help of the empty folder WORK; asks the assertions, says what it
+  found in the last line; ends with 0 only if all is well.
 """
 
 
@@ -49,7 +52,9 @@ class Recipe:
     needs no network; `anything`: what it needs is not known; `jit`: its programs make code while they run. `peeks`:
     `load` wants to see the beginning of a dump first. `renames`: a dump can be restored under another name. `special`:
     all words that name what is no database. `aside`: in words, where a restore that was interrupted may have left what
-    was there, or what it was to be replaced by.
+    was there, or what it was to be replaced by. `places`: it makes a database elsewhere than where it belongs.
+    `restores`: the folders that `load` writes to, beside memory and the server; None where that is not known, or where
+    it talks to a container's engine. `named_by_path`: its databases are files, and so is what `--as` names.
     """
 
     scripts: tuple[Script, ...]
@@ -66,6 +71,9 @@ class Recipe:
     jit: bool = False
     peeks: bool = False
     renames: bool = True
+    places: bool = False
+    restores: tuple[str, ...] | None = None
+    named_by_path: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,4 +72,6 @@ def recipe(job: DatabaseJob, kind: Redis) -> Recipe:
         credentials=() if endpoint.credential is None else (endpoint.credential,),
         tools=() if endpoint.container is not None else ((f"{product}-cli", f"{product}-tools"),),
         writer=writer,
+        restores=(data,),
+        named_by_path=True,
     )

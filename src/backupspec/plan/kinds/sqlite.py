@@ -48,5 +48,7 @@ def recipe(job: DatabaseJob, kind: SQLite) -> Recipe:
         aside="the file of the same name with .backupspec-aside behind it",
         tools=(("setpriv", "util-linux"), ("sqlite3", "sqlite3")),
         writer="owner",
+        restores=tuple(sorted({file.rsplit("/", 1)[0] or "/" for file in kind.files})),
+        named_by_path=True,
         offline=True,
     )
