@@ -84,7 +84,7 @@ def write_inventory(folder: Path, jobs: Mapping[str, Any], **host: object) -> No
 
 @contextlib.contextmanager
 def loop(image: Path, size: int) -> Iterator[str]:
-    """Give a block device of `size` bytes, which is gone when nobody uses it any more, also if this process is killed."""
+    """Give a block device of `size` bytes, gone when nobody uses it, also if this process is killed."""
     with image.open("wb") as file:
         file.truncate(size)
     argv = ["losetup", "--find", "--show", str(image)]
