@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -83,15 +84,17 @@ def write_inventory(folder: Path, jobs: Mapping[str, Any], **host: object) -> No
 
 @contextlib.contextmanager
 def loop(image: Path, size: int) -> Iterator[str]:
-    """Give a block device of `size` bytes; it is gone afterwards, with all that was mounted of it in a room."""
+    """Give a block device of `size` bytes, gone when nobody uses it, also if this process is killed."""
     with image.open("wb") as file:
         file.truncate(size)
     argv = ["losetup", "--find", "--show", str(image)]
     device = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.strip()
+    held = os.open(device, os.O_RDONLY)
     try:
+        subprocess.run(["losetup", "--detach", device], check=True)  # as soon as nobody has it open
         yield device
     finally:
-        subprocess.run(["losetup", "--detach", device], check=True)
+        os.close(held)
 
 
 @contextlib.contextmanager
@@ -103,6 +106,7 @@ def ground(folder: Path, jobs: Mapping[str, Any], *, borg: str) -> Iterator[Grou
     with loop(folder / "image", 256 << 20) as device, Room() as room:
         subprocess.run(["mkfs.btrfs", "--quiet", device], check=True)
         machine = room.machine(HOST, ["192.0.2.40"], fresh=["/srv", "/backup"])
+        machine.sh("mount --make-rshared /")  # as systemd does
         borgs.give(machine, borg)
         site.apply(machine)
         machine.sh(f"install -d -o backupspec -g backupspec -m 0700 {REPOSITORY}")

@@ -111,8 +111,11 @@ WRITER = """
 n=0
 while [ ! -e /run/enough ]; do
     n=$((n + 1))
-    echo "$n" >/srv/data/scratch/next && mv /srv/data/scratch/next /srv/data/a-first
-    echo "$n" >/srv/data/scratch/next && mv /srv/data/scratch/next /srv/data/z-second
+    for name in a-first z-second; do
+        echo "$n" >/srv/data/scratch/next
+        sync /srv/data/scratch/next
+        mv /srv/data/scratch/next "/srv/data/$name"
+    done
     sleep 0.02
 done
 """

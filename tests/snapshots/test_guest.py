@@ -55,7 +55,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     disks = [(GUEST / "image", "on"), (folder / "work", "off"), (folder / "lvm", "off"), (folder / "zfs", "off")]
     argv = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "1536", "-display", "none"]
     argv += ["-no-reboot", "-nic", "none", "-kernel", str(GUEST / "vmlinuz"), "-initrd", str(GUEST / "initrd")]
-    argv += ["-append", "root=/dev/vda console=ttyS0 panic=-1"]
+    argv += ["-append", "root=/dev/vda rw console=ttyS0 panic=-1"]
     argv += ["-serial", f"file:{folder / 'console'}", "-serial", f"file:{folder / 'told'}"]
     for path, spare in disks:
         argv += ["-drive", f"file={path},format=raw,if=virtio,snapshot={spare}"]
