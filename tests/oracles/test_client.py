@@ -106,6 +106,8 @@ def test_accounts_and_folders_are_made_as_planned_on_an_empty_root(
             owners["/var/lib/backupspec"] = ("backupspec", 0o700)
             owners["/var/lib/backupspec-restore"] = ("root", 0o700)
             owners["/etc/backupspec/credentials"] = ("root", 0o700)
+            if any(job.drill is not None for job in host.databases):
+                expected["backupspec-drill"] = ("/nonexistent", "/usr/sbin/nologin")
         if server is not None:
             owners[server.storage] = ("root", 0o711)
             for item in (item for other in fleet(name).hosts for item in other.repositories):
