@@ -1,7 +1,8 @@
 """Run a compiled unit's command lines as systemd would, on a machine where no systemd runs.
 
-What is taken from the unit file: ExecStartPre=, ExecStart=, ExecStopPost= (with `+` as root), User=, LoadCredential=,
-RuntimeDirectory=, AmbientCapabilities=. What is not: the sandbox, which the tests of the fleet run for real.
+What is taken from the unit file: ExecStartPre=, ExecStart=, ExecStopPost= (with `+` as root, with `!` as root with no
+more than CapabilityBoundingSet=), User=, LoadCredential=, RuntimeDirectory=, AmbientCapabilities=. What is not: the
+sandbox, which the tests of the fleet run for real.
 """
 
 import shlex
@@ -66,12 +67,26 @@ def run(machine: Machine, name: str, *, check: bool = True, seconds: int = 300) 
 
 def _line(machine: Machine, unit: Unit, line: str, folder: str, seconds: int) -> Outcome:
     # No hostile names here: those are held by the parser of systemd itself.
-    argv = [word.replace("%%", "%").replace("$$", "$") for word in shlex.split(line.lstrip("+-"))]
+    argv = [word.replace("%%", "%").replace("$$", "$") for word in shlex.split(line.lstrip("+-!"))]
     env = {"RUNTIME_DIRECTORY": folder, "SERVICE_RESULT": "success"}
     user = "root" if line.startswith("+") else unit.one("User")
+    if line.startswith("!"):
+        kept = tuple(word.removeprefix("CAP_").lower() for word in unit.one("CapabilityBoundingSet").split())
+        bound = "".join(f",+{name}" for name in kept)
+        argv = ["setpriv", f"--bounding-set=-all{bound}", "--inh-caps=-all", "--no-new-privs", "--", *argv]
+        user = "root"
     capabilities = tuple(word.removeprefix("CAP_").lower() for word in unit.one("AmbientCapabilities").split())
     wanted = tuple(value.partition(":")[0] for value in unit.all("LoadCredential"))
-    return machine.as_service(user, argv, check=False, env=env, capabilities=capabilities, only=wanted, seconds=seconds)
+    return machine.as_service(
+        user,
+        argv,
+        check=False,
+        env=env,
+        capabilities=capabilities,
+        only=wanted,
+        seconds=seconds,
+        owner=unit.one("User"),
+    )
 
 
 def run_for_people(machine: Machine, script: str, *words: str, check: bool = True, seconds: int = 300) -> Outcome:

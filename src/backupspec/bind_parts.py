@@ -1,11 +1,25 @@
-"""Small parts of an inventory whose shape the schema has judged: hooks, jump hosts, alerts, accepted findings."""
+"""Small parts of an inventory whose shape the schema has judged: hooks, alerts, what virtual machines say, and more."""
 
 from __future__ import annotations
 
-from backupspec.document import Entry, Mapping, Node, Sequence
+from collections.abc import Iterator
+
+from backupspec.document import Entry, Mapping, Node, Scalar, Sequence
 from backupspec.fleet import SHELL, Hook
 from backupspec.inventory import Accept, Written, WrittenAlert, WrittenJump
-from backupspec.nodes import items, mapping, name_of, number, optional, scalar_text, seconds, text, word
+from backupspec.nodes import (
+    items,
+    mapping,
+    name_of,
+    number,
+    optional,
+    scalar_text,
+    seconds,
+    sequence,
+    sized,
+    text,
+    word,
+)
 
 
 def jump(node: Node) -> Written[WrittenJump]:
@@ -49,3 +63,30 @@ def accept(node: Mapping) -> Accept:
         optional(node, "until", scalar_text),
         node.span,
     )
+
+
+_VIRTUAL_MACHINE = frozenset(
+    {"domain", "xml", "disks", "without", "method", "quiesce", "chunk_size", "scratch_free", "guest"}
+)
+
+
+def virtual_machine_options(node: Mapping) -> tuple[tuple[str, Written[object]], ...]:
+    """Give what only virtual machines say, by key: text, bytes, a tuple of disks, or pairs of a disk and a reason."""
+    return tuple(_virtual_machine_options(node))
+
+
+def _virtual_machine_options(node: Mapping) -> Iterator[tuple[str, Written[object]]]:
+    for entry in node:
+        value = entry.value
+        if entry.key not in _VIRTUAL_MACHINE:
+            continue
+        match value:
+            case Scalar() if entry.key in {"chunk_size", "scratch_free"}:
+                yield entry.key, Written(sized(value).value, value.span)
+            case Scalar():
+                yield entry.key, Written(scalar_text(value).value, value.span)
+            case Mapping():
+                reasons = tuple((name_of(each), scalar_text(each.value).value) for each in value)
+                yield entry.key, Written(reasons, value.span)
+            case _:
+                yield entry.key, Written(tuple(scalar_text(item) for item in sequence(value)), value.span)

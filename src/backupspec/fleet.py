@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 
 from backupspec.database import Drill, Kind
 from backupspec.diagnostic import Span
+from backupspec.domain import Disk
 from backupspec.schedule import Quiet, Schedule
 
 BorgVersion = Literal["1.2", "1.4"]
@@ -301,7 +302,54 @@ class DatabaseJob:
         return self.data if self.kept is None else (*self.data, self.kept)
 
 
-Job: TypeAlias = FilesJob | DatabaseJob
+@dataclass(frozen=True, slots=True)
+class VirtualMachineJob:
+    """A job that backs up the disks of one libvirt domain.
+
+    `domain` is libvirt's own name. `known` are the disks of its definition (empty where none was given), `disks` the
+    targets that are backed up, `without` those that are not, each with the reason. `guest`: the host of the inventory
+    that runs in it. A job of the method `guest` reads nothing and has no targets. `chunk_size` and `scratch_free` are
+    in bytes.
+    """
+
+    name: str
+    host: str
+    series: tuple[str, ...]
+    domain: str
+    known: tuple[Disk, ...]
+    disks: tuple[str, ...]
+    without: tuple[tuple[str, str], ...]
+    method: Literal["pull", "guest"]
+    quiesce: Literal["required", "preferred", "off"]
+    chunk_size: int
+    scratch: str | None
+    scratch_free: int
+    guest: str | None
+    compression: str
+    priority: Literal["low", "normal", "idle"]
+    before: tuple[Hook, ...]
+    after: tuple[Hook, ...]
+    description: str
+    targets: tuple[Target, ...]
+    origins: tuple[tuple[str, str, Origin], ...]
+    span: Span
+
+    @property
+    def where(self) -> str:
+        """Give the logical path."""
+        return f"hosts.{self.host}.virtual_machines.{self.name}"
+
+
+Job: TypeAlias = FilesJob | DatabaseJob | VirtualMachineJob
+
+
+@dataclass(frozen=True, slots=True)
+class NotBackedUp:
+    """Something that is known and not backed up, and why."""
+
+    what: str
+    because: str
+    span: Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +372,8 @@ class Host:
     jump: Jump | None
     files: tuple[FilesJob, ...]
     databases: tuple[DatabaseJob, ...]
+    virtual_machines: tuple[VirtualMachineJob, ...]
+    not_backed_up: tuple[NotBackedUp, ...]
     origins: tuple[tuple[str, str, Origin], ...]
     span: Span
 
@@ -334,8 +384,8 @@ class Host:
 
     @property
     def jobs(self) -> tuple[Job, ...]:
-        """Give all jobs: databases first, as they run."""
-        return (*self.databases, *self.files)
+        """Give all jobs that run here: databases first, as they run."""
+        return (*self.databases, *(job for job in self.virtual_machines if job.method != "guest"), *self.files)
 
     @property
     def repositories(self) -> tuple[Repository, ...]:

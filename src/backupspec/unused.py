@@ -82,8 +82,10 @@ def _all_settings(inventory: Inventory) -> Iterator[Settings]:
     defaults = () if inventory.defaults is None else (inventory.defaults,)
     for layer in (*defaults, *inventory.profiles, *(host.layer for host in inventory.hosts)):
         databases = [job for _, job in layer.databases if job is not None]
+        machines = [job for _, job in layer.virtual_machines if job is not None]
         jobs = [job for _, job in layer.files if job is not None]
-        for settings in (layer.settings, *jobs, *(job.settings for job in databases), *_drills(databases)):
+        kinds = (*databases, *machines)
+        for settings in (layer.settings, *jobs, *(job.settings for job in kinds), *_drills(databases)):
             yield settings
             if settings.to is not None:
                 yield from (target.settings for target in settings.to.value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backupspec.analyse import databases, folders, machines, repositories, schedules, sources
+from backupspec.analyse import databases, folders, machines, repositories, schedules, sources, virtual_machines
 from backupspec.diagnostic import Diagnostic
 from backupspec.fleet import Fleet
 
@@ -51,6 +51,12 @@ RULES = (
     databases.drills_ask_what_is_dumped,
     databases.servers_are_reached_in_one_way,
     databases.stages_have_a_place,
+    virtual_machines.every_disk_is_covered,
+    virtual_machines.guests_back_themselves_up,
+    virtual_machines.a_machine_is_read_once,
+    virtual_machines.what_is_left_out_is_not_backed_up,
+    virtual_machines.scratch_space_is_declared,
+    virtual_machines.disks_are_read_while_the_guest_rests,
 )
 
 

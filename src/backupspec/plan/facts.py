@@ -5,7 +5,17 @@ from __future__ import annotations
 import json
 import shlex
 
-from backupspec.fleet import DatabaseJob, FilesJob, Fleet, Host, HostKey, Repository, Server, Target
+from backupspec.fleet import (
+    DatabaseJob,
+    FilesJob,
+    Fleet,
+    Host,
+    HostKey,
+    Repository,
+    Server,
+    Target,
+    VirtualMachineJob,
+)
 from backupspec.plan.kinds import describe
 from backupspec.plan.ssh import key_of
 
@@ -25,6 +35,7 @@ def facts(fleet: Fleet) -> tuple[tuple[str, str], ...]:
             "repository": {repository.name: _repository(repository) for repository in host.repositories},
             "job": {job.name: _job(job) for job in host.files},
             "databases": {job.name: _databases(job) for job in host.databases},
+            "machine": {job.name: _machine(job) for job in host.virtual_machines},
             "target": {
                 f"{job.name}_{target.repository.name}": _target(target) for job in host.jobs for target in job.targets
             },
@@ -95,6 +106,20 @@ def _databases(job: DatabaseJob) -> Facts:
         "stage": job.stage,
         "keep_vanished": job.keep_vanished,
         "drill": None if job.drill is None else str(job.drill.schedule),
+        "compression": job.compression,
+        "before": [str(hook) for hook in job.before],
+        "after": [str(hook) for hook in job.after],
+    }
+
+
+def _machine(job: VirtualMachineJob) -> Facts:
+    return {
+        "domain": job.domain,
+        "disks": list(job.disks),
+        "method": f"{job.method} {job.guest}" if job.method == "guest" else job.method,
+        "quiesce": job.quiesce,
+        "chunk_size": job.chunk_size,
+        "scratch": job.scratch,
         "compression": job.compression,
         "before": [str(hook) for hook in job.before],
         "after": [str(hook) for hook in job.after],

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backupspec.fleet import DatabaseJob, Fleet, Host, Job, Target
+from backupspec.fleet import DatabaseJob, FilesJob, Fleet, Host, Job, Target, VirtualMachineJob
+from backupspec.plan import virtual_machines
 from backupspec.plan.kinds import describe, recipe
 from backupspec.plan.places import notice
 from backupspec.plan.playbooks import ansible
@@ -116,6 +117,8 @@ def apply(fleet: Fleet, name: str, files: tuple[PlannedFile, ...]) -> tuple[Plan
         tools[host.borg.path] = "borgbackup"
         tools["flock"] = "util-linux"
         tools |= {program: package for job in host.databases for program, package in recipe(job).tools}
+        if virtual_machines.read(host):
+            tools |= virtual_machines.TOOLS
     if remote:
         tools["ssh-keygen"] = "openssh-client"
     if store is not None:
@@ -220,6 +223,8 @@ def _what(job: Job) -> str:
     """Say what a job backs up."""
     if isinstance(job, DatabaseJob):
         return describe(job)
+    if isinstance(job, VirtualMachineJob):
+        return virtual_machines.describe(job)
     return ", ".join((*job.paths, *job.optional_paths)) or "nothing"
 
 
@@ -230,7 +235,7 @@ def _notes(host: Host, job: Job, target: Target) -> str:
         found.append("tried every half hour until done")
     if host.quiet is not None:
         found.append(f"never in {host.quiet.window} ({host.quiet.timezone})")
-    if not isinstance(job, DatabaseJob) and job.mounted:
+    if isinstance(job, FilesJob) and job.mounted:
         found.append("needs mounted: " + ", ".join(job.mounted))
     if job.before or job.after:
         found.append("has hooks")

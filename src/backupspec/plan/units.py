@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from backupspec.fleet import DatabaseJob, FilesJob, Hook, Host, Job, Repository, Target
+from backupspec.fleet import DatabaseJob, FilesJob, Hook, Host, Job, Repository, Target, VirtualMachineJob
 from backupspec.plan import stages
 from backupspec.plan.commands import Command
 from backupspec.plan.hardening import Directive, Touch, directives
@@ -49,10 +49,12 @@ class Service:
     groups: tuple[ConfigToken, ...]
     runtime: ConfigToken | None
     reads_all: bool
+    elevated: bool
+    stop_seconds: int | None
     credentials: tuple[UnitCredential, ...]
     conditions: tuple[Command, ...]
     before: tuple[Command, ...]
-    programs: tuple[ExecProgram, ...]
+    programs: tuple[Command, ...]
     after: tuple[Command, ...]
     writable: tuple[UnitListPath, ...]
     directives: tuple[Directive, ...]
@@ -79,6 +81,10 @@ PRIORITIES = {
     "idle": Priority(19, ConfigToken("idle"), 7),
     "normal": Priority(None, ConfigToken("none"), 0),
 }
+
+
+STOP_SECONDS = 900
+"""How long a virtual machine's unit may take to end: longer than it asks a guest agent that does not answer."""
 
 
 def unit_name(job: Job, repository: Repository) -> str:
@@ -139,12 +145,15 @@ def units(host: Host) -> tuple[PlannedFile, ...]:
 def _job(host: Host, job: Job, target: Target) -> tuple[PlannedFile, ...]:
     repository = target.repository
     folder = f"{SCRIPTS}/jobs/{job.name}_{repository.name}"
-    programs = [f"{folder}/create"]
+    machine = isinstance(job, VirtualMachineJob)
+    programs = [Command(ExecProgram(f"{folder}/create"), elevated=machine)]
     if prunes(target):
-        programs += [f"{folder}/prune", f"{SCRIPTS}/repositories/{repository.name}/compact"]
+        later = (f"{folder}/prune", f"{SCRIPTS}/repositories/{repository.name}/compact")
+        programs += [Command(ExecProgram(program)) for program in later]
     what = f"{job.name} of {host.name} to {repository.name}" + (job.description and f": {job.description}")
     database = isinstance(job, DatabaseJob)
-    description = f"Back up the databases {what}" if database else f"Back up {what}"
+    kind = "the databases " if database else "the virtual machine " if machine else ""
+    description = f"Back up {kind}{what}"
     touch = touched(job)
     service = Service(
         notice=notice(job.where),
@@ -160,19 +169,21 @@ def _job(host: Host, job: Job, target: Target) -> tuple[PlannedFile, ...]:
         on_ac_only=host.on_ac_only,
         priority=PRIORITIES[job.priority],
         groups=tuple(ConfigToken(group) for group in touch.groups),
-        runtime=ConfigToken(unit_name(job, repository)) if database else None,
+        runtime=ConfigToken(unit_name(job, repository)) if database or machine else None,
         reads_all=touch.reads_all,
+        elevated=touch.elevated,
+        stop_seconds=STOP_SECONDS if machine else None,
         credentials=_credentials(repository, touch),
         conditions=_conditions(host, repository, folder),
         before=(*(_hook(hook) for hook in job.before), *stages.before(job, target)),
-        programs=tuple(ExecProgram(program) for program in programs),
+        programs=tuple(programs),
         after=(*(_after(hook) for hook in job.after), *stages.after(job, target)),
         writable=(*_writable(repository), *stages.writable(job)),
         directives=directives(host, touch, repository),
     )
     timer = _timer(job.where, description, times(host, job, target))
     pair = _pair(host, unit_name(job, repository), service, timer, job.where)
-    return pair if isinstance(job, FilesJob) or job.drill is None else (*pair, *_drill(host, job, target))
+    return pair if not isinstance(job, DatabaseJob) or job.drill is None else (*pair, *_drill(host, job, target))
 
 
 def _drill(host: Host, job: DatabaseJob, target: Target) -> tuple[PlannedFile, ...]:
@@ -195,6 +206,9 @@ def touched(job: Job) -> Touch:
     if isinstance(job, FilesJob):
         own = (*job.paths, *job.optional_paths)
         return Touch(reads=own, one_file_system=job.one_file_system, reads_all=True, hooks=hooks)
+    if isinstance(job, VirtualMachineJob):
+        images = tuple(disk.source for disk in job.known if disk.source.startswith("/"))
+        return Touch(reads=images, writes=(str(job.scratch),), elevated=True, hooks=hooks)
     made = recipe(job)
     return Touch(
         reads=made.sockets,
@@ -256,10 +270,12 @@ def _proof(host: Host, repository: Repository, proof: Proof) -> tuple[PlannedFil
         groups=(),
         runtime=None,
         reads_all=proof.touch.reads_all,
+        elevated=proof.touch.elevated,
+        stop_seconds=None,
         credentials=_credentials(repository, proof.touch),
         conditions=proof.conditions,
         before=(),
-        programs=(ExecProgram(proof.program),),
+        programs=(Command(ExecProgram(proof.program), elevated=proof.touch.elevated),),
         after=(),
         writable=_writable(repository),
         directives=directives(host, proof.touch, repository),

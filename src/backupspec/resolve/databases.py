@@ -24,7 +24,7 @@ from backupspec.database import (
 from backupspec.diagnostic import Related, Span
 from backupspec.fleet import DatabaseJob, Hook, Origin
 from backupspec.inventory import Layer, Settings, Written, WrittenDatabase, WrittenDrill, WrittenHost
-from backupspec.resolve.jobs import WIDE, gather, targets_of
+from backupspec.resolve.jobs import WIDE, gather, targets_of, two_of_a_name
 from backupspec.resolve.layers import merge, value
 from backupspec.resolve.tables import Tables
 from backupspec.schedule import Schedule, Window
@@ -55,19 +55,13 @@ SQLITE_SIDES = ("", "-wal", "-shm", "-journal")
 
 
 def databases_of(
-    tables: Tables, written: WrittenHost, layers: list[Layer], taken: Mapping[str, Span]
+    tables: Tables, written: WrittenHost, layers: list[Layer], taken: Mapping[str, tuple[str, Span]]
 ) -> tuple[DatabaseJob, ...]:
-    """Give all databases jobs of a host, by name; `taken` are the names of its files jobs."""
+    """Give all databases jobs of a host, by name; `taken` are the names of its other jobs, with what each is."""
     host = written.machine.name.value
     known = gather(tables, host, "databases", ((layer.name, layer.databases) for layer in layers))
     wide = [(layer.name, layer.settings) for layer in layers]
-    for name in sorted(known.keys() & taken.keys()):
-        span = known[name][-1][2]
-        hint = "a unit and a series are named after each: give one of them another name"
-        message = f"{host} has a files job and a databases job `{name}`"
-        related = (Related("the files job is here", taken[name]),)
-        where = f"hosts.{host}.databases.{name}"
-        tables.tell(diagnose("BS222", message, span, where=where, hint=hint, related=related))
+    two_of_a_name(tables, host, ("databases", "databases job"), known, taken)
     return tuple(_job(tables, written, name, wide, own) for name, own in known.items())
 
 
