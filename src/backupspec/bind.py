@@ -192,7 +192,8 @@ class _Binder:
         )
 
     def virtual_machine(self, node: Mapping, where: str) -> WrittenVirtualMachine:
-        return WrittenVirtualMachine(self.settings(node, where), virtual_machine_options(node))
+        options = virtual_machine_options(node, lambda value: self.when(value, where))
+        return WrittenVirtualMachine(self.settings(node, where), options)
 
     def when(self, node: Node, where: str) -> Written[str | Schedule]:
         return self.named(node, lambda inner: self.schedule(inner, f"{where}.schedule"))

@@ -303,6 +303,25 @@ class DatabaseJob:
 
 
 @dataclass(frozen=True, slots=True)
+class BootDrill:
+    """A restore of a virtual machine, done to prove that it works.
+
+    A copy is booted if it can show that it is there: by its `agent`, or by a text on its `console`; `time_limit` bounds
+    that, in seconds.
+    """
+
+    schedule: Schedule
+    agent: bool
+    console: str | None
+    time_limit: int
+
+    @property
+    def boots(self) -> bool:
+        """Tell whether a copy is booted."""
+        return self.agent or self.console is not None
+
+
+@dataclass(frozen=True, slots=True)
 class VirtualMachineJob:
     """A job that backs up the disks of one libvirt domain.
 
@@ -325,6 +344,7 @@ class VirtualMachineJob:
     scratch: str | None
     scratch_free: int
     guest: str | None
+    drill: BootDrill | None
     compression: str
     priority: Literal["low", "normal", "idle"]
     before: tuple[Hook, ...]

@@ -98,6 +98,16 @@ class WrittenDatabase:
 
 
 @dataclass(frozen=True, slots=True)
+class WrittenBoot:
+    """A drill of a virtual machine as written: its schedule may be a name."""
+
+    schedule: Written[str | Schedule] | None
+    agent: bool
+    console: str | None
+    time_limit: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class WrittenVirtualMachine:
     """How a virtual machine is backed up: the settings that all jobs have, and what only this section says, by key."""
 

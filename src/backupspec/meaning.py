@@ -180,6 +180,7 @@ _TABLE: dict[tuple[str, str], _Parts | _Value] = {
         _Sentence("{subject} takes archives even while {value} is not mounted", bad=True),
     ),
 }
+_TABLE["machine", "drill"] = _TABLE["databases", "drill"]
 for _fact in ("compression", "before", "after"):
     _TABLE["databases", _fact] = _TABLE["machine", _fact] = _TABLE["job", _fact]
 

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import struct
 import time
-import xml.sax.saxutils
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from demo.lab import borgs, unit
+from demo.lab import borgs, libvirtd, unit
 from demo.lab.command import Outcome
 from demo.lab.machine import Machine
 from demo.lab.room import Room
@@ -29,33 +28,11 @@ HOST = "srv06"
 IMAGES = "/srv/vm"
 SCRATCH = "/srv/scratch"
 MIB = 2**20
-# Without a systemd there are no machines and control groups to put guests into; all else is libvirt's default.
-_QEMU_CONF = """\
-stdio_handler = "file"
-security_driver = "none"
-user = "root"
-group = "root"
-remember_owner = 0
-cgroup_controllers = []
-namespaces = []
-"""
-_OWN = ("/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt", "/var/log/libvirt")
 
 
 def domain_xml(name: str, disks: Mapping[str, str], extra: str = "") -> str:
     """Give a definition; `disks` are formats by target, each an image in the folder of images."""
-    quoted = xml.sax.saxutils.escape(name)
-    devices = "".join(
-        f"<disk type='file' device='disk'><driver name='qemu' type='{kind}'/>"
-        f"<source file={xml.sax.saxutils.quoteattr(image(name, target))}/><target dev='{target}' bus='virtio'/></disk>"
-        for target, kind in disks.items()
-    )
-    return (
-        f"<domain type='qemu'><name>{quoted}</name><memory unit='MiB'>32</memory><vcpu>1</vcpu>"
-        "<os><type arch='x86_64'>hvm</type></os>"
-        f"<devices><emulator>/usr/bin/qemu-system-x86_64</emulator>{devices}"
-        f"<controller type='usb' model='none'/><memballoon model='none'/>{extra}</devices></domain>"
-    )
+    return libvirtd.domain_xml(name, {target: (kind, image(name, target)) for target, kind in disks.items()}, extra)
 
 
 def image(name: str, target: str) -> str:
@@ -121,8 +98,7 @@ class Hypervisor:
 
     def write(self, name: str, number: int, where: int, pattern: int, length: int = MIB) -> None:
         """Write to a disk of a virtual machine as its guest would: `number` counts its disks from 0."""
-        backend = f"/machine/peripheral/virtio-disk{number}/virtio-backend"
-        line = f'qemu-io -d {backend} "write -P {pattern} {where} {length}"'
+        line = libvirtd.write_line(number, where, pattern, length)
         self.virsh("qemu-monitor-command", "--domain", name, "--hmp", line)
 
     def state(self, name: str) -> str:
@@ -223,16 +199,12 @@ def hypervisor(folder: Path, *, borg: str = "1.2") -> Iterator[Hypervisor]:
     write_inventory(site.inventory, {"any": {"xml": "domains/any.xml"}}, {"any": some})
     site.compile()
     with Room() as room:
-        machine = room.machine(HOST, ["192.0.2.30"], fresh=_OWN)
+        machine = room.machine(HOST, ["192.0.2.30"], fresh=libvirtd.OWN)
         borgs.give(machine, borg)
-        machine.write("/etc/libvirt/qemu.conf", _QEMU_CONF)
-        machine.write("/etc/libvirt/libvirtd.conf", "")
-        machine.run(["mkdir", "-p", IMAGES, SCRATCH, "/var/lib/libvirt/qemu"])
+        libvirtd.prepare(machine)
+        machine.run(["mkdir", "-p", IMAGES, SCRATCH])
         site.apply(machine)
         machine.sh(f"install -d -o backupspec -g backupspec -m 0700 {REPOSITORY}")
         repository_script(machine, "local", "init")
-        # A first hook is seen when libvirtd starts; where it runs already, `systemctl reload libvirtd` does that.
-        found = Hypervisor(machine, site)
-        machine.sh("setsid /usr/sbin/libvirtd >/var/log/libvirtd.log 2>&1 </dev/null &")
-        until(lambda: found.virsh("list", check=False).code == 0, "libvirtd does not answer")
-        yield found
+        libvirtd.start(machine)
+        yield Hypervisor(machine, site)

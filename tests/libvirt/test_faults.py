@@ -60,7 +60,7 @@ class Guest:
     def told(self, **settings: object) -> None:
         """Compile the job with other settings."""
         text = self.virsh("dumpxml", "--inactive").stdout
-        job = {"xml": f"domains/{self.name}.xml", "scratch_free": "1MB", **settings}
+        job = {"xml": f"domains/{self.name}.xml", "scratch_free": "1MB", "retention": {"forever": True}, **settings}
         self.kvm.written({self.name: job}, {self.name: text})
 
     def archives(self) -> tuple[str, ...]:
@@ -140,8 +140,8 @@ def test_after_a_crash_the_next_run_clears_up(guest: Guest) -> None:
         assert future.result(timeout=120).code != 0
     guest.kvm.machine.write(end, script, mode=0o755)
     assert "Unbounded" in guest.virsh("domjobinfo").stdout
-    unfinished = guest.kvm.archives()[0].rsplit("_", 1)[0] + "_vda_2020-01-01T00:00:00Z"
-    for name in (f"{guest.kvm.archives()[0]}.partial", unfinished, "other_vda_2020-01-01T00:00:00Z"):
+    unfinished = f"srv06_{guest.name}_vda_2020-01-01T00:00:00Z"
+    for name in (f"srv06_{guest.name}_2020-01-01T00:00:00Z.partial", unfinished, "other_vda_2020-01-01T00:00:00Z"):
         guest.kvm.empty_archive(name)
     ran = guest.job()
     assert "an earlier run was cut off" in ran.output
@@ -315,7 +315,8 @@ def test_no_name_leads_elsewhere(kvm: Hypervisor, name: str) -> None:
     """Backed up while off, and restored under another one."""
     text = kvm.define(name, {"vda": "raw"}, size=MIB)
     job = f"odd{next(NUMBERS)}"
-    kvm.written({job: {"domain": name, "xml": "domains/odd.xml", "scratch_free": "1kB"}}, {"odd": text})
+    settings = {"xml": "domains/odd.xml", "scratch_free": "1kB", "retention": {"forever": True}}
+    kvm.written({job: {"domain": name, **settings}}, {"odd": text})
     kvm.job(job)
     assert json.loads(kvm.stored(kvm.newest(job), "manifest.json"))["consistency"] == "shut off"
     kvm.virsh("start", "--paused", "--domain", name)

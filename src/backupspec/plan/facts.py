@@ -120,6 +120,7 @@ def _machine(job: VirtualMachineJob) -> Facts:
         "quiesce": job.quiesce,
         "chunk_size": job.chunk_size,
         "scratch": job.scratch,
+        "drill": None if job.drill is None else str(job.drill.schedule),
         "compression": job.compression,
         "before": [str(hook) for hook in job.before],
         "after": [str(hook) for hook in job.after],

@@ -51,6 +51,7 @@ class RunMachine:
     name: ShellWord
     repository: ShellWord
     script: ShellWord
+    drill: ShellWord | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,7 @@ def _run(host: Host) -> Run:
                 ShellWord(job.name),
                 ShellWord(target.repository.name),
                 ShellWord(f"{SCRIPTS}/jobs/{job.name}_{target.repository.name}/restore"),
+                None if job.drill is None else ShellWord(f"{drill_name(job, target.repository)}.service"),
             )
             for job in read
             for target in job.targets

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -183,19 +184,25 @@ def _job(host: Host, job: Job, target: Target) -> tuple[PlannedFile, ...]:
     )
     timer = _timer(job.where, description, times(host, job, target))
     pair = _pair(host, unit_name(job, repository), service, timer, job.where)
-    return pair if not isinstance(job, DatabaseJob) or job.drill is None else (*pair, *_drill(host, job, target))
+    return pair if isinstance(job, FilesJob) or job.drill is None else (*pair, *_drill(host, job, target))
 
 
-def _drill(host: Host, job: DatabaseJob, target: Target) -> tuple[PlannedFile, ...]:
+def _drill(host: Host, job: DatabaseJob | VirtualMachineJob, target: Target) -> tuple[PlannedFile, ...]:
     repository = target.repository
+    machine = isinstance(job, VirtualMachineJob)
+    touch = touched(job) if isinstance(job, VirtualMachineJob) else Touch(jit=recipe(job).jit)
+    program = f"{SCRIPTS}/jobs/{job.name}_{repository.name}/drill"
     proof = Proof(
         name=drill_name(job, repository),
         description=f"Prove that {job.name} of {host.name} can be restored from {repository.name}",
-        program=f"{SCRIPTS}/jobs/{job.name}_{repository.name}/drill",
+        program=program,
         times=drill_times(host, job, target),
         where=job.where,
-        touch=Touch(jit=recipe(job).jit),
+        touch=dataclasses.replace(touch, hooks=False),
         conditions=_quiet(host),
+        before=(Command(ExecProgram(f"{program}-prepare"), root=True),) if machine else (),
+        after=(Command(ExecProgram(f"{program}-end"), root=True),) if machine else (),
+        writable=stages.writable(job) if machine else (),
     )
     return _proof(host, repository, proof)
 
@@ -255,6 +262,9 @@ class Proof:
     where: str
     touch: Touch
     conditions: tuple[Command, ...]
+    before: tuple[Command, ...] = ()
+    after: tuple[Command, ...] = ()
+    writable: tuple[UnitListPath, ...] = ()
 
 
 def _proof(host: Host, repository: Repository, proof: Proof) -> tuple[PlannedFile, ...]:
@@ -274,10 +284,10 @@ def _proof(host: Host, repository: Repository, proof: Proof) -> tuple[PlannedFil
         stop_seconds=None,
         credentials=_credentials(repository, proof.touch),
         conditions=proof.conditions,
-        before=(),
+        before=proof.before,
         programs=(Command(ExecProgram(proof.program), elevated=proof.touch.elevated),),
-        after=(),
-        writable=_writable(repository),
+        after=proof.after,
+        writable=(*_writable(repository), *proof.writable),
         directives=directives(host, proof.touch, repository),
     )
     return _pair(host, proof.name, service, _timer(proof.where, proof.description, proof.times), proof.where)

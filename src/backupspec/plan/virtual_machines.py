@@ -6,9 +6,9 @@ import dataclasses
 import hashlib
 from dataclasses import dataclass
 
-from backupspec.fleet import Host, Target, VirtualMachineJob
+from backupspec.fleet import BootDrill, Host, Target, VirtualMachineJob
 from backupspec.plan import borg
-from backupspec.plan.places import CONFIG, RESTORE, RUN, SCRIPTS, STATE, notice, planned, script
+from backupspec.plan.places import CONFIG, DRILLS, RESTORE, RUN, SCRIPTS, STATE, notice, planned, script
 from backupspec.plan.types import PlannedFile
 from backupspec.plan.units import prunes, unit_name
 from backupspec.words import (
@@ -139,6 +139,39 @@ class Restore:
     globs: tuple[ArchiveGlob, ...]
     disk_list: ShellWord
     edit: ShellWord
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """The view of drill.sh.j2, drill-prepare.sh.j2 and drill-end.sh.j2. `copy`: the name of what is booted."""
+
+    title: Comment
+    notice: Comment
+    libvirt: Libvirt
+    run: ShellWord
+    scratch: ShellWord
+    folder: ShellWord
+    copy: ShellWord
+    prove: ShellWord
+    result: ShellWord
+    disk_list: ShellWord
+    edit: ShellWord
+    boots: bool
+    agent: bool
+    console: ShellWord | None
+    time_limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prove:
+    """The view of prove.sh.j2."""
+
+    title: Comment
+    notice: Comment
+    environment: borg.Environment
+    start: ArchiveStart
+    glob: ArchiveGlob
+    folder: ShellWord
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +308,8 @@ def of_target(host: Host, job: VirtualMachineJob, target: Target) -> tuple[Plann
         edit=ShellWord(EDIT),
     )
     files.append(script(host, f"{folder}/restore", "virtual-machines/restore", restore, job.where))
+    if job.drill is not None:
+        files += _drill(host, job, target, job.drill)
     files += borg.due_of_job(host, job, target)
     if prunes(target):
         prune = Prune(
@@ -289,6 +324,46 @@ def of_target(host: Host, job: VirtualMachineJob, target: Target) -> tuple[Plann
         )
         files.append(script(host, f"{folder}/prune", "virtual-machines/prune", prune, job.where))
     return tuple(files)
+
+
+def _drill(host: Host, job: VirtualMachineJob, target: Target, drill: BootDrill) -> tuple[PlannedFile, ...]:
+    repository = target.repository
+    name = f"{job.name}_{repository.name}"
+    where = f"{SCRIPTS}/jobs/{name}"
+    folder = f"{str(job.scratch).rstrip('/')}/backupspec-drill-{name}"
+    libvirt = _libvirt(job, target)
+    run = f"{_run(job, target)}.drill"
+    what = f"Prove that {job.name} of {host.name} can be restored from {repository.name}"
+    view = Drill(
+        title=Comment(f"{what}."),
+        notice=notice(job.where),
+        libvirt=dataclasses.replace(libvirt, run=ShellWord(run)),
+        run=ShellWord(run),
+        scratch=ShellWord(str(job.scratch)),
+        folder=ShellWord(folder),
+        copy=ShellWord(f"backupspec-drill-{name}"),
+        prove=ShellWord(f"{where}/prove"),
+        result=ShellWord(f"{DRILLS}/{name}"),
+        disk_list=ShellWord(DISK_LIST),
+        edit=ShellWord(EDIT),
+        boots=drill.boots,
+        agent=drill.agent,
+        console=None if drill.console is None else ShellWord(drill.console),
+        time_limit=drill.time_limit,
+    )
+    prove = Prove(
+        title=Comment(f"{what}: restore its disks and look at them."),
+        notice=notice(job.where),
+        environment=borg.environment(host, repository, target.schedule.timezone, ()),
+        start=ArchiveStart(host.name, job.name),
+        glob=ArchiveGlob(host.name, job.name),
+        folder=ShellWord(folder),
+    )
+    words = ("drill", "drill-prepare", "drill-end")
+    return (
+        *(script(host, f"{where}/{word}", f"virtual-machines/{word}", view, job.where) for word in words),
+        script(host, f"{where}/prove", "virtual-machines/prove", prove, job.where),
+    )
 
 
 def read(host: Host) -> tuple[VirtualMachineJob, ...]:

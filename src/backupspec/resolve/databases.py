@@ -209,16 +209,17 @@ def _drill(tables: Tables, said: tuple[Written[object], str] | None, where: str)
     if said is None:
         return None
     written = cast(WrittenDrill, said[0].value)
-    schedule: Schedule | None = WEEKLY
-    if written.schedule is not None:
-        named = written.schedule.value
-        name = Written(str(named), written.schedule.span)
-        schedule = (
-            named
-            if isinstance(named, Schedule)
-            else tables.lookup(name, tables.schedules, "schedule", f"{where}.drill.schedule")
-        )
-    return Drill(schedule or WEEKLY, written.assertions)
+    return Drill(drill_schedule(tables, written.schedule, where), written.assertions)
+
+
+def drill_schedule(tables: Tables, written: Written[str | Schedule] | None, where: str) -> Schedule:
+    """Give when a drill runs: what is written, or what its name stands for, or once a week."""
+    if written is None:
+        return WEEKLY
+    if isinstance(written.value, Schedule):
+        return written.value
+    name = Written(str(written.value), written.span)
+    return tables.lookup(name, tables.schedules, "schedule", f"{where}.drill.schedule") or WEEKLY
 
 
 def _text(option: object) -> str:

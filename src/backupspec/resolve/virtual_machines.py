@@ -8,9 +8,9 @@ from typing import Literal, cast
 
 from backupspec.diagnostic import Span
 from backupspec.domain import Disk, Domain, read_domain
-from backupspec.fleet import Hook, Origin, VirtualMachineJob
-from backupspec.inventory import Layer, Settings, Written, WrittenHost, WrittenVirtualMachine
-from backupspec.resolve.databases import FILES_ONLY
+from backupspec.fleet import BootDrill, Hook, Origin, VirtualMachineJob
+from backupspec.inventory import Layer, Settings, Written, WrittenBoot, WrittenHost, WrittenVirtualMachine
+from backupspec.resolve.databases import FILES_ONLY, drill_schedule
 from backupspec.resolve.jobs import WIDE, gather, targets_of, two_of_a_name
 from backupspec.resolve.layers import merge, value
 from backupspec.resolve.tables import Tables
@@ -19,6 +19,8 @@ Own = list[tuple[str, WrittenVirtualMachine, Span]]
 Said = Mapping[str, tuple[Written[object], str]]
 
 CHUNK_SIZE = 2**20
+TIME_LIMIT = 600
+"""Seconds that a copy may take to boot."""
 SCRATCH_FREE = 10**9
 """Bytes of scratch space that a job wants to find free where the inventory does not say."""
 
@@ -73,6 +75,7 @@ def _job(
         scratch=None if scratch is None else str(scratch.value),
         scratch_free=_number(said, "scratch_free", SCRATCH_FREE),
         guest=guest,
+        drill=_drill(tables, said, where),
         compression=str(value(merged, "compression")),
         priority=cast(Literal["low", "normal", "idle"], value(merged, "priority")),
         before=cast(tuple[Hook, ...], merged.values("before")),
@@ -139,6 +142,14 @@ def _guest(tables: Tables, said: Said, where: str) -> str | None:
     return None if tables.lookup(written, hosts, "host", f"{where}.guest") is None else written.value
 
 
+def _drill(tables: Tables, said: Said, where: str) -> BootDrill | None:
+    if "drill" not in said:
+        return None
+    written = cast(WrittenBoot, said["drill"][0].value)
+    limit = TIME_LIMIT if written.time_limit is None else written.time_limit
+    return BootDrill(drill_schedule(tables, written.schedule, where), written.agent, written.console, limit)
+
+
 def _text(said: Said, key: str, default: str) -> str:
     return str(said[key][0].value) if key in said else default
 
@@ -148,6 +159,8 @@ def _number(said: Said, key: str, default: int) -> int:
 
 
 def _shown(option: object) -> str:
+    if isinstance(option, WrittenBoot):
+        return "boots" if option.agent or option.console else "without a boot"
     if not isinstance(option, tuple):
         return str(option)
     return ", ".join(each.value if isinstance(each, Written) else f"{each[0].value} ({each[1]})" for each in option)
