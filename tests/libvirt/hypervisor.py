@@ -131,6 +131,7 @@ class Hypervisor:
             "BORG_BASE_DIR": "/tmp/other",
             "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes",
             "BORG_REPO": REPOSITORY,
+            "BORG_HOST_ID": f"{HOST}@backupspec",  # whose stale locks it may take off
         }
         words = ["setpriv", "--reuid=backupspec", "--regid=backupspec", "--init-groups", "sh", "-euc", command]
         self.machine.run(words, env=env, data=data)

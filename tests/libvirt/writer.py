@@ -1,4 +1,4 @@
-"""A guest of 512 bytes: its boot sector writes to the second disk for ever, as a busy guest does."""
+"""A guest of 512 bytes: its boot sector writes all over its disk for ever, as a busy guest does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CODE = bytes.fromhex(
     "bc007c"  # mov sp, 0x7c00
     "be407c"  # again: mov si, packet
     "b80043"  # mov ax, 0x4300 (INT 13h, extended write without verifying)
-    "b281"  # mov dl, 0x81 (the second disk)
+    "b280"  # mov dl, 0x80 (the disk that it was booted from: libvirt shows the firmware no other)
     "cd13"  # int 0x13
     "66810648 7c40000000"  # add dword [packet + 8], 64
     "66812648 7cff7f0000"  # and dword [packet + 8], 0x7fff: from the start again after 16 MiB
@@ -22,5 +22,5 @@ _PACKET = struct.pack("<BBHHHQ", 16, 0, SECTORS, 0x8000, 0, 0)
 
 
 def boot_sector() -> bytes:
-    """Give the first sector of its first disk."""
+    """Give the first sector of its disk, which must have 16 MiB."""
     return _CODE.ljust(0x40, b"\x90") + _PACKET.ljust(510 - 0x40, b"\0") + b"\x55\xaa"
