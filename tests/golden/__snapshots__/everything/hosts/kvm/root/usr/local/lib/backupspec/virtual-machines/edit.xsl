@@ -1,11 +1,13 @@
 <!-- Compiled by backupspec from hosts.kvm; change the inventory, not this file. -->
 <!-- A stored definition with its disks where they were restored to. Parameters: `disks`, lines of target, path and format between tabs;
-     `name` for a copy beside the original; `uuid` for the identity of the one that it takes the place of. -->
+     `name` for a copy beside the original; `uuid` for the identity of the one that it takes the place of; `console` for a copy that is
+     only booted, and writes there what it would write to its serial console. -->
 <xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform">
   <xsl:output method="xml"/>
   <xsl:param name="disks"/>
   <xsl:param name="name"/>
   <xsl:param name="uuid"/>
+  <xsl:param name="console"/>
   <xsl:variable name="copy" select="$name != ''"/>
 
   <xsl:template match="@*|node()">
@@ -31,6 +33,24 @@
   <!-- Of these there can be one at a time on a network, on this host, or with this identity. -->
   <xsl:template match="/domain/genid | /domain/seclabel | /domain/os/nvram | /domain/devices/interface | /domain/devices/hostdev | /domain/devices/redirdev | /domain/devices/graphics/@port | /domain/devices/graphics/@tlsPort | /domain/devices/graphics/@websocket">
     <xsl:if test="not($copy)"><xsl:copy-of select="."/></xsl:if>
+  </xsl:template>
+
+  <!-- What a boot alone does not need, and might not find. -->
+  <xsl:template match="/domain/devices/serial | /domain/devices/console | /domain/devices/graphics | /domain/devices/sound | /domain/devices/audio | /domain/devices/filesystem | /domain/devices/shmem | /domain/devices/tpm | /domain/devices/smartcard | /domain/devices/parallel | /domain/cputune | /domain/numatune | /domain/on_reboot | /domain/on_crash">
+    <xsl:if test="$console = ''"><xsl:copy-of select="."/></xsl:if>
+  </xsl:template>
+
+  <xsl:template match="/domain/devices/disk[@device='cdrom' or @device='floppy']">
+    <xsl:if test="$console = ''"><xsl:copy-of select="."/></xsl:if>
+  </xsl:template>
+
+  <xsl:template match="/domain/devices">
+    <xsl:copy>
+      <xsl:apply-templates select="@*|node()"/>
+      <xsl:if test="$console != ''">
+        <serial type="file"><source path="{$console}"/><target port="0"/></serial>
+      </xsl:if>
+    </xsl:copy>
   </xsl:template>
 
   <xsl:template match="/domain/devices/disk[not(@device) or @device='disk' or @device='lun']">
