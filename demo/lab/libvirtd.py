@@ -47,7 +47,7 @@ def domain_xml(name: str, disks: Mapping[str, tuple[str, str]], extra: str = "")
     )
     return (
         f"<domain type='qemu'><name>{xml.sax.saxutils.escape(name)}</name><memory unit='MiB'>32</memory><vcpu>1</vcpu>"
-        "<os><type arch='x86_64'>hvm</type></os>"
+        "<os><type arch='x86_64'>hvm</type></os><features><acpi/></features>"
         f"<devices><emulator>/usr/bin/qemu-system-x86_64</emulator>{devices}"
         f"<controller type='usb' model='none'/><memballoon model='none'/>{extra}</devices></domain>"
     )
