@@ -13,43 +13,11 @@ from backupspec.database import Drill, Kind
 from backupspec.diagnostic import Span
 from backupspec.domain import Disk
 from backupspec.schedule import Quiet, Schedule
+from backupspec.systems import Borg, System
+from backupspec.virtual_machine import BootDrill, NotBackedUp
 
-BorgVersion = Literal["1.2", "1.4"]
-
-
-@dataclass(frozen=True, slots=True)
-class System:
-    """What an operating system brings: borg's series and systemd's version."""
-
-    name: str
-    borg: BorgVersion
-    systemd: int
-
-
-# Versions from the distributions' package lists (Debian 12 and 13, Ubuntu 22.04 and 24.04; RHEL 9 with borg from EPEL).
-SYSTEMS = {
-    system.name: system
-    for system in (
-        System("debian-12", "1.2", 252),
-        System("debian-13", "1.4", 257),
-        System("ubuntu-22.04", "1.2", 249),
-        System("ubuntu-24.04", "1.2", 255),
-        System("rhel-9", "1.2", 252),
-    )
-}
 SHELL = ("/bin/sh", "-ec")
 """How a line of shell is run."""
-
-DEFAULT_SYSTEM = SYSTEMS["debian-12"]
-"""Assumed where nothing is said: what is compiled for borg 1.2 and systemd 252 also runs on all that came later."""
-
-
-@dataclass(frozen=True, slots=True)
-class Borg:
-    """The borg on a machine."""
-
-    version: BorgVersion
-    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,25 +271,6 @@ class DatabaseJob:
 
 
 @dataclass(frozen=True, slots=True)
-class BootDrill:
-    """A restore of a virtual machine, done to prove that it works.
-
-    A copy is booted if it can show that it is there: by its `agent`, or by a text on its `console`; `time_limit` bounds
-    that, in seconds.
-    """
-
-    schedule: Schedule
-    agent: bool
-    console: str | None
-    time_limit: int
-
-    @property
-    def boots(self) -> bool:
-        """Tell whether a copy is booted."""
-        return self.agent or self.console is not None
-
-
-@dataclass(frozen=True, slots=True)
 class VirtualMachineJob:
     """A job that backs up the disks of one libvirt domain.
 
@@ -361,15 +310,6 @@ class VirtualMachineJob:
 
 
 Job: TypeAlias = FilesJob | DatabaseJob | VirtualMachineJob
-
-
-@dataclass(frozen=True, slots=True)
-class NotBackedUp:
-    """Something that is known and not backed up, and why."""
-
-    what: str
-    because: str
-    span: Span
 
 
 @dataclass(frozen=True, slots=True)

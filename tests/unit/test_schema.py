@@ -21,13 +21,13 @@ from backupspec.check import check
 from backupspec.data import data_folder
 from backupspec.diagnostic import Severity
 from backupspec.document import plain
-from backupspec.fleet import SYSTEMS
 from backupspec.nodes import seconds, size
 from backupspec.parse import parse
 from backupspec.read import read_document
 from backupspec.resolve.databases import KINDS
 from backupspec.resolve.layers import BUILT_IN, LISTS
 from backupspec.source import Source
+from backupspec.systems import SYSTEMS
 from backupspec.words.ssh import KEY_TYPES
 
 Node = Mapping[str, Any]

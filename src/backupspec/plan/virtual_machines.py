@@ -6,11 +6,12 @@ import dataclasses
 import hashlib
 from dataclasses import dataclass
 
-from backupspec.fleet import BootDrill, Host, Target, VirtualMachineJob
+from backupspec.fleet import Host, Target, VirtualMachineJob
 from backupspec.plan import borg
 from backupspec.plan.places import CONFIG, DRILLS, RESTORE, RUN, SCRIPTS, STATE, notice, planned, script
 from backupspec.plan.types import PlannedFile
 from backupspec.plan.units import prunes, unit_name
+from backupspec.virtual_machine import BootDrill
 from backupspec.words import (
     AppArmorFolder,
     ArchiveGlob,
@@ -153,7 +154,6 @@ class Drill:
     folder: ShellWord
     copy: ShellWord
     prove: ShellWord
-    result: ShellWord
     disk_list: ShellWord
     edit: ShellWord
     boots: bool
@@ -172,6 +172,7 @@ class Prove:
     start: ArchiveStart
     glob: ArchiveGlob
     folder: ShellWord
+    result: ShellWord
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +344,6 @@ def _drill(host: Host, job: VirtualMachineJob, target: Target, drill: BootDrill)
         folder=ShellWord(folder),
         copy=ShellWord(f"backupspec-drill-{name}"),
         prove=ShellWord(f"{where}/prove"),
-        result=ShellWord(f"{DRILLS}/{name}"),
         disk_list=ShellWord(DISK_LIST),
         edit=ShellWord(EDIT),
         boots=drill.boots,
@@ -358,6 +358,7 @@ def _drill(host: Host, job: VirtualMachineJob, target: Target, drill: BootDrill)
         start=ArchiveStart(host.name, job.name),
         glob=ArchiveGlob(host.name, job.name),
         folder=ShellWord(folder),
+        result=ShellWord(f"{DRILLS}/{name}"),
     )
     words = ("drill", "drill-prepare", "drill-end")
     return (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from backupspec.fleet import DEFAULT_SYSTEM, SYSTEMS, Borg, BorgVersion, Host, Jump, NotBackedUp, Server, System
+from backupspec.fleet import Host, Jump, Server
 from backupspec.inventory import Machine, WrittenHost, WrittenJump, WrittenServer
 from backupspec.resolve.databases import databases_of
 from backupspec.resolve.jobs import WIDE, files_of, without_live
@@ -15,6 +15,8 @@ from backupspec.resolve.tables import Tables
 from backupspec.resolve.virtual_machines import virtual_machines_of
 from backupspec.schedule import Quiet
 from backupspec.source import names_key_file
+from backupspec.systems import DEFAULT_SYSTEM, SYSTEMS, Borg, BorgVersion, System
+from backupspec.virtual_machine import NotBackedUp
 
 _FOLLOW = frozenset({"BS203", "BS204", "BS210"})
 """What is found of a host when one of its layers is not there."""

@@ -8,12 +8,13 @@ from typing import Literal, cast
 
 from backupspec.diagnostic import Span
 from backupspec.domain import Disk, Domain, read_domain
-from backupspec.fleet import BootDrill, Hook, Origin, VirtualMachineJob
+from backupspec.fleet import Hook, Origin, VirtualMachineJob
 from backupspec.inventory import Layer, Settings, Written, WrittenBoot, WrittenHost, WrittenVirtualMachine
 from backupspec.resolve.databases import FILES_ONLY, drill_schedule
 from backupspec.resolve.jobs import WIDE, gather, targets_of, two_of_a_name
 from backupspec.resolve.layers import merge, value
 from backupspec.resolve.tables import Tables
+from backupspec.virtual_machine import BootDrill
 
 Own = list[tuple[str, WrittenVirtualMachine, Span]]
 Said = Mapping[str, tuple[Written[object], str]]
