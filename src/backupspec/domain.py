@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
 _DISKS = frozenset({"disk", "lun"})
 """Devices that hold data of the guest; `cdrom` and `floppy` hold media."""
 _SOURCES = ("file", "dev", "dir", "volume", "name")
-_MOST_TARGET = 16
+_TARGET = re.compile(r"(?:fd|hd|sd|vd|xvd|ubd)[a-z]{1,4}")
+"""What libvirt calls disks (virDiskNameParse in its source), partitions left aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ def read_domain(text: str) -> Domain | str:
         dev = "" if target is None else target.get("dev", "")
         if each.get("device", "disk") not in _DISKS:
             continue
-        if not (dev.isascii() and dev.isalnum() and len(dev) <= _MOST_TARGET and dev == dev.lower()):
+        if not _TARGET.fullmatch(dev):
             return f"it has a disk with the target `{dev}`"
         found = () if source is None else (source.get(key) for key in _SOURCES)
         disks.append(Disk(dev, next((path for path in found if path), "")))

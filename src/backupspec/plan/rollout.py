@@ -53,6 +53,7 @@ class Apply:
     generated: tuple[ShellWord, ...]
     provided: tuple[ShellWord, ...]
     passwords: tuple[ShellWord, ...]
+    machines: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,7 @@ def apply(fleet: Fleet, name: str, files: tuple[PlannedFile, ...]) -> tuple[Plan
         known_key=ShellWord("" if known is None else known.base64),
         generated=_credentials(fleet, name, generated=True),
         provided=_credentials(fleet, name, generated=False),
+        machines=host is not None and bool(virtual_machines.read(host)),
         passwords=()
         if host is None
         else tuple(
