@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import resource
 import statistics
 import sys
 import tempfile
@@ -89,14 +90,22 @@ def main(megabytes: int, rounds: int) -> None:
         if os.environ.get("VIRTNBDBACKUP"):
             ways["virtnbdbackup"] = virtnbdbackup
         seconds: dict[str, list[float]] = {way: [] for way in ways}
+        worked: dict[str, list[float]] = {way: [] for way in ways}
         for turn in range(rounds + 1):
             for way, run in ways.items():
                 fresh(machine)
-                began = time.perf_counter()
+                began, before = time.perf_counter(), processor()
                 run(machine, f"round-{turn}")
                 if turn:  # the first round warms up
                     seconds[way].append(time.perf_counter() - began)
-        show(machine, seconds, second_day(machine, megabytes * MIB), restored(machine))
+                    worked[way].append(processor() - before)
+        show(machine, seconds, worked, second_day(machine, megabytes * MIB), restored(machine))
+
+
+def processor() -> float:
+    """Give the seconds that all that we have started, and that has ended, spent on a processor."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def fill(machine: Machine, size: int) -> None:
@@ -156,12 +165,27 @@ def restored(machine: Machine) -> tuple[int, int]:
     return source, copy
 
 
-def show(machine: Machine, seconds: dict[str, list[float]], added: int, sizes: tuple[int, int]) -> None:
+def show(
+    machine: Machine,
+    seconds: dict[str, list[float]],
+    worked: dict[str, list[float]],
+    added: int,
+    sizes: tuple[int, int],
+) -> None:
     """Print medians beside each other."""
-    table = Table("", "seconds", "beside by hand", title=machine.run(["borg", "--version"]).stdout.strip())
-    base = statistics.median(seconds["nbdcopy | borg create"])
+    table = Table(
+        "",
+        "seconds",
+        "beside by hand",
+        "of a processor",
+        "beside by hand",
+        title=machine.run(["borg", "--version"]).stdout.strip(),
+    )
+    peer = "nbdcopy | borg create"
+    base, work = statistics.median(seconds[peer]), statistics.median(worked[peer])
     for way, found in seconds.items():
-        table.add_row(way, f"{statistics.median(found):.2f}", f"{statistics.median(found) / base:.2f}")
+        took, spent = statistics.median(found), statistics.median(worked[way])
+        table.add_row(way, f"{took:.2f}", f"{took / base:.2f}", f"{spent:.2f}", f"{spent / work:.2f}")
     console = Console()
     console.print(table)
     console.print(
