@@ -321,18 +321,19 @@ def test_a_stored_disk_that_was_changed_does_not_get_its_name(guest: Guest) -> N
     ["two  words", "it's", 'a "quote"', "a & b <c>", "..x", "-dash", "--all", "$(id) `id`", "%s %i", "1", "*", "Größe"],
 )
 def test_no_name_leads_elsewhere(kvm: Hypervisor, name: str) -> None:
-    """Backed up while off, and restored under another one."""
+    """Backed up while it runs, or from its images, and restored under another one."""
     text = kvm.define(name, {"vda": "raw"}, size=MIB)
     job = f"odd{next(NUMBERS)}"
     settings = {"xml": "domains/odd.xml", "scratch_free": "1kB", "retention": {"forever": True}}
     kvm.written({job: {"domain": name, **settings}}, {"odd": text})
-    kvm.job(job)
-    assert json.loads(kvm.stored(kvm.newest(job), "manifest.json"))["consistency"] == "shut off"
-    kvm.virsh("start", "--paused", "--domain", name)
+    runs = len(name) % 2 == 0
+    if runs:
+        kvm.virsh("start", "--paused", "--domain", name)
     kvm.job(job)
     kvm.restore(job, "--latest", "--as", f"{name} 2")
     assert kvm.state(f"{name} 2") == "shut off"
-    kvm.virsh("destroy", "--domain", name)
+    if runs:
+        kvm.virsh("destroy", "--domain", name)
     for each in (name, f"{name} 2"):
         kvm.virsh("undefine", "--domain", each)
 
