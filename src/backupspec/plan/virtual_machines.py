@@ -30,6 +30,7 @@ EDIT = f"{SCRIPTS}/virtual-machines/edit.xsl"
 
 TOOLS = {
     "nbdcopy": "libnbd-bin",
+    "openssl": "openssl",
     "qemu-nbd": "qemu-utils",
     "virsh": "libvirt-clients",
     "xsltproc": "xsltproc",
