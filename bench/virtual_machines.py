@@ -159,7 +159,7 @@ def second_day(machine: Machine, size: int) -> int:
 def restored(machine: Machine) -> tuple[int, int]:
     """Give what the source's image and that of a restored copy take on the disk, in bytes."""
     script = f"{SCRIPTS}/jobs/web_local/restore"
-    unit.run_for_people(machine, script, "--latest", "--as", "copy", "--into", "/srv/vm")
+    unit.run_for_people(machine, script, "--latest", "--as", "copy", "--into", "/srv/vm", undo=False)
     sizes = machine.run(["du", "--block-size=1", IMAGE, "/srv/vm/copy-vda.img"]).stdout
     source, copy = (int(size) for size in re.findall(r"^(\d+)", sizes, re.MULTILINE))
     return source, copy

@@ -62,7 +62,7 @@ def guest(telling: Telling, folder: Path, room: Room) -> bool:
     telling.quote(unit.run(host, "backupspec-web02_local").stderr.replace("backupspec: ", ""), lines=1)
     write(0x33, 0)
     telling.command("kvm01", "backupspec-run restore-vm web02 --latest --as monday")
-    unit.run_for_people(host, f"{SCRIPTS}/jobs/web02_local/restore", "--latest", "--as", "monday")
+    unit.run_for_people(host, f"{SCRIPTS}/jobs/web02_local/restore", "--latest", "--as", "monday", undo=False)
     written = [f"read -P {pattern} {where}M 4M" for pattern, where in ((0x11, 0), (0, 4), (0x22, 128), (0, 132))]
     checks = [word for line in written for word in ("-c", line)]
     same = host.run(["qemu-io", "-r", "-f", "qcow2", *checks, _COPY]).stdout

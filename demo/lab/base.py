@@ -14,6 +14,7 @@ CACHE = Path(os.environ.get("BACKUPSPEC_LAB_CACHE", "/var/cache/backupspec-lab")
 SUITES = ("bookworm", "trixie")
 _PACKAGES = (
     "borgbackup",
+    "btrfs-progs",
     "ca-certificates",
     "dbus",
     "iproute2",

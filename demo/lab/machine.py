@@ -89,12 +89,14 @@ class Machine:
         check: bool = True,
         only: Sequence[str] | None = None,
         owner: str = "",
+        alone: bool = False,
         seconds: int = 300,
     ) -> Outcome:
         """Run `argv` as a unit with User=, AmbientCapabilities= and LoadCredential= would, where no systemd runs.
 
         Every file of /etc/backupspec/credentials (or `only` those) is copied to a folder that only `user` (or `owner`)
-        can read; CREDENTIALS_DIRECTORY names it and it is gone afterwards. Root keeps all capabilities.
+        can read; CREDENTIALS_DIRECTORY names it and it is gone afterwards. Root keeps all capabilities. `alone`:
+        without a network.
         """
         account = self.account(user)
         reader = self.account(owner or user)
@@ -128,6 +130,8 @@ class Machine:
         ]
         if user == "root":
             become = []
+        if alone:
+            become = ["unshare", "--net", "--", *become]
         try:
             return self.run([*become, *argv], check=check, env=settings, seconds=seconds)
         finally:

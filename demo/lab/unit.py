@@ -1,14 +1,16 @@
 """Run a compiled unit's command lines as systemd would, on a machine where no systemd runs.
 
 What is taken from the unit file: ExecStartPre=, ExecStart=, ExecStopPost= (with `+` as root, with `!` as root with no
-more than CapabilityBoundingSet=), User=, LoadCredential=, RuntimeDirectory=, AmbientCapabilities=. What is not: the
-sandbox, which the tests of the fleet run for real.
+more than CapabilityBoundingSet=), User=, LoadCredential=, RuntimeDirectory=, AmbientCapabilities=,
+StandardOutput=truncate:, PrivateNetwork= where no line runs as root. A line that starts another unit runs that one.
+What is not: the rest of the sandbox, which the tests of the fleet run for real.
 """
 
 import shlex
+import uuid
 from dataclasses import dataclass
 
-from demo.lab.command import Outcome
+from demo.lab.command import CommandFailedError, Outcome
 from demo.lab.machine import Machine
 
 UNITS = "/etc/systemd/system"
@@ -68,6 +70,13 @@ def run(machine: Machine, name: str, *, check: bool = True, seconds: int = 300) 
 def _line(machine: Machine, unit: Unit, line: str, folder: str, seconds: int) -> Outcome:
     # No hostile names here: those are held by the parser of systemd itself.
     argv = [word.replace("%%", "%").replace("$$", "$") for word in shlex.split(line.lstrip("+-!"))]
+    match argv:
+        case [*_, "/bin/systemctl", "start", other]:
+            return run(machine, other.removesuffix(".service"), check=False, seconds=seconds)
+        case ["/bin/systemctl", "stop", _]:
+            return Outcome(0, "", "")  # it has ended, or has been ended after its time
+        case _:
+            pass
     env = {"RUNTIME_DIRECTORY": folder, "SERVICE_RESULT": "success"}
     user = "root" if line.startswith("+") else unit.one("User")
     if line.startswith("!"):
@@ -77,25 +86,42 @@ def _line(machine: Machine, unit: Unit, line: str, folder: str, seconds: int) ->
         user = "root"
     capabilities = tuple(word.removeprefix("CAP_").lower() for word in unit.one("AmbientCapabilities").split())
     wanted = tuple(value.partition(":")[0] for value in unit.all("LoadCredential"))
-    return machine.as_service(
+    alone = unit.one("PrivateNetwork") == "true" and not any(value.startswith(("+", "!")) for _, value in unit.lines)
+    outcome = machine.as_service(
         user,
         argv,
         check=False,
         env=env,
         capabilities=capabilities,
         only=wanted,
-        seconds=seconds,
         owner=unit.one("User"),
+        alone=alone,
+        seconds=seconds,
     )
+    if file := unit.one("StandardOutput").removeprefix("truncate:"):
+        machine.run(["tee", file], data=outcome.output.encode())  # as it is made before: whose it is stays
+        return Outcome(outcome.code, "", "")
+    return outcome
 
 
-def run_for_people(machine: Machine, script: str, *words: str, check: bool = True, seconds: int = 300) -> Outcome:
-    """Run a script as root in the way that `backupspec-run` does: with all credentials and a folder in memory."""
-    folder = "/run/backupspec-restore-database"
+def run_for_people(
+    machine: Machine, script: str, *words: str, check: bool = True, seconds: int = 300, undo: bool = True
+) -> Outcome:
+    """Run a script as root in the way that `backupspec-run` does: with all credentials and a folder in memory.
+
+    Afterwards it is called with `--undo` if that is what its unit does.
+    """
+    folder = f"/run/backupspec-restore-database_{uuid.uuid4()}"
     machine.run(["install", "-d", "-m", "0700", folder])
+    env = {"RUNTIME_DIRECTORY": folder}
+    after: list[Outcome] = []
     try:
-        return machine.as_service(
-            "root", [script, *words], check=check, env={"RUNTIME_DIRECTORY": folder}, seconds=seconds
-        )
+        outcome = machine.as_service("root", [script, *words], check=False, env=env, seconds=seconds)
     finally:
+        if undo:
+            after.append(machine.as_service("root", [script, "--undo"], check=False, env=env, seconds=seconds))
         machine.run(["rm", "-rf", folder])
+    said = Outcome(outcome.code, outcome.stdout, outcome.stderr + "".join(one.output for one in after))
+    if check and outcome.code:
+        raise CommandFailedError(machine.name, [script, *words], said)
+    return said

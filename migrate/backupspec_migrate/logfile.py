@@ -111,11 +111,12 @@ def read_log(files: Iterable[Path], zone: tzinfo | None) -> tuple[Run, ...]:
     return tuple(one.closed() for one in sorted((*done, *running), key=lambda one: one.started))
 
 
+_NEVER_BEGAN = re.compile(r"ERROR: (?:Stale lockfile|Lockfile \S+ exists|Did not find .*, refusing to rotate)")
 _LINE = re.compile(r"\[([^\]]{19,20})\] (.*)", re.DOTALL)
 # With a high loglevel a logfile has all that rsync prints, a line for each file.
 _TELLING = re.compile(
     r": started$|: completed|[Ll]ockfile|^touch /|^mv |^mkdir |^/\S* |native_cp_al|rm -rf |returned \d|"
-    r"Rolling back|Some files"
+    r"Rolling back|Some files|refusing to rotate"
 )
 
 
@@ -155,8 +156,8 @@ def _take(when: int, text: str, running: list[_Open], done: list[_Open]) -> None
     if not running:
         return
     one = running[-1]
-    if "exists and so does its process" in text or re.search(r"ERROR: (?:Stale lockfile|Lockfile \S+ exists)", text):
-        # It never began: another one was at work, or it was told to stop.
+    if "exists and so does its process" in text or _NEVER_BEGAN.search(text):
+        # Another one was at work, or it was told to stop, or (from 1.5 on) there was nothing yet to take over.
         running.pop()
         return
     _note(when, text, one)

@@ -12,10 +12,10 @@ from backupspec.check import judge
 from backupspec.diagnostic import Diagnostic, Diagnostics, Related, Span, has_errors
 from backupspec.document import Mapping, Node, Scalar
 from backupspec.fleet import Retention
+from backupspec.language import Language
 from backupspec.nodes import items, mapping, scalar_text, word
 from backupspec.parse import parse
 from backupspec.schedule import zone
-from backupspec.shape import Language
 from backupspec.source import Source, Sources
 from backupspec_migrate.plain_file import read_plain
 from backupspec_migrate.plan import DEFAULT_COMPRESSION

@@ -7,7 +7,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from borg.constants import REPOSITORY_README
 from borg.crypto.key import key_creator, tam_required_file
 from borg.helpers import Error as BorgError
 from borg.helpers import IntegrityError, Location, Manifest, get_cache_dir
+from borg.locking import SHARED, Lock, LockRoster
 from borg.logger import setup_logging
 from borg.remote import RemoteRepository
 from borg.repository import Repository
@@ -84,6 +85,7 @@ def open_repository(location: str, *, compression: str | None, unencrypted: bool
     """
     setup_logging(level="warning")
     writing = compression is not None
+    locked = [Path(location)] if is_local(location) else []
     try:
         with _connect(location, exclusive=writing) as repository:
             operations = (Manifest.Operation.WRITE, Manifest.Operation.READ) if writing else (Manifest.Operation.READ,)
@@ -102,12 +104,26 @@ def open_repository(location: str, *, compression: str | None, unencrypted: bool
                 yield Session(repository, key, manifest, None)
                 return
             key.compressor = _compressor(compression, location)
+            locked.append(Path(get_cache_dir()) / repository.id_str)
             with _cache(repository, key, manifest) as cache:
                 sweep(*((Path(location),) if is_local(location) else ()), Path(cache.path), Path(security.dir))
                 with _room_given_back():
                     yield Session(repository, key, manifest, cache)
     except (BorgError, IntegrityError, RemoteRepository.RPCError) as error:
         raise RepositoryError(_refusal(location, error)) from error
+    finally:
+        _let_go(locked)
+
+
+def _let_go(folders: list[Path]) -> None:
+    """Give up the locks that this process still has: Borg loses sight of one when interrupted at a bad moment."""
+    for folder in folders:
+        path = str(folder / "lock")
+        with suppress(OSError, BorgError):
+            if (mine := Lock(path, exclusive=True)).got_exclusive_lock():
+                mine.release()
+            elif (roster := LockRoster(f"{path}.roster")).id in roster.get(SHARED):
+                Lock(path, timeout=LOCK_WAIT).release()
 
 
 def _compressor(specification: str | None, location: str) -> BorgObject:
@@ -153,22 +169,30 @@ def create_repository(location: str, encryption: Encryption) -> bool:
     if any(folder.glob("index.*")):
         return False  # something was committed
     _remove_unfinished(folder)
+    locked = [folder]
     try:
         with _connect(location, exclusive=True, create=not (folder / "config").exists()) as repository:
             if len(repository):
                 return False
             sweep(folder)
+            if repository.get_transaction_id() is None:
+                # Borg would write over what an interrupted first transaction has left, and may not.
+                for segment in folder.glob("data/*/*"):
+                    segment.unlink()
             key = key_creator(repository, argparse.Namespace(encryption=encryption))
             manifest = Manifest(key, repository)
             manifest.key = key
             manifest.write()
             repository.commit(compact=False)
+            locked.append(Path(get_cache_dir()) / repository.id_str)
             with _cache(repository, key, manifest):
                 pass
             if key.tam_required:
                 os.close(os.open(tam_required_file(repository), os.O_CREAT | os.O_WRONLY, 0o600))
     except BorgError as error:
         raise RepositoryError(_refusal(location, error)) from error
+    finally:
+        _let_go(locked)
     return True
 
 

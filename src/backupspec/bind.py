@@ -207,6 +207,8 @@ class _Binder:
             retention=optional(node, "retention", lambda value: self.named(value, self.retention)),
             compression=optional(node, "compression", scalar_text),
             one_file_system=optional(node, "one_file_system", flag),
+            snapshot=optional(node, "snapshot", scalar_text),
+            snapshot_space=optional(node, "snapshot_space", sized),
             honour_markers=optional(node, "honour_markers", flag),
             numeric_ids=optional(node, "numeric_ids", flag),
             upload_limit=optional(node, "upload_limit", sized),

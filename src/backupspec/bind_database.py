@@ -10,7 +10,7 @@ from backupspec.inventory import Written, WrittenDrill
 from backupspec.nodes import items, mapping, optional, scalar_text, seconds, sequence, word
 from backupspec.schedule import Schedule
 
-_DURATIONS = frozenset({"time_limit", "keep_vanished", "lock_wait"})
+DURATIONS = frozenset({"time_limit", "keep_vanished", "lock_wait"})
 
 _SHARED = frozenset(
     {"kind", "to", "schedule", "retention", "compression", "upload_limit", "priority", "hooks", "description"}
@@ -31,7 +31,7 @@ def _options(node: Mapping, when: When) -> Iterator[tuple[str, Written[object]]]
         if entry.key in _SHARED:
             continue
         match value:
-            case Scalar() if entry.key in _DURATIONS:
+            case Scalar() if entry.key in DURATIONS:
                 yield entry.key, Written(seconds(scalar_text(value).value), value.span)
             case Scalar():
                 yield entry.key, Written(value.value, value.span)
@@ -51,6 +51,7 @@ def _container(node: Mapping) -> Container:
 def _drill(node: Mapping, when: When) -> WrittenDrill:
     return WrittenDrill(
         schedule=optional(node, "schedule", when),
+        oldest=optional(node, "oldest", lambda value: seconds(scalar_text(value).value)),
         assertions=tuple(
             Assertion(word(item, "database", ""), word(item, "query", ""))
             for item in map(mapping, items(node, "assert"))

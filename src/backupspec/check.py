@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Span
 from backupspec.document import Document, Mapping, Node, Scalar, Sequence, plain
-from backupspec.shape import INVENTORY, Language, explain_error
+from backupspec.language import INVENTORY, Language
+from backupspec.shape import explain_error
 from backupspec.source import character_name, holds_private_key, unfit_character
 
 

@@ -136,7 +136,17 @@ class Assertion:
 
 @dataclass(frozen=True, slots=True)
 class Drill:
-    """A restore into a scratch server, done to prove that it works."""
+    """A restore into a scratch server, done to prove that it works.
+
+    `oldest`: the age in seconds from which a newest dump is too old; None: that follows from the schedule of the dumps.
+    """
 
     schedule: Schedule
     assertions: tuple[Assertion, ...]
+    oldest: int | None = None
+
+    def __str__(self) -> str:
+        """Give when it runs and how much it asks, for people."""
+        count = len(self.assertions)
+        asks = "no assertion" if not count else f"{count} assertion{'s' * (count > 1)}"
+        return f"{self.schedule}, {asks}"

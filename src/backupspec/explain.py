@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from backupspec.document import Mapping, plain
-from backupspec.fleet import FilesJob, Fleet, Host, Job, Origin
+from backupspec.fleet import DatabaseJob, FilesJob, Fleet, Host, Job, Origin
 from backupspec.inventory import Settings
+from backupspec.language import INVENTORY
 from backupspec.plan.times import times
 from backupspec.suggest import did_you_mean
 
@@ -109,10 +110,17 @@ def _unset(fleet: Fleet) -> Iterator[str]:
         yield from (f"{host.name}.{name}" for name in (*sorted(_WIDE | _OWN), *_JOB, *sorted(_TARGET)))
         for job in host.jobs:
             path = _path(job)
-            own = _JOB if isinstance(job, FilesJob) else ()
+            own = _JOB if isinstance(job, FilesJob) else _keys(job) if isinstance(job, DatabaseJob) else ()
             yield from (f"{path}.{name}" for name in (*own, *sorted(_TARGET)))
             for target in job.targets:
                 yield from (f"{path}.to.{target.repository.name}.{name}" for name in sorted(_TARGET))
+
+
+def _keys(job: DatabaseJob) -> tuple[str, ...]:
+    """Give each key that a databases job of its kind may have."""
+    kind = next(value for name, value, _ in job.origins if name == "kind")
+    own = tuple(key for key in INVENTORY.kinds[kind]["properties"] if key not in _TARGET)
+    return (*own, "hooks.before", "hooks.after")
 
 
 def _written(fleet: Fleet, root: Mapping | None, kind: str) -> Iterator[Setting]:

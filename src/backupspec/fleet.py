@@ -9,6 +9,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from backupspec.alert import Alert
 from backupspec.database import Drill, Kind
 from backupspec.diagnostic import Span
 from backupspec.domain import Disk
@@ -188,6 +189,14 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Snapshot:
+    """How a job's file systems are snapshotted; `space` is in bytes, for what is written meanwhile (None: a tenth)."""
+
+    kind: Literal["btrfs", "lvm", "zfs"]
+    space: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class FilesJob:
     """A job that backs up files of one host.
 
@@ -208,6 +217,7 @@ class FilesJob:
     live: tuple[str, ...]
     compression: str
     one_file_system: bool
+    snapshot: Snapshot | None
     honour_markers: bool
     numeric_ids: bool
     priority: Literal["low", "normal", "idle"]
@@ -352,15 +362,6 @@ class Host:
         """Give each repository that a job of this host writes to, once, by name."""
         found = {target.repository.name: target.repository for job in self.jobs for target in job.targets}
         return tuple(found[name] for name in sorted(found))
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """Where failures are reported: a mail address, or a command that gets the unit's name as its last argument."""
-
-    name: str
-    mail: str | None
-    command: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

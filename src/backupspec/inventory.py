@@ -58,6 +58,8 @@ class Settings:
     retention: Written[str | Retention] | None = None
     compression: Written[str] | None = None
     one_file_system: Written[bool] | None = None
+    snapshot: Written[str] | None = None
+    snapshot_space: Written[int] | None = None
     honour_markers: Written[bool] | None = None
     numeric_ids: Written[bool] | None = None
     upload_limit: Written[int] | None = None
@@ -85,6 +87,7 @@ class WrittenDrill:
     """A drill as written: its schedule may be a name."""
 
     schedule: Written[str | Schedule] | None
+    oldest: int | None  # seconds
     assertions: tuple[Assertion, ...]
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from backupspec.language import Language
 
 _PLACES = {
     "": "at the top level",
@@ -27,6 +29,20 @@ _PLACES = {
     "credential": "in `passphrase`",
 }
 """What each definition of the schema describes, the widest first; the empty name is the schema itself."""
+
+
+def of_kinds(key: str, known: Sequence[str], language: Language) -> str:
+    """Say of which kinds of a databases job a key is, where it stands in a job of another kind, or in none at all.
+
+    `known` are the keys of the place. Nothing is said for a key of no kind, or that other places have too.
+    """
+    having = [kind for kind, node in language.kinds.items() if key in node["properties"]]
+    if "kind" in known and having:
+        others = ", ".join(f"`{kind}`" for kind in having[:-1])
+        return f"`{key}` is for `kind`: {others}{' or ' if others else ''}`{having[-1]}`"
+    if "databases" in known and key in language.kinds:
+        return f"a server is a databases job: `databases: {{NAME: {{kind: {key}}}}}`"
+    return ""
 
 
 def belongs(key: str, schema: Mapping[str, Any]) -> str:

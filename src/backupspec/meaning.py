@@ -9,7 +9,9 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
+from backupspec.nodes import duration
 from backupspec.tree import Tree
 
 _BUCKETS = ("forever", "within", "last", "secondly", "minutely", "hourly", "daily", "weekly", "monthly", "yearly")
@@ -45,10 +47,10 @@ class _Parts:
 
 @dataclass(frozen=True, slots=True)
 class _Value:
-    """A single value: what is said when it is another one. Of a number of bytes, less is bad and none is most."""
+    """A single value: what is said when it is another one. Of a number of something, less is bad and none is most."""
 
     changes: _Sentence
-    size: bool = False
+    unit: Literal["", "bytes", "seconds"] = ""
 
 
 # Filled in: {host}, {subject}, {value} of a list, {old} and {new} of a single value.
@@ -81,7 +83,11 @@ _TABLE: dict[tuple[str, str], _Parts | _Value] = {
     ("databases", "stage"): _Value(_Sentence("dumps of {subject} on {host} go through {new}, no longer {old}")),
     ("databases", "drill"): _Value(_Sentence("drill of {subject} on {host}: {old} → {new}")),
     ("databases", "keep_vanished"): _Value(
-        _Sentence("archives of databases of {subject} that are gone live {new} seconds, no longer {old}")
+        _Sentence("archives of databases of {subject} that are gone live {new}, no longer {old}"), unit="seconds"
+    ),
+    ("databases", "accounts"): _Parts(
+        _Sentence("{subject} of {host} now dumps {value} too"),
+        _Sentence("{subject} of {host} no longer dumps {value}", bad=True),
     ),
     ("machine", "domain"): _Value(
         _Sentence("{subject} of {host} reads the virtual machine {new}, no longer {old}", bad=True)
@@ -107,6 +113,13 @@ _TABLE: dict[tuple[str, str], _Parts | _Value] = {
         _Sentence("{subject} of {host} now leaves out every file system mounted below its paths", bad=True),
         _Sentence("{subject} of {host} now goes into file systems mounted below its paths"),
     ),
+    ("job", "snapshot"): _Parts(
+        _Sentence("{subject} of {host} now reads from a snapshot ({value})"),
+        _Sentence("{subject} of {host} no longer reads from a snapshot ({value})", bad=True),
+    ),
+    ("job", "snapshot_space"): _Value(
+        _Sentence("snapshots for {subject} on {host} may take {new} bytes, no longer {old}")
+    ),
     ("job", "honour_markers"): _Parts(
         _Sentence("{subject} of {host} now leaves out folders that are marked as not worth it", bad=True),
         _Sentence("{subject} of {host} now backs up folders that are marked as not worth it"),
@@ -131,7 +144,7 @@ _TABLE: dict[tuple[str, str], _Parts | _Value] = {
         _Sentence("{subject} is append-only now: {host} cannot delete what is in it"),
         _Sentence("{subject} is not append-only any more: {host} may delete what is in it", bad=True),
     ),
-    ("repository", "quota"): _Value(_Sentence("quota of {subject} for {host}: {old} → {new}"), size=True),
+    ("repository", "quota"): _Value(_Sentence("quota of {subject} for {host}: {old} → {new}"), unit="bytes"),
     ("repository", "place"): _Value(
         _Sentence("{subject} of {host} moves from {old} to {new}: its archives stay where they are", bad=True)
     ),
@@ -237,10 +250,10 @@ def _of_subject(host: str, kind: str, subject: str, before: Facts, after: Facts)
                 for sentence, item in changes:
                     said = sentence.text.format(host=host, subject=subject, value=_told(item))
                     yield Meaning(host, said, sentence.bad)
-            case _Value(sentence, size):
-                shown = [_bytes(value) if size else _told(value) for value in (old, new)]
+            case _Value(sentence, unit):
+                shown = [_measured(value, unit) for value in (old, new)]
                 said = sentence.text.format(host=host, subject=subject, old=shown[0], new=shown[1])
-                yield Meaning(host, said, sentence.bad or (size and _less(new, old)))
+                yield Meaning(host, said, sentence.bad or (bool(unit) and _less(new, old)))
             case None:
                 continue
 
@@ -275,8 +288,10 @@ def _less(new: object, old: object) -> bool:
     return isinstance(new, int) and (not isinstance(old, int) or new < old)
 
 
-def _bytes(value: object) -> str:
-    return f"{value / 10**9:,.10g} GB" if isinstance(value, int) else _told(value)
+def _measured(value: object, unit: str) -> str:
+    if not unit or not isinstance(value, int):
+        return _told(value)
+    return f"{value / 10**9:,.10g} GB" if unit == "bytes" else duration(value)
 
 
 def _worth(value: object) -> int:

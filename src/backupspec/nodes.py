@@ -25,6 +25,12 @@ def seconds(text: str) -> int:
     return sum(int(number) * _SECONDS[unit] for number, unit in re.findall(r"(\d+)([smhdw])", text))
 
 
+def duration(number: int) -> str:
+    """Give a number of seconds as the inventory has it: in the largest unit of which it is a whole number."""
+    unit = max((unit for unit, size in _SECONDS.items() if number % size == 0), key=lambda unit: _SECONDS[unit])
+    return f"{number // _SECONDS[unit]}{unit}"
+
+
 def size(text: str) -> int:
     """Give a size such as `200GB` or `1.5TiB` in bytes; the schema guarantees its form."""
     match = re.fullmatch(r"(\d+)(?:\.(\d+))?([kKMGTP]?)(i?)B?(?:/s)?", text)

@@ -9,6 +9,9 @@ RESTORE = "/var/lib/backupspec-restore"
 STAGE = "/var/lib/backupspec-stage"
 """Where dumps lie for the moment that another account than the jobs' has to write them."""
 
+SNAPSHOTS = "/run/backupspec/snapshots"
+"""Where a job finds the files of its snapshot, at a path that is the same in every run."""
+
 OWN_SECRETS = (
     CREDENTIALS,
     "/etc/credstore",

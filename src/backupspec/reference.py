@@ -21,6 +21,7 @@ import typer.main
 from backupspec import cli
 from backupspec.catalogue import CATALOGUE, Entry
 from backupspec.data import data_folder
+from backupspec.reference_accounts import accounts
 from backupspec.reference_forms import form_pages
 from backupspec.reference_text import NOTICE, WIDTH, Schema, fenced, flow, link, listed, referred
 
@@ -35,6 +36,12 @@ _PARTS = {
     "9": "Environment",
 }
 
+_RESTORE = (
+    "Of every kind: without a database the command shows what there is, by the names that it takes. `--at TIME` takes "
+    "the newest dump that was begun by then: TIME as date(1) reads it, in the time zone of the job's schedule unless "
+    "it names another; a day without a time of day is meant to its end. The names of archives, and the times that are "
+    "shown, are in UTC. `--file PATH` makes a new file, in the folder from which the command was called."
+)
 _MERGE = """\
 Settings may stand in several layers. They combine in one fixed order, in which the later wins:
 
@@ -74,6 +81,7 @@ def pages() -> tuple[tuple[str, str], ...]:
         ("diagnostics.md", diagnostics_page(CATALOGUE)),
         ("inventory.md", inventory_page(schema)),
         *database_pages(schema),
+        ("snapshots.md", snapshots_page(schema)),
         *form_pages(),
     )
 
@@ -134,6 +142,18 @@ def database_pages(schema: Schema) -> Iterator[tuple[str, str]]:
         yield f"databases/{kinds[0]}.md", "\n".join(page.lines()) + "\n"
 
 
+def snapshots_page(schema: Schema) -> str:
+    """Give the page on snapshots of file systems: what the setting's node in the schema says of them."""
+    node = schema["$defs"]["snapshot"]
+    lines = ["# Snapshots", "", NOTICE.format(source="schema/inventory.schema.json"), node["description"]]
+    lines += ["", *fenced(node["x-example"])]
+    for part in (*node["x-parts"], {"title": "Not run in our CI", "text": node["x-not-run"]}):
+        lines += ["", f"## {part['title']}", ""]
+        told = part["text"]
+        lines += [told] if isinstance(told, str) else [f"* {each}" for each in told]
+    return "\n".join(lines) + "\n"
+
+
 def branches(schema: Schema) -> dict[str, list[str]]:
     """Give each definition that a kind of database leads to, with the kinds that do."""
     found: dict[str, list[str]] = {}
@@ -176,6 +196,7 @@ class _Language:
         yield from ["## How settings combine", "", _MERGE]
         yield from ["## Settings", "", f"In {self.links('defaults', 'profile', 'host', 'job')}:", ""]
         yield from self.table(self.defs["job"], self.taken(self.settings), merge=True)
+        yield from ["", "What a snapshot holds, and what it does not change: [snapshots](snapshots.md)."]
         yield from ["", f"In {self.links('defaults', 'profile', 'host')} only, for the whole host:", ""]
         yield from self.table(self.defs["host"], self.taken(self.wide), merge=True)
         for name in self.concepts:
@@ -190,7 +211,7 @@ class _Language:
         own = self.own(name)
         yield from ["", f"## {concept['title']}", "", concept["description"]]
         users = [link(title) for title, keys in self.owners() if name in self.leads_to({"properties": keys})]
-        yield from ["", f"Used in: {', '.join(users)}."]
+        yield from ["", f"Used in: {', '.join(dict.fromkeys(users))}."]
         if own:
             yield from ["", *self.table(concept, own)]
         if "x-kinds" in concept:
@@ -275,11 +296,8 @@ class _Language:
         yield "Settings", self.taken([*self.settings, *self.wide])
         for name in self.concepts:
             yield self.defs[name]["title"], self.own(name)
-        yield self.defs["database"]["title"], self.shared()
-
-    def shared(self) -> Mapping[str, Schema]:
-        """Give the keys of all kinds of databases."""
-        return {key: node for name in self.branches for key, node in self.defs[name]["properties"].items()}
+        for name in self.branches:
+            yield self.defs["database"]["title"], self.defs[name]["properties"]
 
     def link(self, title: str, *, lower: bool = False) -> str:
         """Give a link to a section, on the page that has it."""
@@ -304,7 +322,7 @@ class _Kind(_Language):
 
     def __init__(self, schema: Schema, name: str, kinds: list[str]) -> None:
         super().__init__(schema)
-        self.node, self.kinds = self.defs[name], kinds
+        self.name, self.node, self.kinds = name, self.defs[name], kinds
 
     def lines(self) -> Iterator[str]:
         """Give the page."""
@@ -314,11 +332,9 @@ class _Kind(_Language):
         for example in node["examples"]:
             yield from ["", *fenced({"databases": {"NAME": example}})]
         yield from ["", "## What a dump holds", "", node["x-consistency"]]
-        account = node["x-account"]
-        yield from ["", "## The account that dumps", "", account["text"]]
-        if account["recipe"]:
-            yield from ["", "```text", *account["recipe"], "```"]
-        yield from ["", "## Restore", "", node["x-restore"]]
+        yield from ["", "## The account that dumps", "", node["x-account"], *accounts(self.name)]
+        yield from ["", "## Restore", "", node["x-restore"], "", _RESTORE]
+        yield from ["", "## What a restore trusts", "", node["x-trust"]]
         if "x-not-run" in node:
             yield from ["", "## Not run in our CI", "", node["x-not-run"]]
         yield from ["", "## Keys", "", *self.table(node, node["properties"])]

@@ -79,7 +79,7 @@ LANGUAGES: tuple[Language, ...] = (
     Language(".xml.j2", (words.XmlAttribute, words.XmlComment)),
     Language(".apparmor.j2", (words.AppArmorFolder, words.Comment)),
     Language(".patterns.j2", (words.BorgPattern, words.Comment)),
-    Language(".md.j2", (words.MarkdownCode, words.MarkdownCommand, words.MarkdownText)),
+    Language(".md.j2", (words.MarkdownCode, words.MarkdownCommand, words.MarkdownLine, words.MarkdownText)),
     Language(
         ".html.j2",
         (words.HtmlAttribute, words.HtmlText, words.HtmlTokens, words.SvgNumber, words.SvgPath),

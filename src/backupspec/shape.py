@@ -6,7 +6,6 @@ what they mean.
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,10 +15,10 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from backupspec.catalogue import diagnose
-from backupspec.data import data_folder
 from backupspec.diagnostic import Diagnostic, Related, Span
 from backupspec.document import Mapping, Node, Scalar, Sequence, plain
-from backupspec.key_places import belongs
+from backupspec.key_places import belongs, of_kinds
+from backupspec.language import INVENTORY, Language, Schema
 from backupspec.source import shortened
 from backupspec.suggest import did_you_mean
 
@@ -33,41 +32,12 @@ _KINDS = {
 }
 _SECRET = ("passphrase", "credential")
 """Keys at which a passphrase may have been pasted, which must not be repeated where messages go: into logs."""
+_PASSWORDS = frozenset({"password", "passwd", "pass", "passphrase", "secret", "pw"})
+_NAME_IT = (
+    "no inventory holds a secret: write `credential: NAME` (a-z, 0-9 and `-`), and put it on the host into the first "
+    "line of /etc/backupspec/credentials/NAME, mode 0600; one that stood here is known to others now"
+)
 _YES, _NO = ("yes", "on", "True", "TRUE", "Yes", "On", "y"), ("no", "off", "False", "FALSE", "No", "Off", "n")
-
-Schema = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Language:
-    """A language that people write: the file of its schema, and what a whole text in it is called."""
-
-    file: str
-    whole: str
-
-    @property
-    def schema(self) -> Schema:
-        """Give the schema."""
-        return _read(self.file)
-
-    @property
-    def validator(self) -> Draft202012Validator:
-        """Give the validator of the schema."""
-        return _validator(self.file)
-
-
-INVENTORY = Language("inventory.schema.json", "the inventory")
-
-
-@functools.cache
-def _read(file: str) -> Schema:
-    schema: Schema = json.loads((data_folder("schema") / file).read_text(encoding="utf-8"))
-    return schema
-
-
-@functools.cache
-def _validator(file: str) -> Draft202012Validator:
-    return Draft202012Validator(_read(file))
 
 
 # Where an error is ----------------------------------------------------------------------------------------------------
@@ -197,7 +167,7 @@ def _impossible(error: ValidationError, place: _Place, schema: Schema) -> tuple[
 
 def _malformed(error: ValidationError, place: _Place, schema: Schema) -> tuple[str, str, str]:
     if place.key in _SECRET:
-        return "BS109", f"this is no name for `{place.key}`", ""
+        return "BS109", f"this is no name for `{place.key}`", _NAME_IT if place.key == "credential" else ""
     shown = _shown(error.instance)
     if "propertyNames" in error.absolute_schema_path:
         return "BS109", f"malformed name {shown}", ""
@@ -241,7 +211,8 @@ def _unknown_keys(place: _Place, schema: Schema) -> Iterator[Diagnostic]:
     for entry in place.node if isinstance(place.node, Mapping) else ():
         if entry.key in known:
             continue
-        hint = did_you_mean(entry.key, known) or did_you_mean(entry.key.lower().replace("-", "_"), known)
+        hint = _secret_hint(entry.key, known) or of_kinds(entry.key, known, place.language)
+        hint = hint or did_you_mean(entry.key, known) or did_you_mean(entry.key.lower().replace("-", "_"), known)
         hint = hint or belongs(entry.key, place.language.schema)
         if not hint:
             allowed = ", ".join(f"`{key}`" for key in known)
@@ -255,6 +226,11 @@ def _unknown_keys(place: _Place, schema: Schema) -> Iterator[Diagnostic]:
         )
         where = f"{place.where}.{entry.key}".removeprefix(".")
         yield diagnose(schema.get("x-code", "BS101"), message, entry.key_span, hint=hint, where=where)
+
+
+def _secret_hint(key: str, known: list[str]) -> str:
+    """Give the way out for whoever wants to write a password itself."""
+    return _NAME_IT if "credential" in known and key.lower() in _PASSWORDS else ""
 
 
 def _missing_keys(place: _Place, schema: Schema) -> Iterator[Diagnostic]:

@@ -25,7 +25,7 @@ _BLOB = re.compile(r"(?!AAAA|/)(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[A-Za-z0-9+/]{40
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 # Keys that a passphrase may stand at, with the values that are none.
 _PASSPHRASE = re.compile(
-    r"""(?i)(?:^|[\s{,"'])(?P<key>[\w-]*(?:phrase|pass?[hpw])[\w-]*|credential)["']?\s*:(?=\s|$)\s*"""
+    r"""(?i)(?:^|[\s{,"'])(?P<key>[\w-]*(?:phrase|pass?[hpw])[\w-]*|credential|secret|pass|pw)["']?\s*:(?=\s|$)\s*"""
 )
 _NO_PASSPHRASE = re.compile(r"""(?:per-host|\{\s*["']?credential\b.*)(?=[\s"',}#]|$)|$""")
 _CREDENTIAL = re.compile(r"""["']?[a-z0-9][a-z0-9.-]*["']?\s*(?=[,}#]|$)|$""")

@@ -18,14 +18,29 @@ from demo.lab.site import SCRIPTS, Site, repository_script
 
 REPOSITORY = "/backup/borg"
 HOST = "db01"
+LATER = "2037-01-01T00:00:00Z"
+PEEK = "/srv/peek"
+"""What a hostile dump runs: it notes as whom, and what it got hold of."""
+_SEEN = "/tmp/seen."
+_PEEK = f"""#!/bin/sh
+exec >>"{_SEEN}$(id -un)" 2>&1
+own=/var/lib/backupspec
+for each in /etc/backupspec/credentials $own $own-restore {REPOSITORY} "$CREDENTIALS_DIRECTORY"; do
+    if ls -- "$each"/* >/dev/null; then echo "REACHED $each"; fi
+    if touch -- "$each/touched"; then echo "REACHED $each, to write"; fi
+done
+if env | grep ^BORG; then echo "REACHED the environment of borg"; fi
+if ip -o link | grep -v ' lo: '; then echo "REACHED the network"; fi
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """The machine `db01`, its inventory, and what an admin and its timers would do on it."""
+    """The machine `db01`, its inventory, and what an admin and its timers would do on it. Others may join its room."""
 
     machine: Machine
     site: Site
+    room: Room
 
     def job(self, job: str, *, check: bool = True, seconds: int = 300) -> Outcome:
         """Run a job's unit to its end: dumps, prune, compact."""
@@ -38,6 +53,31 @@ class House:
     def restore(self, job: str, *words: str, check: bool = True) -> Outcome:
         """Run `backupspec-run restore-database local JOB WORDS` as far as it is a script."""
         return unit.run_for_people(self.machine, f"{SCRIPTS}/jobs/{job}_local/restore", *words, check=check)
+
+    def hostile(self) -> None:
+        """Put there what a hostile dump is going to run."""
+        self.machine.write(PEEK, _PEEK, mode=0o755)
+
+    def seen(self) -> dict[str, list[str]]:
+        """Give, for each account that has run it since the last time, what it got hold of."""
+        names = self.machine.sh("cd /tmp; for each in seen.*; do [ ! -e $each ] || echo ${each#seen.}; done").stdout
+        found = {
+            name: [line for line in self.machine.read(f"{_SEEN}{name}").splitlines() if "REACHED" in line]
+            for name in names.split()
+        }
+        self.machine.sh(f"rm -f {_SEEN}*")
+        return found
+
+    def store(self, series: str, dump: bytes) -> None:
+        """Store a dump that no job has made, as the newest of its series."""
+        self.machine.write("/var/lib/backupspec/made", dump, owner="backupspec")
+        words = ["create", "--stdin-name", f"{series.partition('_')[2]}.dump", "--content-from-command", "--"]
+        archive = f"::{HOST}_{series}_{LATER}"
+        repository_script(self.machine, "local", "borg", *words, archive, "cat", "/var/lib/backupspec/made")
+
+    def unstore(self, series: str) -> None:
+        """Delete it again."""
+        repository_script(self.machine, "local", "borg", "delete", f"::{HOST}_{series}_{LATER}")
 
     def archives(self) -> tuple[str, ...]:
         """Give the names of all archives, checkpoints and unfinished ones too."""
@@ -102,4 +142,4 @@ def house(folder: Path, databases: Mapping[str, Any], *, borg: str = "1.2", **ho
         site.apply(machine)
         machine.sh(f"install -d -o backupspec -g backupspec -m 0700 {REPOSITORY}")
         repository_script(machine, "local", "init")
-        yield House(machine, site)
+        yield House(machine, site, room)

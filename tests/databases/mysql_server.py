@@ -24,6 +24,7 @@ class Server:
     """A MariaDB server where Debian's own would be, with the account that dumps."""
 
     house: House
+    listen: str = "127.0.0.1"
 
     sql: ClassVar[tuple[str, ...]] = ("mariadb", "--no-defaults", "--default-character-set=utf8mb4")
     dumper: ClassVar[tuple[str, ...]] = ("mariadb-dump", "--no-defaults", "--dump-history")
@@ -40,11 +41,12 @@ class Server:
             "--auth-root-authentication-method=socket >/dev/null"
         )
         self.start()
-        self.ask(self.account)
+        if self.account:
+            self.ask(self.account)
 
     def start(self) -> None:
         """Start it, with a binary log."""
-        self.run("mariadbd --no-defaults --log-bin=bin --bind-address=127.0.0.1")
+        self.run(f"mariadbd --no-defaults --log-bin=bin --bind-address={self.listen}")
 
     def run(self, program: str) -> None:
         """Run a server until it answers."""

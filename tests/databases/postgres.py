@@ -15,7 +15,7 @@ if [ ! -e data ]; then
 fi
 # Little memory that the server's processes share: what a dump takes is measured by what all processes have.
 little="-c shared_buffers=16MB -c fsync=off -c autovacuum=off"
-set -- -w -D data -l log -o "-k /run/postgresql -c listen_addresses=127.0.0.1 $little"
+set -- -w -D data -l log -o "-k /run/postgresql -c listen_addresses=$listen $little"
 as "$bin/pg_ctl" "$@" start >/dev/null
 """
 STOP = """
@@ -27,16 +27,22 @@ BECOME = ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "
 
 
 class Server:
-    """The server; it starts with the object and dies with the machine. The account `backupspec` may read all."""
+    """The server; it starts with the object and dies with the machine. `account` makes the one that dumps."""
 
-    def __init__(self, of: House) -> None:
-        self.house, self.machine = of, of.machine
+    def __init__(
+        self,
+        of: House,
+        account: str = "CREATE ROLE backupspec LOGIN; GRANT pg_read_all_data TO backupspec",
+        listen: str = "127.0.0.1",
+    ) -> None:
+        self.house, self.machine, self.listen = of, of.machine, listen
         self.start()
-        self.ask("CREATE ROLE backupspec LOGIN; GRANT pg_read_all_data TO backupspec")
+        if account:
+            self.ask(account)
 
     def start(self) -> None:
         """Start it, with what it had."""
-        self.machine.sh(START)
+        self.machine.sh(f"listen={self.listen}{START}")
 
     def stop(self) -> None:
         """Stop it at once."""

@@ -97,9 +97,58 @@ def test_a_dump_that_fails_half_way_leaves_nothing_and_is_named(place: House, na
     place.machine.write("/srv/want", "work")
     assert outcome.code == 1
     assert "backupspec: .all: not dumped" in outcome.stderr
+    assert ("longer than time_limit allows (10 seconds)" in outcome.stderr) == (fault == "hang" and name == "plain")
     assert place.archives() == before
     left = place.machine.sh("find /var/lib/backupspec /run/backupspec* -size +100k -name '*.dump*' 2>/dev/null || :")
     assert left.stdout == ""
+
+
+NAMES = "/usr/local/lib/backupspec/databases/{}/names"
+HOSTILE = r"""#!/bin/sh
+printf '../../../../srv/volume/x\0.all\0*\0.other\0=\0\0=ok\0.all/../../x\0'
+printf '\033]0;=title\n\0=%s\0' "$(head -c 200000 /dev/zero | tr '\0' x)"
+"""
+
+
+@pytest.mark.parametrize("name", ["plain", "tickets"])
+def test_what_is_no_name_is_refused_and_named_and_the_others_are_dumped(place: House, name: str) -> None:
+    machine, names = place.machine, NAMES.format(name)
+    compiled, before = machine.read(names), place.series()
+    machine.sh(
+        "install -d -m 0777 /srv/volume; echo precious >/root/precious; echo precious >/srv/volume/x.dump\n"
+        "ln -sfn /root/precious /srv/volume/x.new"
+    )
+    machine.write(names, HOSTILE, mode=0o755)
+    outcome = place.job(name, check=False)
+    machine.write(names, compiled, mode=0o755)
+    assert outcome.code == 1
+    refused = ("*", "../../../../srv/volume/x", ".all/../../x", ".other", "=", "?]0;=title?", f"={'x' * 59}")
+    for text in refused:
+        assert f"backupspec: {text}: this is no name of a database, and was not dumped\n" in outcome.stderr
+    assert "backupspec: ok: " in outcome.stderr  # a name, but no command dumps it
+    listed = outcome.stderr.partition("backupspec: not backed up: ")[2]
+    assert all(f"{text}; \n" in listed for text in (*refused, "ok"))
+    assert ".all; \n" not in listed
+    assert place.series() == tuple(sorted((*before, f"{name}_.all")))
+    assert machine.sh("cat /root/precious /srv/volume/x.dump").stdout == "precious\nprecious\n"
+    known = machine.read(f"/var/lib/backupspec/databases/{name}_local.now")
+    assert known == ".all\nok\n"
+    place.job(name)
+
+
+@pytest.mark.parametrize("name", ["plain", "tickets"])
+def test_a_list_without_an_end_fills_nothing(place: House, name: str) -> None:
+    machine, names = place.machine, NAMES.format(name)
+    compiled, before = machine.read(names), place.series()
+    machine.write(names, "#!/bin/sh\nyes =x | tr '\\n' '\\0'\n", mode=0o755)
+    outcome = place.job(name, check=False)
+    machine.write(names, "#!/bin/sh\nprintf '.all\\0=cut'\n", mode=0o755)
+    cut = place.job(name, check=False)
+    machine.write(names, compiled, mode=0o755)
+    for one in (outcome, cut):
+        assert one.code == 1
+        assert "be listed; nothing was dumped" in one.stderr
+    assert place.series() == before
 
 
 def test_a_command_that_fails_to_load_fails_the_restore_and_says_that_it_may_have_begun(place: House) -> None:
@@ -108,6 +157,8 @@ def test_a_command_that_fails_to_load_fails_the_restore_and_says_that_it_may_hav
     place.machine.write("/srv/want", "work")
     assert outcome.code == 1
     assert "what the command has done until then is still there" in outcome.stderr
+    other = place.restore("plain", ".all", "--as", "other", check=False)
+    assert (other.code, other.stderr) == (1, "backupspec: what this kind dumps has one name: without --as\n")
 
 
 def test_a_dump_that_cannot_be_read_to_its_end_never_reaches_the_command(place: House) -> None:

@@ -196,7 +196,7 @@ def test_a_client_that_is_killed_leaves_no_archive_and_costs_the_others_nothing(
     outcome = meanwhile(server, lambda: end_of(server, "wiki/_bulk_get"))
     assert outcome.code == 1
     assert "backupspec: wiki: not dumped" in outcome.stderr
-    assert "not backed up: wiki; " in outcome.stderr.replace("\n", " ")
+    assert "not backed up: wiki" in outcome.stderr
     after = server.house.archives()
     assert [each for each in after if "_wiki_" in each] == [each for each in before if "_wiki_" in each]
     assert [each for each in after if "_parts_" in each] != [each for each in before if "_parts_" in each]

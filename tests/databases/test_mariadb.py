@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from demo.lab.site import repository_script
-from tests.databases.house import HOST, House, house
+from tests.databases.house import House, house
 from tests.databases.mysql_server import Meanwhile, Server
 
 pytestmark = [pytest.mark.root, pytest.mark.borg, pytest.mark.databases, pytest.mark.slow]
@@ -16,7 +15,6 @@ pytestmark = [pytest.mark.root, pytest.mark.borg, pytest.mark.databases, pytest.
 NASTY = "Mein 'S\"hop $HOME `id` \\\n☃"
 DASH = "--all-databases"
 SECRET = " pa\"ss\\w#o'rd; [x] "
-LATER = "2037-01-01T00:00:00Z"
 COUNT = "SELECT count(*) = 2 FROM items"
 JOBS = {
     "all": {
@@ -55,6 +53,9 @@ CREATE TRIGGER seen AFTER INSERT ON items FOR EACH ROW INSERT INTO old VALUES (N
 DELIMITER ;;
 CREATE PROCEDURE counts() BEGIN SELECT count(*) FROM items; SELECT 'ä'; END;;
 CREATE FUNCTION doubled(x int) RETURNS int DETERMINISTIC BEGIN RETURN x * 2; END;;
+CREATE PROCEDURE tricky() BEGIN SELECT '
+ALTER DATABASE `shop` CHARACTER SET latin1 COLLATE latin1_german1_ci ;
+'; END;;
 CREATE EVENT daily ON SCHEDULE EVERY 1 DAY STARTS '2037-01-01 00:00:00' DO DELETE FROM old;;
 DELIMITER ;
 ALTER DATABASE CHARACTER SET latin1 COLLATE latin1_german1_ci;
@@ -65,6 +66,19 @@ INSERT INTO items (parent, at, price, raw, bits, more) VALUES
 INSERT INTO versions VALUES (1, 1);
 UPDATE versions SET b = 2;
 DELETE FROM versions;
+"""
+
+
+TRICKY = "ALTER DATABASE `shop` CHARACTER SET latin1 COLLATE latin1_german1_ci ;"
+# A client that runs what it gets up to the first table that moves, and then everything ends at once.
+KILLS = """#!/bin/sh
+case $* in
+    *--binary-mode*) cat >/run/in.$$ ;;
+    *) exec /usr/bin/mariadb "$@" ;;
+esac
+if ! grep -q '^RENAME TABLE' /run/in.$$; then exec /usr/bin/mariadb "$@" </run/in.$$; fi
+sed '/^RENAME TABLE/q' /run/in.$$ | /usr/bin/mariadb "$@"
+pkill -KILL -f /usr/local/lib/backupspec/
 """
 
 
@@ -98,14 +112,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def quoted(name: str) -> str:
     """Give a name as SQL has it."""
     return f"`{name.replace('`', '``')}`"
-
-
-def store(machine: House, series: str, dump: bytes) -> None:
-    """Store a dump that no job has made, as the newest of its series."""
-    machine.machine.write("/var/lib/backupspec/made", dump, owner="backupspec")
-    archive = f"::{HOST}_{series}_{LATER}"
-    words = ["create", "--stdin-name", f"{series.partition('_')[2]}.dump", "--content-from-command", "--", archive]
-    repository_script(machine.machine, "local", "borg", *words, "cat", "/var/lib/backupspec/made")
 
 
 def of(machine: House, job: str) -> list[str]:
@@ -154,6 +160,7 @@ def test_a_copy_is_like_it_and_changes_nothing_of_it(server: Server) -> None:
     server.ask("DROP DATABASE `a ``copy```; DROP DATABASE shop")
     server.house.restore("all", "shop", "--as", "other")
     assert server.whole("other") == before
+    assert TRICKY in server.ask("SELECT body FROM mysql.proc WHERE db = 'other' AND name = 'tricky'")
     server.house.restore("all", "shop")
     server.ask("DROP DATABASE other")
 
@@ -163,7 +170,7 @@ def test_a_copy_is_like_it_and_changes_nothing_of_it(server: Server) -> None:
 )
 def test_a_dump_that_cannot_be_loaded_whole_replaces_nothing(server: Server, end: str, said: str) -> None:
     whole = server.house.content("all_shop").partition(b"INSERT INTO `parents`")[0]
-    store(server.house, "all_shop", whole + end.encode())
+    server.house.store("all_shop", whole + end.encode())
     before = server.whole("shop")
     outcome = server.house.restore("all", "shop", "--replace", check=False)
     assert outcome.code == 1
@@ -172,7 +179,7 @@ def test_a_dump_that_cannot_be_loaded_whole_replaces_nothing(server: Server, end
     assert server.whole("shop") == before
     assert server.house.restore("all", "shop", "--as", "half", check=False).code == 1
     assert server.ask("SHOW DATABASES LIKE 'half'; SHOW DATABASES LIKE 'backupspec%'") == ""
-    repository_script(server.house.machine, "local", "borg", "delete", f"::{HOST}_all_shop_{LATER}")
+    server.house.unstore("all_shop")
 
 
 def test_a_dump_is_of_one_moment_and_no_password_is_seen_while_it_runs(server: Server) -> None:
@@ -213,7 +220,7 @@ def test_a_table_that_stays_locked_costs_its_own_database_the_dump(server: Serve
     server.unlock()
     assert outcome.code == 1
     assert "locked: a table has been locked for too long (lock_wait is 1 seconds); giving up" in outcome.stderr
-    assert "backupspec: not backed up: locked;" in outcome.stderr
+    assert "backupspec: not backed up: locked\n" in outcome.stderr
     assert of(server.house, "waits") == ["plain"]
 
 
@@ -271,6 +278,8 @@ def test_accounts_come_back_with_passwords_and_rights(server: Server) -> None:
 def test_the_drill_proves_the_newest_dumps(server: Server) -> None:
     outcome = server.house.drill("all")
     assert f"asked shop: {COUNT}: 1" in outcome.stderr
+    assert "\nshop: restored, with the schema that was dumped\n" in outcome.stderr
+    assert "Terminated" not in outcome.output
     assert "result=passed" in server.house.machine.read("/var/lib/backupspec/drill/all_local")
 
 
@@ -279,6 +288,61 @@ def test_a_drill_fails_for_an_answer_of_no_and_for_a_dump_that_was_cut(server: S
     outcome = server.house.drill("told", check=False)
     assert outcome.code == 1
     assert "asked locked: SELECT count(*) > 1 FROM zz: the answer is 0" in outcome.stderr
-    assert "result=failed" in server.house.machine.read("/var/lib/backupspec/drill/told_local")
-    store(server.house, "told_locked", server.house.content("told_locked").partition(b"INSERT INTO")[0])
+    said = server.house.machine.read("/var/lib/backupspec/drill/told_local")
+    assert "result=failed" in said
+    assert "message=asked locked: SELECT count(*) > 1 FROM zz: the answer is 0\n" in said
+    assert server.house.machine.run(["pgrep", "-f", "backupspec/[s]cratch"], check=False).stdout == ""
+    server.house.store("told_locked", server.house.content("told_locked").partition(b"INSERT INTO")[0])
     assert "locked cannot be restored" in server.house.drill("told", check=False).stderr
+    server.house.unstore("told_locked")
+    # A statement that is not what a dump holds makes something else.
+    end = b"\n-- Dump completed\n"
+    whole = server.house.content("told_locked")
+    server.house.store("told_locked", whole.removesuffix(end) + b"\nDROP TABLE middle;" + end)
+    assert "locked: its schema is not the one that was dumped" in server.house.drill("told", check=False).stderr
+    server.house.unstore("told_locked")
+
+
+def test_a_replacement_that_is_killed_in_the_middle_leaves_all_tables(server: Server) -> None:
+    machine = server.house.machine
+    before = server.whole("shop")
+    tables = server.ask("SHOW FULL TABLES WHERE Table_type <> 'VIEW'", "shop")
+    machine.write("/usr/local/bin/mariadb", KILLS, mode=0o755)
+    killed = server.house.restore("all", "shop", "--replace", check=False)
+    machine.sh("rm /usr/local/bin/mariadb")
+    assert killed.code != 0
+    assert "the last step was not done: look whether there is the database backupspec-aside" in killed.stderr
+    machine.sh("rm /var/lib/backupspec-restore/unfinished")
+    assert server.ask("SHOW FULL TABLES WHERE Table_type <> 'VIEW'", "shop") == tables
+    assert server.ask("SELECT count(*) FROM items", "shop").strip() == "2"
+    left = server.house.restore("all", "shop", "--replace", check=False)
+    assert (
+        "backupspec-aside is left of a restore that was interrupted: it has the tables that were replaced"
+        in left.stderr
+    )
+    kept = "/var/lib/backupspec-restore/backupspec-aside.sql"
+    assert "VIEW `again`" in machine.read(kept)
+    server.ask("DROP DATABASE `backupspec-aside`; DROP DATABASE `backupspec-new`")
+    server.house.restore("all", "shop", "--replace")
+    assert server.whole("shop") == before
+    assert machine.run(["test", "-e", kept], check=False).code == 1
+
+
+def test_a_dump_gets_no_file_of_the_machine(server: Server) -> None:
+    whole = server.house.content("told_locked")
+    end = b"\n-- Dump completed\n"
+    local = b"CREATE TABLE stolen (a text); LOAD DATA LOCAL INFILE '/etc/shadow' INTO TABLE stolen;"
+    for statement, series, name in (
+        (local, "told_locked", "stolen"),
+        (b"SELECT 1 INTO OUTFILE '/tmp/written';", "told_locked", ""),
+    ):
+        server.house.store(series, whole.removesuffix(end) + statement + end)
+        if name:
+            refused = server.house.restore("told", "locked", "--as", name, check=False)
+            assert refused.code == 1
+            assert "the dump cannot be loaded" in refused.stderr
+            assert server.ask(f"SHOW DATABASES LIKE '{name}'") == ""
+        drilled = server.house.drill("told", check=False)
+        server.house.unstore(series)
+        assert "locked cannot be restored" in drilled.stderr
+    assert server.house.machine.run(["test", "-e", "/tmp/written"], check=False).code == 1

@@ -173,6 +173,8 @@ def _clean(ldap: Directories) -> Iterator[None]:
 
 def test_each_directory_and_the_configuration_has_a_series(ldap: Directories) -> None:
     assert ldap.house.series() == tuple(sorted(SERIES.values()))
+    shown = {line.rpartition("  last ")[0] for line in ldap.house.restore("ldap").stdout.splitlines()}
+    assert shown == set(SERIES)
 
 
 def test_a_dump_is_what_slapcat_says(ldap: Directories) -> None:
@@ -206,10 +208,11 @@ def test_a_dump_while_entries_are_added_has_all_up_to_one_and_none_after(ldap: D
 def test_where_all_was_destroyed_all_comes_back_byte_by_byte(ldap: Directories) -> None:
     ldap.house.job("ldap")
     before = ldap.all()
-    ldap.machine.sh("rm -rf /etc/ldap/slapd.d/* /var/lib/ldap/*")
+    ldap.machine.sh("rm -rf /etc/ldap/slapd.d /var/lib/ldap/*")
     early = ldap.house.restore("ldap", MAIN, check=False)
     assert early.code == 1
-    assert f"/etc/ldap/slapd.d has no database for {MAIN}; restore .configuration first" in early.stderr
+    assert f"/etc/ldap/slapd.d has no database for {MAIN}; stop slapd, and restore .configuration first" in early.stderr
+    assert "Traceback" not in early.stderr
     for entry in before:
         ldap.house.restore("ldap", entry)
     ldap.tool("slapadd", "-q", "-b", "cn=other", data="dn: cn=other\nobjectClass: device\ncn: other\n")
@@ -223,14 +226,14 @@ def test_what_exists_is_left_alone_and_so_is_what_slapd_uses(ldap: Directories) 
     for entry in (MAIN, ".configuration"):
         refused = ldap.house.restore("ldap", entry, check=False)
         assert refused.code == 1
-        assert f"{entry} exists; choose another name (--as), or --replace it" in refused.stderr
+        assert f"{entry} exists; --replace it" in refused.stderr
         with ldap.running():
             refused = ldap.house.restore("ldap", entry, "--replace", check=False)
         assert refused.code == 1
         assert "stop it first (process " in refused.stderr
     other = ldap.house.restore("ldap", MAIN, "--as", "dc=copy", check=False)
     assert other.code == 1
-    assert "each entry of a directory ends with its suffix, so it has no other name" in other.stderr
+    assert "what this kind dumps has one name: without --as" in other.stderr
 
 
 def test_what_slapd_uses_is_not_replaced_even_if_its_files_are_gone(ldap: Directories) -> None:
@@ -273,7 +276,7 @@ def test_a_dump_that_is_killed_leaves_no_archive_and_costs_the_others_nothing(ld
     ran = ldap.house.job("ldap", check=False)
     killer.join()
     assert ran.code == 1
-    assert f"backupspec: not backed up: {MAIN}; \n" in ran.stderr
+    assert f"backupspec: not backed up: {MAIN}\n" in ran.stderr
     added = {name.removeprefix(f"{HOST}_").rpartition("_")[0] for name in set(ldap.house.archives()) - set(before)}
     assert added == set(SERIES.values()) - {SERIES[MAIN]}
 
@@ -292,7 +295,7 @@ def test_one_that_slapd_does_not_know_is_named(ldap: Directories) -> None:
     before = ldap.house.archives()
     ran = ldap.house.job("main", check=False)
     assert ran.code == 1
-    assert "backupspec: not backed up: dc=nowhere; \n" in ran.stderr
+    assert "backupspec: not backed up: dc=nowhere\n" in ran.stderr
     assert len(set(ldap.house.archives()) - set(before)) == 2
     ldap.machine.sh("mv /etc/ldap/slapd.d /etc/ldap/away")
     ldap.house.written(JOBS)
@@ -300,3 +303,35 @@ def test_one_that_slapd_does_not_know_is_named(ldap: Directories) -> None:
     ldap.machine.sh("mv /etc/ldap/away /etc/ldap/slapd.d")
     assert ran.code == 1
     assert "the databases could not be listed; nothing was dumped" in ran.stderr
+
+
+def test_a_configuration_brings_no_code_and_no_folder_of_its_own(ldap: Directories) -> None:
+    machine = ldap.machine
+    machine.sh(
+        "install -d -o openldap /srv/modules; install -o openldap /usr/lib/ldap/back_null.so /srv/modules/evil.so"
+    )
+    ldap.house.job("ldap")
+    whole = ldap.house.content("ldap_.configuration").decode()
+    unit = "/etc/systemd/system/ssh.service.d"
+    assert f"olcDbDirectory: {LONG}"[:70] in whole
+    try:
+        for old, new in (
+            ("olcModuleLoad: {0}back_mdb", "olcModuleLoad: {0}back_mdb\nolcModuleLoad: {1}/srv/modules/evil.so"),
+            ("olcModulePath: /usr/lib/ldap", "olcModulePath: /srv/modules:/usr/lib/ldap"),
+            ("olcModuleLoad: {0}back_mdb", "olcModuleLoad: {0}back_mdb\nolcModuleLoad: {1}back_perl"),
+        ):
+            ldap.house.store("ldap_.configuration", whole.replace(old, new).encode())
+            drilled = ldap.house.drill("ldap", check=False)
+            ldap.house.unstore("ldap_.configuration")
+            assert drilled.code == 1
+            assert "message=the configuration loads " in machine.read("/var/lib/backupspec/drill/ldap_local")
+        folder = re.sub(r"olcDbDirectory: (.|\n )*/\n? ?4\n", f"olcDbDirectory: {unit}\n", whole)
+        assert folder != whole
+        ldap.house.store("ldap_.configuration", folder.encode())
+        refused = ldap.house.restore("ldap", ".configuration", "--replace", check=False)
+        ldap.house.unstore("ldap_.configuration")
+    finally:
+        machine.sh("rm -r /srv/modules")
+    assert refused.code == 1
+    assert f"a directory lies in {unit}, which openldap cannot make" in refused.stderr
+    assert machine.run(["test", "-e", unit], check=False).code == 1

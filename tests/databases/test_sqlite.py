@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from demo.lab.site import repository_script
-from tests.databases.house import HOST, House, house
+from tests.databases.house import HOST, PEEK, House, house
 
 pytestmark = [pytest.mark.root, pytest.mark.borg, pytest.mark.databases, pytest.mark.slow]
 
@@ -179,6 +179,11 @@ def test_a_file_that_was_destroyed_comes_back_row_by_row_with_owner_and_mode(fil
         files.machine.sh(f"chown www-data:www-data {APP}; chmod 0640 {APP}")
 
 
+def test_without_a_database_it_shows_the_files(files: Files) -> None:
+    shown = {line.rpartition("  last ")[0] for line in files.house.restore("app").stdout.splitlines()}
+    assert shown == {APP, PLAIN}
+
+
 def test_one_that_exists_is_left_alone_and_so_is_one_that_is_open(files: Files) -> None:
     files.ask(APP, "DELETE FROM pages WHERE n > 500")
     refused = files.house.restore("app", APP, check=False)
@@ -240,6 +245,7 @@ def test_a_copy_goes_where_its_account_may_write_and_nowhere_else(files: Files) 
         refused = files.house.restore("app", APP, "--as", path, check=False)
         assert refused.code == 1
         assert message in refused.stderr
+        assert "Traceback" not in refused.stderr
         assert files.machine.run(["test", "-e", path], check=False).code == 1
 
 
@@ -268,7 +274,7 @@ def test_one_that_is_locked_for_ever_fails_after_its_time_and_costs_the_others_n
     assert ran.code == 1
     assert "database is locked" in ran.stderr
     assert f"backupspec: {path}: the dump failed\n" in ran.stderr
-    assert f"backupspec: not backed up: {path}; \n" in ran.stderr
+    assert f"backupspec: not backed up: {path}\n" in ran.stderr
     (added,) = set(files.house.archives()) - set(before)
     assert SERIES[APP if path == PLAIN else PLAIN] in added
 
@@ -278,7 +284,7 @@ def test_a_dump_that_takes_too_long_is_ended_and_named(files: Files) -> None:
     with files.running("hold", PLAIN, "BEGIN EXCLUSIVE"):
         ran = files.house.job("short", check=False, seconds=60)
     assert ran.code == 1
-    assert f"backupspec: not backed up: {PLAIN}; \n" in ran.stderr
+    assert f"backupspec: not backed up: {PLAIN}\n" in ran.stderr
     assert files.house.archives() == before
 
 
@@ -294,10 +300,10 @@ def test_what_is_missing_broken_or_no_database_is_named_and_not_stored(files: Fi
     files.machine.sh("rm /srv/app/*; mv /srv/old/* /srv/app; rmdir /srv/old")
     assert [one.code for one in ran] == [1, 1]
     assert "file is not a database" in ran[0].stderr
-    assert f"backupspec: not backed up: {PLAIN}; {APP}; \n" in ran[0].stderr
+    assert f"backupspec: not backed up: {PLAIN}; {APP}\n" in ran[0].stderr
     assert "it is damaged: *** in database main ***" in ran[1].stderr
     assert "No such file or directory" in ran[1].stderr
-    assert f"backupspec: not backed up: {NASTY}; {BIG}; \n" in ran[1].stderr
+    assert f"backupspec: not backed up: {NASTY}; {BIG}\n" in ran[1].stderr
     assert files.house.archives() == before
     assert "Mein" not in looked
 
@@ -312,7 +318,7 @@ def test_a_dump_that_is_killed_leaves_no_archive(files: Files) -> None:
     ran = files.house.job("odd", check=False)
     killer.join()
     assert ran.code == 1
-    assert f"backupspec: not backed up: {BIG}; \n" in ran.stderr
+    assert f"backupspec: not backed up: {BIG}\n" in ran.stderr
     (added,) = set(files.house.archives()) - set(before)
     assert SERIES[BIG] not in added
 
@@ -325,20 +331,22 @@ def test_nobody_gets_another_accounts_file_opened(files: Files) -> None:
     assert ran.code == 1
     assert f"{APP} is root's, but lies where others may put files: root does not open it" in ran.stderr
     assert f"{PLAIN} is a link that leads to a file of another account" in ran.stderr
-    assert f"backupspec: not backed up: {PLAIN}; {APP}; \n" in ran.stderr
+    assert f"backupspec: not backed up: {PLAIN}; {APP}\n" in ran.stderr
 
 
 def test_one_with_functions_of_its_program_is_judged_by_its_tables(files: Files) -> None:
     make = (
         "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); "
         "db.create_function('own', 1, abs, deterministic=True); "
-        "db.execute('CREATE TABLE t (n CHECK (own(n) > 0))'); db.execute('INSERT INTO t VALUES (5)'); db.commit()"
+        "db.execute('CREATE TABLE t (n)'); db.execute('INSERT INTO t VALUES (5)'); "
+        "db.execute('CREATE INDEX i ON t (own(n))'); db.commit()"
     )
     files.machine.run(["mv", "--", PLAIN, "/srv/plain"])
     files.machine.run([*BECOME, PROGRAM, "-c", make, PLAIN])
     ran = files.house.job("app")
     files.machine.run(["mv", "--", "/srv/plain", PLAIN])
     assert "its indexes were not judged, its tables were" in ran.stderr
+    assert files.house.drill("app").code == 0
 
 
 def test_a_replacement_that_fails_leaves_the_old_one(files: Files) -> None:
@@ -357,7 +365,7 @@ def test_a_replacement_that_fails_leaves_the_old_one(files: Files) -> None:
     assert files.look() == looked
     assert files.ask(APP, "SELECT count(*) FROM pages") == "700"
     assert drilled.code == 1
-    assert ".2fsrv.2fapp.2fapp.2edb cannot be restored" in files.machine.read("/var/lib/backupspec/drill/app_local")
+    assert f"message={APP} cannot be restored\n" in files.machine.read("/var/lib/backupspec/drill/app_local")
 
 
 def test_the_drill_judges_the_newest_dumps_and_asks_them(files: Files) -> None:
@@ -377,3 +385,36 @@ def test_the_drill_judges_the_newest_dumps_and_asks_them(files: Files) -> None:
     assert failed.code == 1
     assert f"asked {APP}: {QUESTION}: the answer is 0" in failed.stderr
     assert "result=failed" in files.machine.read("/var/lib/backupspec/drill/app_local")
+
+
+HOSTILE = """
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+for name in ("own", "edit"):
+    db.create_function(name, -1, lambda *_: 1, deterministic=True)
+if sys.argv[2] == "names":
+    # What makes a list of its tables a script of the shell, if names are put into it.
+    for name in ("a", ";\\n.shell PEEK\\n.exit 0\\n", "a\\nSELECT count(*) FROM ", "t"):
+        db.execute(f'CREATE TABLE "{name}" (n)')
+    db.execute("CREATE INDEX i ON t (own(n))")
+    db.execute("PRAGMA writable_schema = ON")
+    db.execute("UPDATE sqlite_schema SET name = ? WHERE name = 'a'", ("a\\0",))
+else:
+    db.execute("CREATE TABLE t (n CHECK (edit(n, 'PEEK')))")
+    db.execute("INSERT INTO t VALUES (5)")
+db.commit()
+"""
+
+
+@pytest.mark.parametrize("how", ["names", "checks"])
+def test_nothing_in_a_file_runs_when_it_is_judged(files: Files, how: str) -> None:
+    files.house.hostile()
+    files.machine.run(["mv", "--", PLAIN, "/srv/plain"])
+    files.machine.run([*BECOME, PROGRAM, "-c", HOSTILE.replace("PEEK", PEEK), PLAIN, how])
+    ran = files.house.job("app")
+    drilled = files.house.drill("app", check=False)
+    files.machine.run(["rm", "--", PLAIN])
+    files.machine.run(["mv", "--", "/srv/plain", PLAIN])
+    assert ("its indexes were not judged, its tables were" in ran.stderr) == (how == "names")
+    assert files.house.seen() == {}
+    assert "-plain" not in drilled.stderr

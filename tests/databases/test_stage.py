@@ -120,7 +120,7 @@ def test_a_dump_that_fails_leaves_the_last_whole_one_and_costs_the_others_nothin
     for one in ran:
         assert one.code == 1
         assert "backupspec: pages: the dump failed\n" in one.stderr
-        assert "backupspec: not backed up: pages; \n" in one.stderr
+        assert "backupspec: not backed up: pages\n" in one.stderr
     assert stage.state("wiki/pages.dump") == before["pages"]
     assert stage.state("wiki/notes.dump") != before["notes"]
     added = sorted(set(stage.house.archives()) - set(archives))
@@ -159,7 +159,7 @@ def test_a_full_disk_ends_the_dump_and_leaves_the_last_whole_one(stage: Stage, j
     assert ran.code == 1
     assert "No space left on device" in ran.stderr or "database or disk is full" in ran.stderr
     assert f"backupspec: {name}: the dump failed\n" in ran.stderr
-    assert f"backupspec: not backed up: {name}; \n" in ran.stderr
+    assert f"backupspec: not backed up: {name}\n" in ran.stderr
     assert looked == kept
     changed = {line.split("  ", 1)[1] for line in set(sums.splitlines()) ^ set(after.splitlines())}
     assert changed <= {"/srv/my dumps/wiki/notes.dump"}

@@ -88,6 +88,13 @@ def test_a_passphrase_is_not_repeated(written: str, place: str, tmp_path: Path) 
     assert "unter2" not in said(tmp_path, text)
 
 
+@pytest.mark.parametrize("key", ["password", "credential", "passwd", "secret", "pw"])
+def test_the_password_of_a_database_is_not_repeated(key: str, tmp_path: Path) -> None:
+    job = f'{{kind: mariadb, address: 192.0.2.30, {key}: "hunter2 Secret!"}}'
+    head = "version: 1\nfleet: f\nrepositories: {l: {path: /b}}\n"
+    assert "unter2" not in said(tmp_path, f"{head}hosts: {{w: {{to: [l], databases: {{d: {job}}}}}}}\n")
+
+
 @pytest.mark.parametrize(
     "value", ["7315926", "true", "|\n      hunter2\n      7315926", "\n      hunter2", ">-\n      hunter2"]
 )
@@ -109,6 +116,7 @@ def test_what_is_no_secret_is_shown() -> None:
         "      credential: archive",
         "    quota: 5GB",
         "passwords: {paths: [/srv/passwords]}",
+        "secret: {paths: [/srv/secret]}",
         "paths: [/srv/Data2/and/a/very/long/way/down/into/the/Folders/of/2026/without/a/dot]",
         "host_key: ssh-rsa " + "AAAAB3NzaC1yc2EAAAADAQAB" * 9,
         "run: 'echo 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef'",

@@ -89,6 +89,14 @@ def test_every_table_has_as_many_cells_in_each_row() -> None:
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}) == 1
 
 
+def test_every_concept_says_where_it_is_used() -> None:
+    used = re.findall(r"^Used in: (.*)\.$", PAGES["inventory.md"], re.MULTILINE)
+    assert len(used) > 20
+    assert "" not in used
+    drill = PAGES["inventory.md"].split("\n## Drill\n")[1]
+    assert "\nUsed in: [Databases job](#databases-job).\n" in drill.split("\n## ")[0]
+
+
 def test_every_command_has_a_section() -> None:
     named = set(re.findall(r"^## backupspec (\w+)$", PAGES["cli.md"], re.MULTILINE))
     assert named == {"init", "validate", "compile", "diff", "explain", "schema"}

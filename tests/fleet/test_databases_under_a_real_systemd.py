@@ -17,6 +17,7 @@ from demo.lab.site import Site
 
 pytestmark = [
     pytest.mark.nspawn,
+    pytest.mark.user_namespaces,
     pytest.mark.borg,
     pytest.mark.systemd,
     pytest.mark.slow,
@@ -55,6 +56,36 @@ echo 'unixsocketperm 777' >>/etc/redis/redis.conf
 systemctl restart redis-server
 install -d -o www-data -g www-data /srv/app
 as www-data sqlite3 /srv/app/app.db 'PRAGMA journal_mode=wal; CREATE TABLE t AS SELECT 1 AS n UNION SELECT 2' >/dev/null
+"""
+
+
+KILLER = """#!/bin/sh
+unit=$(systemctl list-units --plain --no-legend 'run-*.service' | cut -d ' ' -f 1)
+systemctl kill --signal=KILL --kill-whom=main "$unit"
+sleep 60
+"""
+
+
+# What a hostile dump of PostgreSQL runs in a drill, and how its words get out.
+PEEK = """#!/bin/sh
+echo "RAN as $(id -un)"
+for each in /etc/backupspec /var/lib/backupspec /var/lib/mysql /srv /backup /root /run; do
+    find "$each" ! -type d ! -path '/run/systemd/inaccessible/*' 2>/dev/null | sed 's/^/REACHED /'
+done
+for each in /etc /usr /backup /var /run /var/lib/backupspec-stage/*/dumps; do
+    if touch "$each/touched" 2>/dev/null; then echo "REACHED $each, to write"; fi
+done
+if [ -n "$CREDENTIALS_DIRECTORY" ] || env | grep -q ^BORG; then echo "REACHED an environment"; fi
+if tail -n +3 /proc/net/dev 2>/dev/null | grep -v ' lo:'; then echo "REACHED the network"; fi
+"""
+HOSTILE = """
+CREATE FUNCTION f(int) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+CREATE TABLE t (n int CHECK (f(n)));
+INSERT INTO t VALUES (1);
+CREATE OR REPLACE FUNCTION f(int) RETURNS boolean LANGUAGE plpgsql AS $f$ BEGIN
+    EXECUTE 'COPY (SELECT 1) TO PROGRAM ''/usr/local/bin/peek >/tmp/peeked 2>&1''';
+    RAISE EXCEPTION '%', pg_read_file('/tmp/peeked');
+END $f$;
 """
 
 
@@ -107,11 +138,15 @@ def test_a_job_and_its_drill_run_under_their_hardening(host: Host, job: str) -> 
     drilled = host.machine.run(["backupspec-run", "drill", job], check=False)
     assert drilled.code == 0, drilled.output
     assert "drill passed" in drilled.output
+    assert re.search(
+        rf"{job}_local: passed, oldest dump 2\S+Z\n", host.machine.run(["backupspec-run", "status"]).stdout
+    )
 
 
 @pytest.mark.parametrize("job", sorted(JOBS))
 def test_a_job_is_confined_as_promised(host: Host, job: str) -> None:
-    for unit in (f"backupspec-{job}_local.service", f"backupspec-drill-{job}_local.service"):
+    for kind in ("", "drill-", "scratch-"):
+        unit = f"backupspec-{kind}{job}_local.service"
         said = host.machine.run(["systemd-analyze", "security", "--no-pager", unit]).stdout
         score = re.search(r"exposure level for \S+: ([0-9.]+)", said)
         assert score is not None
@@ -126,6 +161,62 @@ def test_what_is_destroyed_comes_back_by_hand(host: Host) -> None:
     run(["backupspec-run", "restore-database", "wiki", "wiki"])
     assert run([*ask, "wiki", "-c", "SELECT count(*) FROM pages"]).stdout == "100\n"
     assert "wiki  last" in run(["backupspec-run", "restore-database", "wiki"]).stdout
+    host.machine.sh("cd /root; backupspec-run restore-database wiki wiki --file wiki.dump; pg_restore --list wiki.dump")
+
+
+def test_a_restore_that_is_killed_is_undone_by_its_unit(host: Host) -> None:
+    run = host.machine.run
+    run(["backupspec-run", "create", "wiki"])
+    ask = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "psql", "-XAtq", "-d"]
+    run([*ask, "wiki", "-c", "DELETE FROM pages WHERE n > 50"])
+    # In the middle of it, root's look at the dump ends the restore at once.
+    host.machine.write("/usr/local/bin/pg_restore", KILLER, mode=0o755)
+    killed = run(["backupspec-run", "restore-database", "wiki", "wiki", "--replace"], check=False)
+    run(["rm", "/usr/local/bin/pg_restore"])
+    assert killed.code != 0
+    assert "wiki is what it was before" in killed.output
+    assert run([*ask, "wiki", "-c", "SELECT count(*) FROM pages"]).stdout == "50\n"
+    run(["backupspec-run", "restore-database", "wiki", "wiki", "--replace"])
+    assert run([*ask, "wiki", "-c", "SELECT count(*) FROM pages"]).stdout == "100\n"
+    assert host.machine.sh("ls -d /run/backupspec-restore* 2>/dev/null || :").stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("job", "name", "service"),
+    [
+        ("wiki", "wiki", ""),
+        ("shop", "shop", ""),
+        ("app", "/srv/app/app.db", ""),
+        ("cache", ".all", "redis-server"),
+        ("people", "dc=nodomain", "slapd"),
+        ("people", ".configuration", "slapd"),
+    ],
+)
+def test_a_restore_is_confined_to_what_its_kind_needs(host: Host, job: str, name: str, service: str) -> None:
+    run = host.machine.run
+    run(["backupspec-run", "create", job])
+    if service:
+        run(["systemctl", "stop", service])
+    restored = run(["backupspec-run", "restore-database", job, name, "--replace"], check=False)
+    if service:
+        run(["systemctl", "start", service])
+    assert restored.code == 0, restored.output
+    run(["backupspec-run", "restore-database", job, name, "--file", "/root/written"])
+    run(["rm", "/root/written"])
+
+
+def test_what_a_dump_makes_run_in_a_drill_finds_nothing(host: Host) -> None:
+    host.machine.write("/usr/local/bin/peek", PEEK, mode=0o755)
+    ask = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "psql", "-XAtq", "-d", "wiki"]
+    host.machine.run(ask, data=HOSTILE.encode())
+    host.machine.run(["backupspec-run", "create", "wiki"])
+    drilled = host.machine.run(["backupspec-run", "drill", "wiki"], check=False)
+    host.machine.run([*ask, "-c", "DROP TABLE t; DROP FUNCTION f"])
+    host.machine.run(["backupspec-run", "create", "wiki"])
+    host.machine.run(["systemctl", "reset-failed"])
+    assert drilled.code != 0
+    assert "RAN as backupspec-drill" in drilled.output
+    assert "REACHED" not in drilled.output, drilled.output
 
 
 def test_files_leave_live_data_out_and_wait_for_dumps(host: Host) -> None:
@@ -147,9 +238,4 @@ def test_files_leave_live_data_out_and_wait_for_dumps(host: Host) -> None:
 def test_the_account_of_the_jobs_owns_what_they_left(host: Host) -> None:
     assert host.machine.run(["find", "/var/lib/backupspec", "!", "-user", "backupspec"]).stdout == ""
     assert host.machine.sh("ls -A /var/lib/backupspec-stage 2>/dev/null || :").stdout == ""
-    assert host.machine.sh(
-        "ls -A /var/lib/backupspec/scratch /var/lib/backupspec/tmp 2>/dev/null || :"
-    ).stdout.split() == [
-        "/var/lib/backupspec/scratch:",
-        "/var/lib/backupspec/tmp:",
-    ]
+    assert host.machine.sh("ls -A /var/lib/backupspec/tmp 2>/dev/null || :").stdout == ""

@@ -168,7 +168,7 @@ class Hypervisor:
 
     def restore(self, job: str, *words: str, check: bool = True) -> Outcome:
         """Run `backupspec-run restore-vm JOB WORDS` as far as it is a script."""
-        return unit.run_for_people(self.machine, f"{SCRIPTS}/jobs/{job}_local/restore", *words, check=check)
+        return unit.run_for_people(self.machine, f"{SCRIPTS}/jobs/{job}_local/restore", *words, check=check, undo=False)
 
     def written(self, jobs: Mapping[str, Any], domains: Mapping[str, str], **host: object) -> None:
         """Compile the host with other virtual machines and apply it."""

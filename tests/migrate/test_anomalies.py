@@ -48,7 +48,9 @@ def dies(site: Site, program: str, script: str, level: str = "daily") -> None:
 
 
 def alone(site: Site, level: str) -> None:
-    subprocess.run(["rsnapshot", "-c", site.conf, level], check=True, capture_output=True)
+    done = subprocess.run(["rsnapshot", "-c", site.conf, level], check=False, capture_output=True, text=True)
+    # From 1.5 on a rung with nothing to take over is an error.
+    assert done.returncode == 0 or "refusing to rotate this level" in done.stderr, done.stderr
 
 
 def test_a_whole_ladder_has_no_doubts(make_site: Callable[..., Site], kind: Kind) -> None:

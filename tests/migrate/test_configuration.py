@@ -196,7 +196,7 @@ def test_the_ladder_is_in_the_order_of_the_lines(tmp_path: Path) -> None:
     assert [(one.name, one.count) for one in configuration.retains] == [("daily", 7), ("yearly", 2), ("hourly", 6)]
     for level, fills in (("daily", True), ("hourly", False)):
         test = ["rsnapshot", "-c", str(tmp_path / "rsnapshot.conf"), "-t", level]
-        assert ("rsync" in subprocess.run(test, capture_output=True, text=True, check=True).stdout) is fills
+        assert ("rsync" in subprocess.run(test, capture_output=True, text=True, check=False).stdout) is fills
 
 
 def test_an_included_file_stands_where_its_line_stands(tmp_path: Path) -> None:

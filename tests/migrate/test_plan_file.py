@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from backupspec.diagnostic import Span
 from backupspec.fleet import Retention
-from backupspec.shape import INVENTORY
+from backupspec.language import INVENTORY
 from backupspec.show import as_text as shown
 from backupspec_migrate.plan_document import (
     LeftOut,

@@ -43,11 +43,26 @@ def run(site: Site, log: Path, level: str, shown: str) -> int:
 def test_a_run_begins_completes_its_snapshot_and_ends(make_site: Callable[..., Site], kind: Kind) -> None:
     site, log = logging(make_site, kind)
     assert run(site, log, "daily", "2024-01-02T02:05:00") == 0
-    assert run(site, log, "weekly", "2024-01-02T03:00:00") == 0
-    daily, weekly = read_log([log], UTC)
+    nothing_to_take_over = run(site, log, "weekly", "2024-01-02T03:00:00")
+    daily, *weekly = read_log([log], UTC)
     assert (daily.level, daily.started, daily.touched, daily.limit) == ("daily", FIRST, FIRST, FIRST)
     assert (daily.outcome, daily.root, daily.configuration) == ("completed", str(site.snapshots), str(site.conf))
-    assert (weekly.level, weekly.touched, weekly.outcome) == ("weekly", None, "completed")
+    # From 1.5 on rsnapshot calls it an error, and does nothing at all.
+    shown = [(one.level, one.touched, one.outcome) for one in weekly]
+    assert shown == ([] if nothing_to_take_over else [("weekly", None, "completed")])
+
+
+def test_a_run_that_refused_to_rotate_was_none(tmp_path: Path) -> None:
+    """As rsnapshot 1.5.1 writes it, whichever version is installed here."""
+    log = tmp_path / "rsnapshot.log"
+    log.write_text(
+        "[2024-01-02T02:05:00] /usr/bin/rsnapshot -c /t/c weekly: started\n"
+        "[2024-01-02T02:05:00] echo 2323 > /t/lock\n"
+        "[2024-01-02T02:05:00] /usr/bin/rsnapshot -c /t/c weekly: ERROR: Did not find previous interval max "
+        "(/t/s/daily.2), refusing to rotate this level (weekly)\n"
+        "[2024-01-02T02:05:00] rm -f /t/lock\n"
+    )
+    assert read_log([log], UTC) == ()
 
 
 def test_a_run_that_found_another_at_work_was_none(make_site: Callable[..., Site]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from borg.archive import Archive
+from borg.repository import Repository
 
 from backupspec.diagnostic import Diagnostic
 from backupspec_migrate.identity import Identity
@@ -306,3 +307,21 @@ def test_the_same_tree_on_a_file_system_without_stable_listings_is_read_right(
     lower.rename(site.snapshots)
     for slot, when in zip(("daily.1", "daily.0"), times, strict=True):
         assert differences(site, slot, extracted(site, borg14, when, place)) == b""
+
+
+@pytest.mark.parametrize("left", [b"", b"BORG_SEG", b"BORG_SEG and a piece of a manifest"])
+def test_a_repository_whose_making_was_interrupted_is_made_to_its_end(
+    make_site: Callable[..., Site], borg14: Path, monkeypatch: pytest.MonkeyPatch, left: bytes
+) -> None:
+    """Its folders and configuration are there, and what Borg had written of the first transaction."""
+    site = make_site()
+    for name, value in site.environment().items():
+        monkeypatch.setenv(name, value)
+    with Repository(str(site.repo()), create=True, exclusive=True, make_parent_dirs=True):
+        pass
+    segment = site.repo() / "data/0/0"
+    segment.parent.mkdir(exist_ok=True)
+    segment.write_bytes(left)
+    assert create_repository(str(site.repo()), "none")
+    assert site.archives(borg14) == []
+    site.borg(borg14, "check", "--verify-data", str(site.repo()))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from backupspec.data import data_folder
 
 ENCODE = (data_folder("templates") / "databases/encode.sh.j2").read_text(encoding="utf-8")
+DECODE = (data_folder("templates") / "databases/decode.sh.j2").read_text(encoding="utf-8")
 LOOP = 'for name in "$@"; do encode "=$name"; echo; done'
 LONGEST = 130
 NAMES = st.binary(min_size=1, max_size=200).filter(lambda name: b"\0" not in name)
@@ -23,6 +24,24 @@ def encoded(names: list[bytes], shell: str = "sh") -> list[str]:
     """Run the compiled function on each name."""
     argv: list[str | bytes] = [shell, "-euc", f"{ENCODE}\n{LOOP}", "sh", *names]
     return subprocess.run(argv, capture_output=True, check=True).stdout.decode("ascii").split("\n")[:-1]
+
+
+def decoded(text: str, what: str, awk: str = "awk") -> bytes:
+    """Run the compiled function that reads encoded names, one a line."""
+    script = f'{DECODE}\nawk() {{ command {awk} "$@"; }}\ndecode "$@"'
+    argv = ["sh", "-euc", script, "sh", what]
+    return subprocess.run(argv, input=text.encode(), capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize("awk", [awk for awk in ("mawk", "gawk") if shutil.which(awk)])
+def test_names_are_shown_as_people_write_them(awk: str) -> None:
+    names = ["wiki", "Wiki", "/srv/app.db", "dc=a,dc=b", "é", ".users", "=x", "a\nb", f"/srv/{'x' * 200}"]
+    given = "\n".join([*encoded([name.encode() for name in names]), ".users", ".all"])
+    *shown, _ = decoded(given, "names", awk).decode().split("\n")
+    *plain, control, cut, users, everything = shown
+    assert plain == ["wiki", "Wiki", "/srv/app.db", "dc=a,dc=b", "é", "=.users", "==x"]
+    assert (control, users, everything) == ("a.0ab", ".users", ".all")
+    assert re.fullmatch(r"/srv/x+\.\.[0-9a-f]{32}", cut)
 
 
 @pytest.mark.parametrize("shell", ["dash", "bash"])
@@ -44,6 +63,7 @@ def test_no_two_names_become_one_and_all_fit_the_alphabet(shell: str, names: lis
 def test_a_name_that_is_not_cut_can_be_read_back(name: bytes) -> None:
     (text,) = encoded([name])
     if ".." not in text:
+        assert decoded(text, "entry") == b"=" + name
         assert re.sub(rb"\.([0-9a-f]{2})", lambda code: bytes.fromhex(code[1].decode()), text.encode()) == name
 
 

@@ -72,6 +72,9 @@ def _prepare(machine: Machine, compiled: Compiled, name: str, host: str) -> None
     assert found is not None
     for job in found.files:
         machine.run(["mkdir", "-p", "--", *job.paths, *job.optional_paths])
+        for target in job.targets if job.snapshot is not None else ():
+            view = f"/run/backupspec/snapshots/{job.name}_{target.repository.name}/files"
+            machine.run(["mkdir", "-p", "--", *(f"{view}{path}" for path in job.paths)])
     record(machine, found.borg.path)
 
 
@@ -113,7 +116,8 @@ def test_borg_gets_exactly_the_paths_and_settings_of_the_inventory(
 def _is_create(words: list[str], run: Run, paths: list[str]) -> None:
     assert words[:2] == [run.host.borg.path, "create"]
     archive = words.index(f"::{run.host.name}_{run.job.name}_{{utcnow:%Y-%m-%dT%H:%M:%SZ}}")
-    assert words[archive + 1 :] == paths
+    given = paths if run.job.snapshot is None else [f".{path}" for path in paths]
+    assert words[archive + 1 :] == given
     options = words[2:archive]
     assert options[options.index("--compression") + 1] == run.job.compression
     assert ("--one-file-system" in options) == run.job.one_file_system

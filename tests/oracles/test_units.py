@@ -89,8 +89,14 @@ def test_systemd_runs_exactly_what_the_inventory_says(name: str, compiled: Compi
                     unless_held_back = ["/bin/sh", "-c", '[ "$SERVICE_RESULT" = exec-condition ] || exec "$@"', "hook"]
                     hooks = [*before, *([*unless_held_back, *_hook(hook)] for hook in run.job.after)]
                     own = [words for words in commands if words[0].startswith(f"/{SCRIPTS}/")]
-                    assert [words for words in commands if words not in own] == hooks
-                    assert [f"/{SCRIPTS}/jobs/{run.name}/create"] in own
+                    lock = f"/var/lib/backupspec/{run.target.repository.name}.lock"
+                    wait = ["/usr/bin/flock", "--shared", lock, "/bin/true"]
+                    waits = [] if run.job.snapshot is None else [wait]
+                    assert [words for words in commands if words not in own] == [*waits, *hooks]
+                    create = [f"/{SCRIPTS}/jobs/{run.name}/create"]
+                    take, drop = ([f"/{SCRIPTS}/jobs/{run.name}/snapshot", word] for word in ("take", "drop"))
+                    around = [words for words in own if words in (take, create, drop)]
+                    assert around == ([create] if run.job.snapshot is None else [take, create, drop, drop])
                     assert [words for words in own if not (image / words[0].lstrip("/")).is_file()] == []
             machine.sh(f"rm -rf /{UNITS}/backupspec* /{SCRIPTS}")
 
@@ -111,7 +117,8 @@ def _kinds(name: str, image: Path) -> dict[str, str]:
         if run.host.name == image.parent.name:
             place = "local" if run.target.repository.local else "remote"
             hooks = ", with hooks" if run.job.before or run.job.after else ""
-            found[f"backupspec-{run.name}.service"] = f"job, {place}{hooks}"
+            snapshot = "" if run.job.snapshot is None else f", {run.job.snapshot.kind} snapshot"
+            found[f"backupspec-{run.name}.service"] = f"job, {place}{hooks}{snapshot}"
     return found
 
 
@@ -131,4 +138,5 @@ def test_a_job_that_only_reads_files_is_hardly_exposed(compiled: Compiled) -> No
         print(f"    {kind}: {min(values)}" + (f" to {max(values)}" if len(values) > 1 else ""))
     assert max(scores["job, remote"]) <= 2.0
     assert max(scores["job, local"]) <= 2.0
+    assert max(score for kind, found in scores.items() if "snapshot" in kind for score in found) <= 2.0
     assert max(scores["check"]) <= 2.0

@@ -57,6 +57,7 @@ REMADE: dict[type, Callable[[str], object]] = {
     words.HtmlText: words.HtmlText,
     words.MarkdownCode: words.MarkdownCode,
     words.MarkdownCommand: words.MarkdownCommand.of,
+    words.MarkdownLine: words.MarkdownLine,
     words.MarkdownText: words.MarkdownText,
     words.ShellWord: words.ShellWord,
     words.SysusersField: lambda text: words.SysusersField("/home/" + text),

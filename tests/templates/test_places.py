@@ -69,7 +69,9 @@ def _misplaced_elsewhere(line: str, *, fenced: bool) -> list[str]:
         kinds.count("PublicKey") != 1 or not line.endswith("\ue003") or kinds[-1] != "PublicKey"
     ):
         return [line]
-    if any(kind.startswith("Markdown") and (kind == "MarkdownCommand") != fenced for kind in kinds):
+    if any(kind.startswith("Markdown") and (kind in {"MarkdownCommand", "MarkdownLine"}) != fenced for kind in kinds):
+        return [line]
+    if "MarkdownLine" in kinds and not VALUE.fullmatch(line):
         return [line]
     return []
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from backupspec.words import MarkdownCode, MarkdownCommand, MarkdownText
+from backupspec.words import MarkdownCode, MarkdownCommand, MarkdownLine, MarkdownText
 from tests.templates.hostile import NASTY, accepted, texts
 
 PARSER = MarkdownIt("commonmark").enable("table")
@@ -45,8 +45,15 @@ def test_a_command_stays_in_its_block(values: list[str]) -> None:
         assert (block.type, block.content) == ("fence", f"{command}\n")
 
 
+@given(values=st.lists(texts | st.just("```") | st.just(" ~~~~"), min_size=1, max_size=10))
+def test_a_line_stays_in_its_block(values: list[str]) -> None:
+    for value, line in accepted(MarkdownLine, values):
+        (block,) = PARSER.parse(f"```\n{line}\nend\n```\n")
+        assert (block.type, block.content) == ("fence", f"{value}\nend\n")
+
+
 def test_only_a_second_line_is_refused() -> None:
-    for make in (MarkdownText, MarkdownCode, MarkdownCommand.of):
+    for make in (MarkdownText, MarkdownCode, MarkdownCommand.of, MarkdownLine):
         refused = set(NASTY) - {value for value, _ in accepted(make, list(NASTY))}
         assert refused == {"new\nline", "car\rriage", "tab\there", "line\u2028separator"}
 

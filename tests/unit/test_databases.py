@@ -11,6 +11,7 @@ import pytest
 from backupspec.data import data_folder
 from backupspec.plan import plan
 from backupspec.render import text_of
+from backupspec.resolve.databases import DATA
 
 from .fleets import resolved
 
@@ -86,6 +87,28 @@ def test_whoever_may_talk_to_an_engine_is_said_to_be_as_good_as_root() -> None:
     assert "\nSupplementaryGroups=docker\n" in service
 
 
+@pytest.mark.parametrize(
+    ("job", "host", "days"),
+    [
+        ("", "", 4),
+        ("schedule: {window: 01:00-05:00, timezone: UTC, days: [mon, fri]}", "", 16),
+        ("schedule: {every: 2h, timezone: UTC}", "", 2),
+        ("schedule: {every: 2h, window: 08:00-18:00, timezone: UTC}", "", 4),
+        ("schedule: {calendar: monthly, timezone: UTC}", "", 4 * 31),
+        ("schedule: {calendar: 'Mon *-*-* 03:00', timezone: UTC}", "", 28),
+        ("", "roaming: true, ", 28),
+        ("drill: {oldest: 9d}", "roaming: true, ", 9),
+    ],
+)
+def test_a_drill_takes_no_dumps_that_are_older_than_the_schedule_explains(job: str, host: str, days: int) -> None:
+    drilled = job if "drill" in job else f"drill: {{}}{job and f', {job}'}"
+    files = compiled(f", {drilled}", host=host)
+    script = files["/usr/local/lib/backupspec/jobs/wiki_one/drill"]
+    assert f'if [ "$age" -gt {days * 86400} ]; then' in script
+    stop = "ExecStopPost=/bin/rm -rf -- /var/lib/backupspec/scratch/wiki_one\n"
+    assert stop in unit(files, "drill-wiki_one.service")
+
+
 def test_live_data_is_left_out_of_the_files_above_it() -> None:
     files = compiled(files=", files: {state: {paths: [/var/lib]}}")
     assert "! pp:/var/lib/postgresql\n" in files["/etc/backupspec/jobs/state_one.patterns"]
@@ -112,15 +135,24 @@ def trees(settings: dict[str, object]) -> dict[str, str]:
     return {file.path: text_of(file) for file in plan(fleet)[0].files}
 
 
+def whole(node: dict[str, object]) -> dict[str, object]:
+    """Give a node with all that it refers to."""
+    while "$ref" in node:
+        node = {**DEFS[str(node["$ref"]).rpartition("/")[2]], **{key: node[key] for key in node if key != "$ref"}}
+    return node
+
+
 @pytest.mark.parametrize("kind", BRANCHES)
 def test_what_the_schema_calls_a_default_changes_nothing_when_it_is_said(kind: str) -> None:
     branch = BRANCHES[kind]
     least = {key: branch["examples"][0][key] for key in branch["required"]} | {"kind": kind}
-    nodes = {
-        key: {**DEFS.get(node.get("$ref", "").rpartition("/")[2], {}), **node}
-        for key, node in branch["properties"].items()
-    }
+    nodes = {key: whole(node) for key, node in branch["properties"].items()}
     defaults = {key: node["default"] for key, node in nodes.items() if "default" in node}
     assert "time_limit" in defaults
     for key, default in defaults.items():
         assert trees({**least, key: default}) == trees(least), key
+
+
+def test_the_schema_names_the_folders_that_files_jobs_leave_out() -> None:
+    folders = {folder for folders in DATA.values() for folder in folders}
+    assert {folder for folder in folders if folder not in DEFS["live_data"]["description"]} == set()

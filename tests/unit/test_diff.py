@@ -143,6 +143,16 @@ def test_retention_says_which_way_it_goes(old: dict[str, int], new: dict[str, in
             {},
             [("it of web01 now goes into file systems mounted below its paths", False)],
         ),
+        ("job", {}, {"snapshot": "btrfs"}, [("it of web01 now reads from a snapshot (btrfs)", False)]),
+        (
+            "job",
+            {"snapshot": "lvm", "snapshot_space": 2},
+            {"snapshot_space": 1},
+            [
+                ("it of web01 no longer reads from a snapshot (lvm)", True),
+                ("snapshots for it on web01 may take 1 bytes, no longer 2", False),
+            ],
+        ),
         (
             "job",
             {"before": ["dump (as root)"]},
@@ -180,6 +190,13 @@ def test_retention_says_which_way_it_goes(old: dict[str, int], new: dict[str, in
             {"host_key": "ssh-ed25519 B"},
             [("host key of it changes: hosts trust the new one only", False)],
         ),
+        ("databases", {"accounts": ["roles"]}, {}, [("it of web01 no longer dumps roles", True)]),
+        (
+            "databases",
+            {"keep_vanished": 26 * 7 * 86400},
+            {"keep_vanished": 86400},
+            [("archives of databases of it that are gone live 1d, no longer 26w", True)],
+        ),
         ("server", {"colour": "red"}, {"colour": "blue"}, []),
         ("weather", {"rain": 1}, {"rain": 2}, []),
     ],
@@ -188,6 +205,17 @@ def test_what_matters_to_backups_is_said_in_a_sentence_each(
     kind: str, old: object, new: object, told: list[tuple[str, bool]]
 ) -> None:
     assert meanings(old, new, kind, "it") == told
+
+
+def test_what_is_no_longer_dumped_with_the_databases_is_a_fact(tmp_path: Path) -> None:
+    told = []
+    for accounts in ("", ", accounts: none"):
+        text = f"hosts: {{db: {{to: [l], databases: {{wiki: {{kind: postgresql{accounts}}}}}}}}}"
+        (tmp_path / "inventory.yaml").write_text(f"version: 1\nfleet: f\nrepositories: {{l: {{path: /b}}}}\n{text}\n")
+        run = compile_inventory(tmp_path)
+        assert run.tree is not None, run.diagnostics
+        told.append(run.tree)
+    assert [meaning.text for meaning in diff(*told).meanings] == ["wiki of db no longer dumps roles"]
 
 
 def test_every_fact_that_is_compiled_can_be_told() -> None:

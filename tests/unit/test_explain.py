@@ -168,9 +168,9 @@ hosts:
 """
 
 
-def asked(folder: Path, name: str) -> list[str]:
-    """Explain a name of INVENTORY, each setting in one line."""
-    (folder / "inventory.yaml").write_text(INVENTORY)
+def asked(folder: Path, name: str, inventory: str = INVENTORY) -> list[str]:
+    """Explain a name of an inventory, each setting in one line."""
+    (folder / "inventory.yaml").write_text(inventory)
     (folder / "keys").mkdir(exist_ok=True)
     key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKdhj+FDbx3fHEIloZfekV/Tav1dO65soufSmfz2M9gN\n"
     (folder / "keys/vault.hostkey.pub").write_text(key)
@@ -223,3 +223,40 @@ def test_a_setting_of_a_host_leads_to_its_jobs(tmp_path: Path) -> None:
         "web.files.mail.to = central, local <- host, job mail, inventory.yaml:22",
         "web.files.www.to = central <- profile linux, inventory.yaml:8",
     ]
+
+
+def test_a_databases_job_is_explained_with_all_that_holds_for_it(tmp_path: Path) -> None:
+    text = """\
+version: 1
+fleet: tried
+repositories: {local: {path: /mnt/borg}}
+hosts:
+  db:
+    to: [local]
+    databases:
+      wiki: {kind: postgresql, time_limit: 90m, drill: {assert: [{database: wiki, query: SELECT true}]}}
+      cache: {kind: valkey}
+"""
+    lines = [line for line in asked(tmp_path, "db.databases.wiki", text) if ".to" not in line]
+    assert lines == [
+        "db.databases.wiki.accounts = without-passwords <- built-in default",
+        "db.databases.wiki.compression = auto,zstd,3 <- built-in default",
+        "db.databases.wiki.data = /var/lib/postgresql <- built-in default",
+        "db.databases.wiki.databases = all <- built-in default",
+        (
+            "db.databases.wiki.drill = daily in 01:00-05:00 on Sun (UTC), 1 assertion"
+            " <- host, databases wiki, inventory.yaml:8"
+        ),
+        "db.databases.wiki.keep_vanished = 26w <- built-in default",
+        "db.databases.wiki.kind = postgresql <- host, databases wiki, inventory.yaml:8",
+        "db.databases.wiki.lock_wait = 10m <- built-in default",
+        "db.databases.wiki.most_series = 50 <- built-in default",
+        "db.databases.wiki.priority = low <- built-in default",
+        "db.databases.wiki.time_limit = 90m <- host, databases wiki, inventory.yaml:8",
+        "db.databases.wiki.user = backupspec <- built-in default",
+    ]
+    assert asked(tmp_path, "db.databases.wiki.port", text) == ["db.databases.wiki.port: not set"]
+    assert asked(tmp_path, "db.databases.cache.data", text) == [
+        "db.databases.cache.data = /var/lib/valkey <- built-in default"
+    ]
+    assert asked(tmp_path, "db.databases.cache.accounts", text) == []

@@ -69,7 +69,7 @@ def test_no_directive_hides_what_a_job_reads(sources: list[str], one_file_system
     (host,) = fleet.hosts
     (job,) = host.files
     repository = job.targets[0].repository
-    given = directives(host, touched(job), repository)
+    given = directives(host, touched(job, repository), repository)
     in_force = {str(item.name) for item in given if item.value is not None}
     for name, hidden in HIDDEN.items():
         for path in hidden:

@@ -70,3 +70,38 @@ hosts:
   db: {retention: neither, to: [one], files: {www: {paths: [/srv]}}}
 """
     assert [each.span.line for each in found(tmp_path, body)] == [5, 6]
+
+
+@pytest.mark.parametrize(
+    ("job", "expected"),
+    [
+        ("kind: redis, databases: [a]", "`databases` is for `kind`: `postgresql`, `mariadb`, `mysql`, "),
+        ("kind: openldap, credential: a", "`credential` is for `kind`: `postgresql`, "),
+        ("kind: openldap, user: a", "`user` is for `kind`: `postgresql`, "),
+        ("kind: postgresql, datbases: [a]", "did you mean `databases`?"),
+        ("kind: postgresql, paths: [/a]", "`paths` belongs in a job (`files: {JOB: …}`)"),
+        ("kind: postgresql, Passwd: abc", "no inventory holds a secret: write `credential: NAME`"),
+    ],
+)
+def test_a_key_of_another_kind_of_database_is_placed(tmp_path: Path, job: str, expected: str) -> None:
+    (only,) = found(tmp_path, f"hosts: {{web: {{to: [one], databases: {{it: {{{job}}}}}}}}}\n")
+    assert only.hint.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "shared"),
+    [
+        ("kind: postgresql", "kind: postgresql, databases: [a, b]", "a, b of"),
+        ("kind: postgresql, exclude: [b]", "kind: postgresql, databases: [a, b]", "a of"),
+        ("kind: postgresql, exclude: [b]", "kind: postgresql, databases: [b]", ""),
+        ("kind: postgresql", "kind: postgresql, port: 5433", ""),
+        ("kind: redis, socket: /run/a.sock", "kind: valkey, socket: /run/a.sock", "all databases of"),
+        ("kind: sqlite, files: [/a, /b]", "kind: sqlite, files: [/b]", "/b of"),
+        ("kind: openldap", "kind: openldap", "all databases of"),
+        ("kind: command, dump: [/a]", "kind: command, dump: [/a]", ""),
+    ],
+)
+def test_two_jobs_that_dump_the_same_are_told_what_it_is(tmp_path: Path, first: str, second: str, shared: str) -> None:
+    body = f"hosts: {{web: {{to: [one], databases: {{x: {{{first}}}, y: {{{second}}}}}}}}}\n"
+    said = [each.message for each in found(tmp_path, body) if each.code == "BS448"]
+    assert said == ([f"`x` and `y` of web both dump {shared} the same server"] if shared else [])

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from backupspec.analyse import databases, folders, machines, repositories, schedules, sources, virtual_machines
+from backupspec.analyse import (
+    database_values,
+    databases,
+    folders,
+    machines,
+    repositories,
+    schedules,
+    sources,
+    virtual_machines,
+)
 from backupspec.diagnostic import Diagnostic
 from backupspec.fleet import Fleet
 
@@ -45,12 +54,16 @@ RULES = (
     sources.paths_are_required_or_optional,
     sources.one_job_has_the_history,
     sources.something_is_saved,
+    sources.space_has_a_snapshot,
     sources.hooks_can_fail,
     databases.live_data_is_dumped,
     databases.what_is_left_out_is_said,
     databases.drills_ask_what_is_dumped,
     databases.servers_are_reached_in_one_way,
     databases.stages_have_a_place,
+    database_values.values_are_meant,
+    database_values.users_are_known,
+    database_values.databases_have_one_job,
     virtual_machines.every_disk_is_covered,
     virtual_machines.guests_back_themselves_up,
     virtual_machines.a_machine_is_read_once,

@@ -61,7 +61,8 @@ def what_is_left_out_is_said(fleet: Fleet) -> Iterator[Diagnostic]:
                     f"`{job.name}` of {host.name} leaves out {path}, {what} `{owner.name}` {doing}",
                     owner.span,
                     where=owner.where,
-                    hint="nothing to do; `data` of the databases job says what is left out",
+                    hint="nothing to do; `data` of the databases job says what is left out (`backupspec explain PATH "
+                    f"{host.name}.databases.{owner.name}.data`)",
                 )
 
 
@@ -72,7 +73,7 @@ def drills_ask_what_is_dumped(fleet: Fleet) -> Iterator[Diagnostic]:
             own = Choice(job.kind.files, ()) if isinstance(job.kind, SQLite) else None
             choice = getattr(job.kind, "choice", own)
             for assertion in () if job.drill is None else job.drill.assertions:
-                if isinstance(choice, Choice) and not _dumped(choice, assertion.database):
+                if isinstance(choice, Choice) and not dumps(choice, assertion.database):
                     span, where = job_place(job, "drill")
                     yield diagnose(
                         "BS443",
@@ -131,7 +132,8 @@ def _contradiction(job: DatabaseJob, setting: str, message: str) -> Diagnostic:
     return diagnose("BS444", message, span, where=where, hint="leave one of them out")
 
 
-def _dumped(choice: Choice, name: str) -> bool:
+def dumps(choice: Choice, name: str) -> bool:
+    """Tell whether a database of this name is dumped."""
     if choice.names is not None:
         return name in choice.names
     # Only * and ? are special in a pattern.

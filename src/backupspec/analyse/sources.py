@@ -268,6 +268,27 @@ def something_is_saved(fleet: Fleet) -> Iterator[Diagnostic]:
                 )
 
 
+def space_has_a_snapshot(fleet: Fleet) -> Iterator[Diagnostic]:
+    """Each `snapshot_space` applies to at least one job that has LVM snapshots."""
+    useless: dict[Span, str] = {}
+    useful: set[Span] = set()
+    for job in _jobs(fleet):
+        span, where = job_place(job, "snapshot_space")
+        if job.snapshot is not None and job.snapshot.kind == "lvm":
+            useful.add(span)
+        elif any(name == "snapshot_space" for name, _, _ in job.origins):
+            useless.setdefault(span, where)
+    for span, where in useless.items():
+        if span not in useful:
+            yield diagnose(
+                "BS426",
+                "no job that this applies to has `snapshot: lvm`",
+                span,
+                where=where,
+                hint="delete it: other snapshots take the space that they need",
+            )
+
+
 def hooks_can_fail(fleet: Fleet) -> Iterator[Diagnostic]:
     """No hook's line of shell hides a failure, at its end or on the left side of a pipe."""
     for job in _jobs(fleet):

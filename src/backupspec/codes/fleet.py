@@ -186,6 +186,14 @@ FLEET: tuple[Entry, ...] = (
         Severity.WARNING,
     ),
     Entry(
+        "BS426",
+        "space for no snapshot",
+        "`snapshot_space` is how much an LVM snapshot of a volume can hold, and no job that it applies to has "
+        "`snapshot: lvm`. Snapshots of btrfs and ZFS take what they need from the file system. Delete the line, or say "
+        "`snapshot: lvm`.",
+        Severity.WARNING,
+    ),
+    Entry(
         "BS430",
         "host without a job",
         "The host is declared and nothing of it is backed up: it has no job, or all jobs of its profiles are `off`. "
@@ -272,6 +280,31 @@ FLEET: tuple[Entry, ...] = (
         "`stage` names a folder in which dumps cannot be kept: one where everybody may write, one in a repository, or "
         "one of the system or of backupspec itself. Give them a folder of their own, on a disk with room for two "
         "copies of all databases.",
+    ),
+    Entry(
+        "BS446",
+        "taken as it stands",
+        "A value of a databases job is valid and most likely not meant so, since nothing in it is special: a list "
+        "that names a database `all`, a path of a file with `*`, a socket where its folder belongs or the other way "
+        "round, slapd.conf in place of the folder slapd.d, `exclude` beside a list of names. The first run would fail, "
+        "or dump something else. Write what the hint says, or accept the finding.",
+        Severity.WARNING,
+    ),
+    Entry(
+        "BS447",
+        "user without a password",
+        "Over its local socket a server lets in who has the name of the Unix account that comes, and jobs run as "
+        "`backupspec`. A user of another name needs a `credential`, or a mapping of names on the server "
+        "(pg_ident.conf); with such a mapping, accept this finding.",
+        Severity.WARNING,
+    ),
+    Entry(
+        "BS448",
+        "one database, two jobs",
+        "Two databases jobs of a host dump the same databases of the same server. That costs twice the time and room; "
+        "for other times or places give one job several entries under `to`. Otherwise let each name or exclude what "
+        "the other one dumps.",
+        Severity.WARNING,
     ),
     Entry(
         "BS450",

@@ -6,9 +6,10 @@ import dataclasses
 from dataclasses import dataclass
 
 from backupspec.fleet import FilesJob, Host, Job, Repository, Target
+from backupspec.plan import snapshots
 from backupspec.plan.hardening import first_hop
 from backupspec.plan.patterns import Patterns, patterns_of
-from backupspec.plan.places import CONFIG, RESTORE, SCRIPTS, STATE, notice, planned, script
+from backupspec.plan.places import CONFIG, RESTORE, SCRIPTS, STATE, lock_of, notice, planned, script
 from backupspec.plan.times import age, check_age, travels
 from backupspec.plan.types import PlannedFile
 from backupspec.plan.units import prunes
@@ -72,6 +73,7 @@ class Create:
     job: ShellWord
     paths: tuple[ShellWord, ...]
     optional_paths: tuple[ShellWord, ...]
+    view: ShellWord | None
     log: ShellWord
     compression: ShellWord
     one_file_system: bool
@@ -176,6 +178,7 @@ def of_job(host: Host, job: FilesJob, target: Target) -> tuple[PlannedFile, ...]
     mounts = job.mounted if repository.present_sometimes else tuple(sorted({*job.mounted, *repository.mounted}))
     around = environment(host, repository, target.schedule.timezone, mounts)
     stamp = ShellWord(f"{STATE}/done/{job.name}_{repository.name}")
+    view = snapshots.view_of(job, repository)
     create = Create(
         title=Comment(f"Back up {job.name} of {host.name} to {repository.name}."),
         notice=notice(job.where),
@@ -183,6 +186,7 @@ def of_job(host: Host, job: FilesJob, target: Target) -> tuple[PlannedFile, ...]
         job=ShellWord(job.name),
         paths=tuple(ShellWord(path) for path in job.paths),
         optional_paths=tuple(ShellWord(path) for path in job.optional_paths),
+        view=None if view is None else ShellWord(view),
         log=ShellWord(f"{STATE}/log/{job.name}_{repository.name}"),
         compression=ShellWord(job.compression),
         one_file_system=job.one_file_system,
@@ -193,11 +197,12 @@ def of_job(host: Host, job: FilesJob, target: Target) -> tuple[PlannedFile, ...]
         archive=ArchiveName(host.name, job.name),
         stamp=stamp,
     )
-    lines = Patterns(notice(job.where), patterns_of(job))
+    lines = Patterns(notice(job.where), (*snapshots.patterns(host), *patterns_of(job)))
     files = [
         script(host, f"{folder}/create", "borg/create", create, job.where),
         planned(host.name, patterns, "borg/job.patterns.j2", lines, job.where, job.span),
     ]
+    files += snapshots.of_job(host, job, target)
     files += due_of_job(host, job, target)
     if prunes(target):
         prune = Prune(
@@ -346,6 +351,6 @@ def environment(host: Host, repository: Repository, timezone: str, mounts: tuple
         remote=not repository.local,
         remote_borg=None if remote_borg is None else ShellWord(remote_borg),
         modern_codes=host.borg.version != "1.2",
-        lock=ShellWord(f"{STATE}/{repository.name}.lock"),
+        lock=ShellWord(lock_of(repository)),
         mounts=tuple(ShellWord(path) for path in mounts),
     )

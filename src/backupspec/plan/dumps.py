@@ -6,15 +6,16 @@ import dataclasses
 from dataclasses import dataclass
 
 from backupspec.fleet import DatabaseJob, Host, Target
-from backupspec.plan import borg
+from backupspec.plan import borg, drills, stages
 from backupspec.plan.kinds import Recipe, recipe
 from backupspec.plan.places import DRILLS, RESTORE, SCRIPTS, STATE, notice, script
-from backupspec.plan.stages import staged
+from backupspec.plan.times import oldest_dump
 from backupspec.plan.types import PlannedFile
 from backupspec.plan.units import prunes
 from backupspec.words import ArchiveStart, BorgUrl, Comment, ShellWord
 
 DAY = 86400
+LIST_LIMIT = 600  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Create:
     compression: ShellWord
     upload_limit: int | None
     time_limit: int
+    list_limit: int
+    special: tuple[ShellWord, ...]
     most_series: int
     keep_days: int
     known: ShellWord
@@ -53,6 +56,8 @@ class Stage:
     notice: Comment
     scripts: ShellWord
     time_limit: int
+    list_limit: int
+    special: tuple[ShellWord, ...]
     owner: bool
     root: bool
     writer: ShellWord | None
@@ -75,6 +80,14 @@ class Prune:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """The view of databases/verdict.sh.j2."""
+
+    title: Comment
+    notice: Comment
+
+
+@dataclass(frozen=True, slots=True)
 class Restore:
     """The view of databases/restore.sh.j2."""
 
@@ -83,10 +96,15 @@ class Restore:
     environment: borg.Environment
     serve: ShellWord | None
     served: BorgUrl | None
+    job: ShellWord
     scripts: ShellWord
     starts: tuple[ArchiveStart, ...]
+    special: tuple[ShellWord, ...]
+    aside: ShellWord
     loads: bool
+    renames: bool
     peeks: bool
+    places: bool
     owned: bool
 
 
@@ -97,11 +115,11 @@ class Drill:
     title: Comment
     notice: Comment
     environment: borg.Environment
-    scripts: ShellWord
     start: ArchiveStart
     known: ShellWord
     folder: ShellWord
     result: ShellWord
+    oldest: int  # seconds
 
 
 def of_kind(host: Host, job: DatabaseJob) -> tuple[PlannedFile, ...]:
@@ -114,6 +132,8 @@ def of_kind(host: Host, job: DatabaseJob) -> tuple[PlannedFile, ...]:
             notice=notice(job.where),
             scripts=ShellWord(folder(job)),
             time_limit=job.time_limit,
+            list_limit=_list_limit(job),
+            special=_special(made),
             owner=made.writer == "owner",
             root=made.writer == "root",
             writer=None if made.writer in {None, "owner", "root"} else ShellWord(str(made.writer)),
@@ -133,7 +153,7 @@ def of_target(host: Host, job: DatabaseJob, target: Target) -> tuple[PlannedFile
     environment = borg.environment(host, repository, target.schedule.timezone, mounts)
     known = ShellWord(f"{STATE}/databases/{name}")
     starts = tuple(ArchiveStart(series, job.name) for series in job.series)
-    stage = staged(job, target)
+    stage = stages.staged(job, target)
     create = Create(
         title=Comment(f"Back up the databases {job.name} of {host.name} to {repository.name}."),
         notice=notice(job.where),
@@ -146,12 +166,18 @@ def of_target(host: Host, job: DatabaseJob, target: Target) -> tuple[PlannedFile
         compression=ShellWord(job.compression),
         upload_limit=borg.upload_limit(target),
         time_limit=job.time_limit,
+        list_limit=_list_limit(job),
+        special=_special(made),
         most_series=job.most_series,
         keep_days=job.keep_vanished // DAY,
         known=known,
         stamp=ShellWord(f"{STATE}/done/{name}"),
     )
     files = [script(host, f"{where}/create", "databases/create", create, job.where)]
+    verdict = Verdict(
+        Comment(f"Tell whether all databases {job.name} of {host.name} were backed up."), notice(job.where)
+    )
+    files.append(script(host, f"{where}/verdict", "databases/verdict", verdict, job.where))
     files += borg.due_of_job(host, job, target)
     if prunes(target):
         said = f"Thin out the archives of the databases {job.name} of {host.name} in {repository.name}"
@@ -174,11 +200,11 @@ def of_target(host: Host, job: DatabaseJob, target: Target) -> tuple[PlannedFile
             ),
             notice=notice(job.where),
             environment=environment,
-            scripts=ShellWord(folder(job)),
             start=starts[0],
             known=known,
-            folder=ShellWord(f"{STATE}/scratch/{name}"),
+            folder=ShellWord(drills.folder(job, repository)),
             result=ShellWord(f"{DRILLS}/{name}"),
+            oldest=oldest_dump(host, job, target),
         )
         files.append(script(host, f"{where}/drill", "databases/drill", drill, job.where))
     return tuple(files)
@@ -187,6 +213,15 @@ def of_target(host: Host, job: DatabaseJob, target: Target) -> tuple[PlannedFile
 def folder(job: DatabaseJob) -> str:
     """Give where the scripts of a job's kind lie."""
     return f"{SCRIPTS}/databases/{job.name}"
+
+
+def _special(made: Recipe) -> tuple[ShellWord, ...]:
+    return tuple(ShellWord(word) for word in made.special)
+
+
+def _list_limit(job: DatabaseJob) -> int:
+    """Give the seconds after which a server that is asked for its databases has not answered."""
+    return min(job.time_limit, LIST_LIMIT)
 
 
 def _restore(host: Host, job: DatabaseJob, target: Target, made: Recipe) -> Restore:
@@ -198,9 +233,14 @@ def _restore(host: Host, job: DatabaseJob, target: Target, made: Recipe) -> Rest
         environment=dataclasses.replace(environment, base=ShellWord(RESTORE)),
         serve=borg.serve(repository),
         served=borg.served(repository),
+        job=ShellWord(job.name),
         scripts=ShellWord(folder(job)),
         starts=tuple(ArchiveStart(series, job.name) for series in job.series),
+        special=_special(made),
+        aside=ShellWord(made.aside),
         loads=any(each.word == "load" for each in made.scripts),
+        renames=made.renames,
         peeks=made.peeks,
+        places=made.places,
         owned=made.writer == "owner",
     )

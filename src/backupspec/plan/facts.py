@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 
+from backupspec.database import Kind, MySQL, PostgreSQL
 from backupspec.fleet import (
     DatabaseJob,
     FilesJob,
@@ -92,6 +93,8 @@ def _job(job: FilesJob) -> Facts:
         "live": list(job.live),
         "mounted": list(job.mounted),
         "one_file_system": job.one_file_system,
+        "snapshot": None if job.snapshot is None else job.snapshot.kind,
+        "snapshot_space": None if job.snapshot is None else job.snapshot.space,
         "honour_markers": job.honour_markers,
         "compression": job.compression,
         "before": [str(hook) for hook in job.before],
@@ -102,6 +105,7 @@ def _job(job: FilesJob) -> Facts:
 def _databases(job: DatabaseJob) -> Facts:
     return {
         "what": describe(job),
+        "accounts": _accounts(job.kind),
         "data": list(job.data),
         "stage": job.stage,
         "keep_vanished": job.keep_vanished,
@@ -110,6 +114,19 @@ def _databases(job: DatabaseJob) -> Facts:
         "before": [str(hook) for hook in job.before],
         "after": [str(hook) for hook in job.after],
     }
+
+
+def _accounts(kind: Kind) -> list[str]:
+    """Give what is dumped of those who use a server."""
+    match kind:
+        case PostgreSQL(accounts="without-passwords"):
+            return ["roles"]
+        case PostgreSQL(accounts="with-passwords"):
+            return ["roles", "hashes of passwords"]
+        case MySQL(accounts=True):
+            return ["users and rights"]
+        case _:
+            return []
 
 
 def _machine(job: VirtualMachineJob) -> Facts:

@@ -30,7 +30,7 @@ class Touch:
     `reads` (with `one_file_system` only what lies on the same one) and `writes` are paths, `addresses` machines that it
     talks to, `groups` and `credentials` names. `reads_all`: it may read what belongs to others. `jit`: its
     programs make code while they run. `elevated`: it is root by number. `hooks`: it runs commands outside of its
-    sandbox.
+    sandbox. `devices`: what such commands open, as DeviceAllow= names it.
     """
 
     reads: tuple[str, ...] = ()
@@ -43,6 +43,7 @@ class Touch:
     jit: bool = False
     elevated: bool = False
     hooks: bool = False
+    devices: tuple[str, ...] = ()
 
 
 # Directive, value, and the paths that it hides or replaces in the unit's view of the file system.
@@ -95,6 +96,9 @@ def directives(host: Host, touch: Touch, repository: Repository) -> tuple[Direct
             found.append(_directive(name, "~@resources", "Not ~@privileged: it becomes the account of the jobs."))
         else:
             found.append(_directive(name, value))
+    for number, device in enumerate(touch.devices):
+        reason = "For the snapshot, whose commands run as root; borg itself has no device and may make none."
+        found.append(_directive("DeviceAllow", device, "" if number else reason))
     if touch.hooks:
         # These three hold for the whole unit, also for commands that run as root outside of its sandbox.
         found.append(
@@ -110,6 +114,17 @@ def directives(host: Host, touch: Touch, repository: Repository) -> tuple[Direct
     return (*found, *_network(host, touch, repository))
 
 
+def isolated(*, jit: bool) -> tuple[Directive, ...]:
+    """Give the directives of a unit that may touch nothing but what is bound into its view of the file system."""
+    plain = (
+        _left_out(name, "JavaScript programs make code while they run")
+        if jit and name == "MemoryDenyWriteExecute"
+        else _directive(name, value)
+        for name, value in (*((name, value) for name, value, _ in _HIDING), *_PLAIN, ("PrivateIPC", "true"))
+    )
+    return (*plain, _directive("DevicePolicy", "closed"), *_NO_NETWORK)
+
+
 def _network(host: Host, touch: Touch, repository: Repository) -> tuple[Directive, ...]:
     """Give the address filters: none but local sockets, or the literal addresses of the machines that it talks to."""
     hop = () if repository.remote is None else (first_hop(host, repository.remote).address,)
@@ -118,7 +133,7 @@ def _network(host: Host, touch: Touch, repository: Repository) -> tuple[Directiv
         families = _directive(
             "RestrictAddressFamilies", "AF_UNIX", "The repository is on this machine: no network at all."
         )
-        return (families, _directive("PrivateNetwork", "true"), _directive("IPAddressDeny", "any"))
+        return (families, *_NO_NETWORK[1:])
     families = _directive("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6")
     literal: list[str] = []
     for address in addresses:
@@ -157,3 +172,10 @@ def _directive(name: str, value: str, reason: str = "") -> Directive:
 
 def _left_out(name: str, reason: str) -> Directive:
     return Directive(None, None, Comment(f"{name}= is left out: {reason}."))
+
+
+_NO_NETWORK = (
+    _directive("RestrictAddressFamilies", "AF_UNIX"),
+    _directive("PrivateNetwork", "true"),
+    _directive("IPAddressDeny", "any"),
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backupspec import own_folders
 from backupspec.diagnostic import Span
-from backupspec.fleet import Host
+from backupspec.fleet import Host, Repository
 from backupspec.plan.types import PlannedFile
 from backupspec.words import Comment
 
@@ -19,6 +19,11 @@ DRILLS = f"{STATE}/drill"
 KEYS = "/etc/ssh/backupspec"
 RUN = "/run/backupspec-vm"
 """Sockets, locks and notes of the moment about virtual machines, which libvirt's hook reads too."""
+
+
+def lock_of(repository: Repository) -> str:
+    """Give the file that the jobs of a host lock while they have a repository."""
+    return f"{STATE}/{repository.name}.lock"
 
 
 def notice(origin: str) -> Comment:

@@ -1,18 +1,19 @@
-"""How the files get onto machines: `apply` for one, and a page that explains it and the playbooks."""
+"""How the files get onto machines: `apply` for one, and the playbooks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backupspec.fleet import DatabaseJob, FilesJob, Fleet, Host, Job, Target, VirtualMachineJob
-from backupspec.plan import virtual_machines
-from backupspec.plan.kinds import describe, recipe
-from backupspec.plan.places import notice
+from backupspec.fleet import Fleet
+from backupspec.plan import snapshots, virtual_machines
+from backupspec.plan.kinds import recipe
+from backupspec.plan.kinds.account import steps
+from backupspec.plan.places import STATE, notice
 from backupspec.plan.playbooks import ansible
+from backupspec.plan.runbook import page
 from backupspec.plan.ssh import by_account, key_of, uses
-from backupspec.plan.times import times, travels
 from backupspec.plan.types import PlannedFile
-from backupspec.words import Comment, MarkdownCode, MarkdownText, ShellWord
+from backupspec.words import Comment, ShellWord
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,14 @@ class Tool:
 
     program: ShellWord
     package: ShellWord
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A databases job whose server needs an account that dumps. `stamp`: what its first success leaves."""
+
+    job: ShellWord
+    stamp: ShellWord
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,42 +62,8 @@ class Apply:
     generated: tuple[ShellWord, ...]
     provided: tuple[ShellWord, ...]
     passwords: tuple[ShellWord, ...]
+    dumpers: tuple[Account, ...]
     machines: bool
-
-
-@dataclass(frozen=True, slots=True)
-class JobLine:
-    """One line of the table of jobs."""
-
-    host: MarkdownCode
-    name: MarkdownCode
-    paths: MarkdownText
-    repository: MarkdownCode
-    schedule: MarkdownText
-    times: MarkdownCode
-    retention: MarkdownText
-    notes: MarkdownText
-
-
-@dataclass(frozen=True, slots=True)
-class StoreLine:
-    """One line of the table of repositories on servers."""
-
-    server: MarkdownCode
-    account: MarkdownCode
-    path: MarkdownCode
-    host: MarkdownCode
-    quota: MarkdownText
-    append_only: MarkdownText
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """The view of compiled.md.j2."""
-
-    fleet: MarkdownText
-    jobs: tuple[JobLine, ...]
-    stores: tuple[StoreLine, ...]
 
 
 def machines(fleet: Fleet) -> tuple[str, ...]:
@@ -117,6 +92,7 @@ def apply(fleet: Fleet, name: str, files: tuple[PlannedFile, ...]) -> tuple[Plan
     if repositories and host is not None:
         tools[host.borg.path] = "borgbackup"
         tools["flock"] = "util-linux"
+        tools |= snapshots.tools(host)
         tools |= {program: package for job in host.databases for program, package in recipe(job).tools}
         if virtual_machines.read(host):
             tools |= virtual_machines.TOOLS
@@ -162,6 +138,13 @@ def apply(fleet: Fleet, name: str, files: tuple[PlannedFile, ...]) -> tuple[Plan
         else tuple(
             ShellWord(item) for item in sorted({item for job in host.databases for item in recipe(job).credentials})
         ),
+        dumpers=()
+        if host is None
+        else tuple(
+            Account(ShellWord(job.name), ShellWord(f"{STATE}/done/{job.name}_{job.targets[0].repository.name}"))
+            for job in host.databases
+            if job.targets and steps(job.kind, host.name, host.address)
+        ),
     )
     return (PlannedFile(f"hosts/{name}/apply", 0o755, "root:root", "apply/apply.sh.j2", view, where, span),)
 
@@ -179,75 +162,3 @@ def _credentials(fleet: Fleet, name: str, *, generated: bool) -> tuple[ShellWord
 def common(fleet: Fleet) -> tuple[PlannedFile, ...]:
     """Plan what belongs to no machine: the page and Ansible's files."""
     return (page(fleet), *ansible(fleet))
-
-
-def page(fleet: Fleet) -> PlannedFile:
-    """Plan the page that explains what was compiled."""
-    jobs = tuple(
-        JobLine(
-            MarkdownCode(host.name),
-            MarkdownCode(job.name),
-            MarkdownText(_what(job)),
-            MarkdownCode(target.repository.name),
-            MarkdownText(str(target.schedule)),
-            MarkdownCode(", ".join(times(host, job, target)) or "never"),
-            MarkdownText(str(target.retention) + ("" if not target.repository.append_only else " (by its keeper)")),
-            MarkdownText(_notes(host, job, target)),
-        )
-        for host in fleet.hosts
-        for job in host.jobs
-        for target in job.targets
-    )
-    stores = tuple(
-        StoreLine(
-            MarkdownCode(server.name),
-            MarkdownCode(use.repository.account or "root"),
-            MarkdownCode(use.repository.path),
-            MarkdownCode(use.host.name),
-            MarkdownText(_bytes(use.repository.quota)),
-            MarkdownText("yes" if use.repository.append_only else "no"),
-        )
-        for server in fleet.servers
-        for use in uses(fleet, server)
-    )
-    return PlannedFile(
-        "README.md",
-        0o644,
-        "root:root",
-        "docs/compiled.md.j2",
-        Page(MarkdownText(fleet.name), jobs, stores),
-        "fleet",
-        fleet.span,
-    )
-
-
-def _what(job: Job) -> str:
-    """Say what a job backs up."""
-    if isinstance(job, DatabaseJob):
-        return describe(job)
-    if isinstance(job, VirtualMachineJob):
-        return virtual_machines.describe(job)
-    return ", ".join((*job.paths, *job.optional_paths)) or "nothing"
-
-
-def _notes(host: Host, job: Job, target: Target) -> str:
-    """Say in short what else a reader should know of a job."""
-    found = []
-    if travels(host, target.repository):
-        found.append("tried every half hour until done")
-    if host.quiet is not None:
-        found.append(f"never in {host.quiet.window} ({host.quiet.timezone})")
-    if isinstance(job, FilesJob) and job.mounted:
-        found.append("needs mounted: " + ", ".join(job.mounted))
-    if job.before or job.after:
-        found.append("has hooks")
-    return "; ".join(found) or "none"
-
-
-def _bytes(quota: int | None) -> str:
-    if quota is None:
-        return "none"
-    for unit, size in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6)):
-        if quota >= size:
-            return f"{quota / size:g} {unit}"
-    return f"{quota} bytes"

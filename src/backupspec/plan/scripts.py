@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backupspec.fleet import Alert, DatabaseJob, Host, Repository
+from backupspec.alert import Alert
+from backupspec.fleet import DatabaseJob, Host, Repository
 from backupspec.plan import borg, dumps, virtual_machines
 from backupspec.plan.kinds import recipe
-from backupspec.plan.places import CREDENTIALS, SCRIPTS, STATE, notice, script
+from backupspec.plan.places import CREDENTIALS, RESTORE, SCRIPTS, STATE, notice, script
 from backupspec.plan.types import PlannedFile
 from backupspec.plan.units import credentials, drill_name, unit_name
 from backupspec.schedule import Quiet
@@ -35,12 +36,18 @@ class RunJob:
 
 @dataclass(frozen=True, slots=True)
 class RunDatabases:
-    """What backupspec-run knows of a databases job in one repository; `properties` are those of the job's kind."""
+    """What backupspec-run knows of a databases job in one repository.
+
+    `properties` are those of a restore of its kind; `undo` is the one that calls the script when a restore was killed.
+    `named_by_path`: its databases are files.
+    """
 
     name: ShellWord
     repository: ShellWord
     properties: tuple[ShellWord, ...]
     script: ShellWord
+    undo: ShellWord
+    named_by_path: bool
     drill: ShellWord | None
 
 
@@ -67,6 +74,7 @@ class Run:
     restores: bool
     databases: tuple[RunDatabases, ...]
     database_names: ShellWord
+    drill_names: ShellWord
     machines: tuple[RunMachine, ...]
     machine_names: ShellWord
 
@@ -148,6 +156,8 @@ def _run(host: Host) -> Run:
     job_names = ShellWord(" ".join(job.name for job in host.jobs))
     title = Comment(f"Work with the backups of {host.name} by hand.")
     read = virtual_machines.read(host)
+    drills = [job.name for job in host.databases if job.drill is not None]
+    drills += [machine.name for machine in read if machine.drill is not None]
     return Run(
         title=title,
         notice=notice(host.where),
@@ -158,6 +168,7 @@ def _run(host: Host) -> Run:
         restores=bool(host.databases or read),
         databases=databases,
         database_names=ShellWord(" ".join(job.name for job in host.databases)),
+        drill_names=ShellWord(" ".join(drills)),
         machines=tuple(
             RunMachine(
                 ShellWord(job.name),
@@ -173,12 +184,18 @@ def _run(host: Host) -> Run:
 
 
 def _databases(job: DatabaseJob, repository: Repository) -> RunDatabases:
-    own = [f"LoadCredential={name}:{CREDENTIALS}/{name}" for name in recipe(job).credentials]
+    made = recipe(job)
+    own = [f"LoadCredential={name}:{CREDENTIALS}/{name}" for name in made.credentials]
+    if made.restores is not None:
+        own += [*_CONFINED, *(_writable(path) for path in made.restores)]
+    restore = f"{SCRIPTS}/jobs/{job.name}_{repository.name}/restore"
     return RunDatabases(
         name=ShellWord(job.name),
         repository=ShellWord(repository.name),
         properties=tuple(ShellWord(property_) for property_ in own),
-        script=ShellWord(f"{SCRIPTS}/jobs/{job.name}_{repository.name}/restore"),
+        script=ShellWord(restore),
+        undo=ShellWord(f"ExecStopPost={restore} --undo"),
+        named_by_path=made.named_by_path,
         drill=None if job.drill is None else ShellWord(f"{drill_name(job, repository)}.service"),
     )
 
@@ -187,9 +204,41 @@ def _properties(repository: Repository) -> tuple[ShellWord, ...]:
     """Give the unit properties, as systemd-run takes them, with which something can work with a repository."""
     found = [f"LoadCredential={name}:{file}" for name, file in credentials(repository)]
     if repository.local:
-        quoted = repository.path.replace("\\", "\\\\").replace('"', '\\"')
-        found += [f'ReadWritePaths="-{quoted}"', f"ReadWritePaths=-{STATE}"]
+        found += [_writable(repository.path), f"ReadWritePaths=-{STATE}"]
     return tuple(ShellWord(property_) for property_ in found)
+
+
+_CAPABILITIES = " ".join(
+    f"CAP_{name}"
+    for name in (
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "DAC_READ_SEARCH",
+        "FOWNER",
+        "KILL",
+        "SETGID",
+        "SETPCAP",
+        "SETUID",
+        "SYS_PTRACE",
+    )
+)
+_CONFINED = (
+    "ProtectSystem=strict",
+    f"ReadWritePaths=-{RESTORE}",
+    "ReadWritePaths=/tmp",
+    "NoNewPrivileges=true",
+    f"CapabilityBoundingSet={_CAPABILITIES}",
+    "ProtectKernelModules=true",
+    "ProtectKernelTunables=true",
+    "ProtectControlGroups=true",
+    "RestrictNamespaces=true",
+)
+"""What a restore of databases by root is confined by; it acts for other accounts, and sees who has a file open."""
+
+
+def _writable(path: str) -> str:
+    quoted = path.replace("\\", "\\\\").replace('"', '\\"')
+    return f'ReadWritePaths="-{quoted}"'
 
 
 def _alert(host: Host, alerts: tuple[Alert, ...]) -> AlertView:

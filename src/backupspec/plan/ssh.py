@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from backupspec import accounts
 from backupspec.fleet import Fleet, Host, HostKey, Repository, Server
+from backupspec.plan import drills
 from backupspec.plan.borg import alias
 from backupspec.plan.places import CONFIG, KEYS, notice, planned
 from backupspec.plan.types import PlannedFile
@@ -95,6 +96,7 @@ class Sysusers:
 
     notice: Comment
     client: bool
+    drills: bool
     accounts: tuple[AccountLine, ...]
 
 
@@ -234,7 +236,7 @@ def machine(fleet: Fleet, name: str) -> tuple[PlannedFile, ...]:
                 folders[parent] = _folder(parent, "0711", "root")
             folders[path] = _folder(path, "0700", account)
     tmpfiles = Tmpfiles(note, is_client, tuple(folders[path] for path in sorted(folders)))
-    sysusers = Sysusers(note, is_client, tuple(lines))
+    sysusers = Sysusers(note, is_client, host is not None and drills.wanted(host), tuple(lines))
     return (
         planned(name, "/etc/sysusers.d/backupspec.conf", "systemd/accounts.sysusers.j2", sysusers, origin, span),
         planned(name, "/etc/tmpfiles.d/backupspec.conf", "systemd/folders.tmpfiles.j2", tmpfiles, origin, span),

@@ -51,8 +51,7 @@ def after(job: Job, target: Target) -> tuple[Command, ...]:
         return (_around(job, target, "end"),)
     if not isinstance(job, DatabaseJob) or staged(job, target) is None:
         return ()
-    words = tuple(ExecWord(word) for word in ("-rf", "--", *_folders(job, target)))
-    return (Command(ExecProgram("/bin/rm"), words, root=recipe(job).writer is not None),)
+    return (_remove(_folders(job, target), root=recipe(job).writer is not None),)
 
 
 def writable(job: Job) -> tuple[UnitListPath, ...]:
@@ -90,6 +89,11 @@ def _folders(job: DatabaseJob, target: Target) -> tuple[str, ...]:
 
 def _around(job: VirtualMachineJob, target: Target, word: str) -> Command:
     return _as_root(f"{SCRIPTS}/jobs/{job.name}_{target.repository.name}/{word}", ())
+
+
+def _remove(folders: tuple[str, ...], *, root: bool) -> Command:
+    words = tuple(ExecWord(word) for word in ("-rf", "--", *folders))
+    return Command(ExecProgram("/bin/rm"), words, root=root)
 
 
 def _as_root(program: str, words: tuple[str, ...]) -> Command:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from datetime import date, timedelta
 
+from backupspec.calendar_grammar import Calendar, read_calendar
 from backupspec.fleet import DatabaseJob, Host, Job, Repository, Target, VirtualMachineJob
-from backupspec.schedule import DAY, DAYS, Schedule, Window, calendar_lines, minutes, spread
+from backupspec.schedule import DAY, DAYS, YEARS, Schedule, Window, calendar_lines, minutes, spread
 
 CHECK_WINDOW = Window(60, 300)
 """When checks run: 01:00 to 05:00 by the clock of the first job's schedule."""
@@ -67,6 +70,18 @@ def drill_times(host: Host, job: DatabaseJob | VirtualMachineJob, target: Target
     return calendar_lines(job.drill.schedule, host.quiet, f"{host.name} drill {job.name} {target.repository.name}")
 
 
+def oldest_dump(host: Host, job: DatabaseJob, target: Target) -> int:
+    """Give the age in seconds from which the newest dump of a database is too old for a drill to pass.
+
+    What the drill says; or four times the longest that lies between two dumps by the schedule, and two days at least.
+    What travels may be away for four weeks.
+    """
+    if job.drill is not None and job.drill.oldest is not None:
+        return job.drill.oldest
+    longest = max(4 * longest_gap(target.schedule), 2 * DAY)
+    return 60 * (max(longest, 28 * DAY) if travels(host, target.repository) else longest)
+
+
 def check_times(host: Host, repository: Repository) -> tuple[str, ...]:
     """Give the OnCalendar= values of a repository's check: a day of the week or month and a minute of its own."""
     seed = f"{host.name} check {repository.name}"
@@ -79,6 +94,20 @@ def check_times(host: Host, repository: Repository) -> tuple[str, ...]:
         schedule = Schedule(timezone, Window(0, 0))
     date = f"{DAYS[spread(seed, 7)]} *-*-*" if repository.check == "weekly" else f"*-*-{1 + spread(seed, 28):02}"
     return tuple(line.replace("*-*-*", date, 1) for line in calendar_lines(schedule, host.quiet, seed))
+
+
+def longest_gap(schedule: Schedule) -> int:
+    """Give the longest time in minutes between two days on which it runs, or between two runs all around the clock."""
+    if schedule.calendar is not None:
+        calendar = read_calendar(schedule.calendar)
+        first = date(YEARS.start, 1, 1)
+        days = (first + timedelta(days=count) for count in range((YEARS.stop - YEARS.start) * 365))
+        runs = [day for day in days if isinstance(calendar, Calendar) and calendar.falls_on(day)]
+        return DAY * max(((later - day).days for day, later in itertools.pairwise(runs)), default=365)
+    if schedule.every is not None:
+        return schedule.every if schedule.window is None else DAY
+    numbers = sorted(DAYS.index(day) for day in schedule.days) or [*range(7)]
+    return DAY * max(later - day for day, later in itertools.pairwise([*numbers, numbers[0] + 7]))
 
 
 def _every_half_hour(seed: str, timezone: str) -> str:

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from backupspec.fleet import DatabaseJob, FilesJob, Hook, Host, Job, Repository, Target, VirtualMachineJob
-from backupspec.plan import stages
+from backupspec.plan import drills, snapshots, stages
 from backupspec.plan.commands import Command
 from backupspec.plan.hardening import Directive, Touch, directives
 from backupspec.plan.kinds import recipe
 from backupspec.plan.places import CREDENTIALS, SCRIPTS, UNITS, notice, planned
+from backupspec.plan.priorities import PRIORITIES, Priority
 from backupspec.plan.times import check_times, drill_times, times, travels
 from backupspec.plan.types import PlannedFile
 from backupspec.words import (
@@ -24,15 +25,6 @@ from backupspec.words import (
     UnitListPath,
     UnitText,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Priority:
-    """What the unit says of CPU and disk; without `nice` it says nothing."""
-
-    nice: int | None
-    io_class: ConfigToken
-    io_level: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +46,7 @@ class Service:
     stop_seconds: int | None
     credentials: tuple[UnitCredential, ...]
     conditions: tuple[Command, ...]
+    waits: tuple[Command, ...]
     before: tuple[Command, ...]
     programs: tuple[Command, ...]
     after: tuple[Command, ...]
@@ -75,13 +68,6 @@ class Fixed:
     """The view of a unit whose text is the same everywhere."""
 
     notice: Comment
-
-
-PRIORITIES = {
-    "low": Priority(10, ConfigToken("best-effort"), 7),
-    "idle": Priority(19, ConfigToken("idle"), 7),
-    "normal": Priority(None, ConfigToken("none"), 0),
-}
 
 
 STOP_SECONDS = 900
@@ -147,15 +133,17 @@ def _job(host: Host, job: Job, target: Target) -> tuple[PlannedFile, ...]:
     repository = target.repository
     folder = f"{SCRIPTS}/jobs/{job.name}_{repository.name}"
     machine = isinstance(job, VirtualMachineJob)
-    programs = [Command(ExecProgram(f"{folder}/create"), elevated=machine)]
+    # A snapshot costs space for as long as it is there: it goes before what comes after borg has read.
+    programs = [_program(f"{folder}/create", elevated=machine), *snapshots.drop(job, target)]
     if prunes(target):
-        later = (f"{folder}/prune", f"{SCRIPTS}/repositories/{repository.name}/compact")
-        programs += [Command(ExecProgram(program)) for program in later]
+        programs += [_program(f"{folder}/prune"), _program(f"{SCRIPTS}/repositories/{repository.name}/compact")]
     what = f"{job.name} of {host.name} to {repository.name}" + (job.description and f": {job.description}")
     database = isinstance(job, DatabaseJob)
+    if database:
+        programs.append(_program(f"{folder}/verdict"))
     kind = "the databases " if database else "the virtual machine " if machine else ""
     description = f"Back up {kind}{what}"
-    touch = touched(job)
+    touch = touched(job, repository)
     service = Service(
         notice=notice(job.where),
         description=UnitText(description),
@@ -176,9 +164,10 @@ def _job(host: Host, job: Job, target: Target) -> tuple[PlannedFile, ...]:
         stop_seconds=STOP_SECONDS if machine else None,
         credentials=_credentials(repository, touch),
         conditions=_conditions(host, repository, folder),
-        before=(*(_hook(hook) for hook in job.before), *stages.before(job, target)),
+        waits=snapshots.waits(job, target),
+        before=(*(_hook(hook) for hook in job.before), *stages.before(job, target), *snapshots.take(job, target)),
         programs=tuple(programs),
-        after=(*(_after(hook) for hook in job.after), *stages.after(job, target)),
+        after=(*snapshots.drop(job, target), *(_after(hook) for hook in job.after), *stages.after(job, target)),
         writable=(*_writable(repository), *stages.writable(job)),
         directives=directives(host, touch, repository),
     )
@@ -189,30 +178,53 @@ def _job(host: Host, job: Job, target: Target) -> tuple[PlannedFile, ...]:
 
 def _drill(host: Host, job: DatabaseJob | VirtualMachineJob, target: Target) -> tuple[PlannedFile, ...]:
     repository = target.repository
-    machine = isinstance(job, VirtualMachineJob)
-    touch = touched(job) if isinstance(job, VirtualMachineJob) else Touch(jit=recipe(job).jit)
-    program = f"{SCRIPTS}/jobs/{job.name}_{repository.name}/drill"
+    name = drill_name(job, repository)
+    description = f"Prove that {job.name} of {host.name} can be restored from {repository.name}"
+    lines = drill_times(host, job, target)
+    if isinstance(job, VirtualMachineJob):
+        program = f"{SCRIPTS}/jobs/{job.name}_{repository.name}/drill"
+        proof = Proof(
+            name=name,
+            description=description,
+            programs=(_program(program, elevated=True),),
+            times=lines,
+            where=job.where,
+            touch=dataclasses.replace(touched(job, repository), hooks=False),
+            conditions=_quiet(host),
+            before=(Command(ExecProgram(f"{program}-prepare"), root=True),),
+            after=(Command(ExecProgram(f"{program}-end"), root=True),),
+            writable=stages.writable(job),
+        )
+        return _proof(host, repository, proof)
     proof = Proof(
-        name=drill_name(job, repository),
-        description=f"Prove that {job.name} of {host.name} can be restored from {repository.name}",
-        program=program,
-        times=drill_times(host, job, target),
+        name=name,
+        description=description,
+        programs=drills.programs(job, repository),
+        times=lines,
         where=job.where,
-        touch=dataclasses.replace(touch, hooks=False),
+        touch=Touch(),
         conditions=_quiet(host),
-        before=(Command(ExecProgram(f"{program}-prepare"), root=True),) if machine else (),
-        after=(Command(ExecProgram(f"{program}-end"), root=True),) if machine else (),
-        writable=stages.writable(job) if machine else (),
+        runtime=name,
+        before=drills.before(job, repository),
+        after=drills.after(job, repository),
+        writable=drills.writable(),
     )
-    return _proof(host, repository, proof)
+    return (*_proof(host, repository, proof), drills.scratch(host, job, repository))
 
 
-def touched(job: Job) -> Touch:
+def touched(job: Job, repository: Repository) -> Touch:
     """Give what a job's unit must leave within its reach."""
     hooks = bool(job.before or job.after)
     if isinstance(job, FilesJob):
-        own = (*job.paths, *job.optional_paths)
-        return Touch(reads=own, one_file_system=job.one_file_system, reads_all=True, hooks=hooks)
+        view = snapshots.view_of(job, repository)
+        own = (*job.paths, *job.optional_paths) if view is None else (view,)
+        return Touch(
+            reads=own,
+            one_file_system=job.one_file_system,
+            reads_all=True,
+            hooks=hooks,
+            devices=snapshots.devices(job),
+        )
     if isinstance(job, VirtualMachineJob):
         images = tuple(disk.source for disk in job.known if disk.source.startswith("/"))
         return Touch(reads=images, writes=(str(job.scratch),), elevated=True, hooks=hooks)
@@ -226,6 +238,10 @@ def touched(job: Job) -> Touch:
         jit=made.jit,
         hooks=hooks or made.anything or (made.writer is not None and not made.offline),
     )
+
+
+def _program(path: str, *, elevated: bool = False) -> Command:
+    return Command(ExecProgram(path), elevated=elevated)
 
 
 def _goes(job: DatabaseJob, repository: Repository) -> bool:
@@ -242,7 +258,7 @@ def _check(host: Host, repository: Repository) -> tuple[PlannedFile, ...]:
     proof = Proof(
         name=check_name(repository),
         description=f"Check {repository.name} from {host.name}",
-        program=f"{folder}/check",
+        programs=(_program(f"{folder}/check"),),
         times=check_times(host, repository),
         where=repository.where,
         touch=Touch(reads_all=True),
@@ -257,11 +273,12 @@ class Proof:
 
     name: str
     description: str
-    program: str
+    programs: tuple[Command, ...]
     times: tuple[str, ...]
     where: str
     touch: Touch
     conditions: tuple[Command, ...]
+    runtime: str | None = None
     before: tuple[Command, ...] = ()
     after: tuple[Command, ...] = ()
     writable: tuple[UnitListPath, ...] = ()
@@ -278,14 +295,15 @@ def _proof(host: Host, repository: Repository, proof: Proof) -> tuple[PlannedFil
         on_ac_only=host.on_ac_only,
         priority=PRIORITIES["idle"],
         groups=(),
-        runtime=None,
+        runtime=None if proof.runtime is None else ConfigToken(proof.runtime),
         reads_all=proof.touch.reads_all,
         elevated=proof.touch.elevated,
         stop_seconds=None,
         credentials=_credentials(repository, proof.touch),
         conditions=proof.conditions,
+        waits=(),
         before=proof.before,
-        programs=(Command(ExecProgram(proof.program), elevated=proof.touch.elevated),),
+        programs=proof.programs,
         after=proof.after,
         writable=(*_writable(repository), *proof.writable),
         directives=directives(host, proof.touch, repository),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Literal, TypeVar, cast
 
+from backupspec.bind_database import DURATIONS
 from backupspec.catalogue import diagnose
 from backupspec.database import (
     Choice,
@@ -24,18 +26,23 @@ from backupspec.database import (
 from backupspec.diagnostic import Related, Span
 from backupspec.fleet import DatabaseJob, Hook, Origin
 from backupspec.inventory import Layer, Settings, Written, WrittenDatabase, WrittenDrill, WrittenHost
+from backupspec.nodes import duration
 from backupspec.resolve.jobs import WIDE, gather, targets_of, two_of_a_name
 from backupspec.resolve.layers import merge, value
 from backupspec.resolve.tables import Tables
 from backupspec.schedule import Schedule, Window
 
 T = TypeVar("T")
+JOBS = "backupspec"
+"""The account of the jobs, and the usual user of a server."""
 Own = list[tuple[str, WrittenDatabase, Span]]
 
 WEEKLY = Schedule(timezone="UTC", window=Window(60, 300), days=("Sun",))
 """When a drill runs that says no schedule."""
 
-FILES_ONLY = frozenset({"one_file_system", "honour_markers", "numeric_ids", "exclude", "except", "history"})
+FILES_ONLY = frozenset(
+    {"one_file_system", "snapshot", "snapshot_space", "honour_markers", "numeric_ids", "exclude", "except", "history"}
+)
 """Settings that say nothing to databases jobs."""
 
 DATA: Mapping[str, tuple[str, ...]] = {
@@ -75,8 +82,8 @@ def _job(tables: Tables, written: WrittenHost, name: str, wide: list[tuple[str, 
     said = {key: (option, layer) for layer, job, _ in own for key, option in job.options if job.kind.value == kind}
     options = _Options({key: option.value for key, (option, _) in said.items()})
     origins = [item for item in merged.origins() if item[0] not in WIDE | FILES_ONLY]
-    origins += [(key, _text(option.value), Origin(layer, option.span)) for key, (option, layer) in said.items()]
-    return DatabaseJob(
+    drill = _drill(tables, said.get("drill"), where)
+    job = DatabaseJob(
         name=name,
         host=host,
         series=(host, *(item.value for item in written.formerly)),
@@ -91,21 +98,35 @@ def _job(tables: Tables, written: WrittenHost, name: str, wide: list[tuple[str, 
         keep_vanished=options.get("keep_vanished", 26 * 7 * 86400),
         most_series=options.get("most_series", 50),
         stage=options.get("stage", None),
-        drill=_drill(tables, said.get("drill"), where),
+        drill=drill,
         targets=targets_of(tables, written, (name, span), layers, where),
-        origins=tuple(sorted(origins, key=lambda item: (item[0], item[1]))),
+        origins=(),
         span=span,
     )
+    layer, first, _ = own[0]
+    origins.append(("kind", kind, Origin(layer, first.kind.span)))
+    for key, (option, layer) in said.items():
+        shown = _text(key, option.value) if drill is None or key != "drill" else str(drill)
+        origins.append((key, shown, Origin(layer, option.span)))
+    usual = {**options.usual, "data": job.data, "user": _usual_user(job.kind)}
+    origins += [
+        (key, _text(key, taken), Origin("built-in default", None))
+        for key, taken in usual.items()
+        if key not in said and taken not in {None, ()}
+    ]
+    return replace(job, origins=tuple(sorted(origins, key=lambda item: (item[0], item[1]))))
 
 
 class _Options:
-    """The options of a job as the schema lets them be; what is not said has a default."""
+    """The options of a job as the schema lets them be; what is not said has a default, and `usual` knows which."""
 
     def __init__(self, said: Mapping[str, object]) -> None:
         self.said = said
+        self.usual: dict[str, object] = {}
 
     def get(self, key: str, default: T) -> T:
         """Give an option; the schema has judged its type."""
+        self.usual[key] = default
         return cast(T, self.said.get(key, default))
 
     def endpoint(self) -> Endpoint:
@@ -209,7 +230,7 @@ def _drill(tables: Tables, said: tuple[Written[object], str] | None, where: str)
     if said is None:
         return None
     written = cast(WrittenDrill, said[0].value)
-    return Drill(drill_schedule(tables, written.schedule, where), written.assertions)
+    return Drill(drill_schedule(tables, written.schedule, where), written.assertions, written.oldest)
 
 
 def drill_schedule(tables: Tables, written: Written[str | Schedule] | None, where: str) -> Schedule:
@@ -222,15 +243,23 @@ def drill_schedule(tables: Tables, written: Written[str | Schedule] | None, wher
     return tables.lookup(name, tables.schedules, "schedule", f"{where}.drill.schedule") or WEEKLY
 
 
-def _text(option: object) -> str:
+def _usual_user(kind: Kind) -> str | None:
+    """Give as whom a job comes that says no `user`; None: as somebody in a container, or as nobody."""
+    endpoint = getattr(kind, "endpoint", None)
+    if not isinstance(endpoint, Endpoint) or endpoint.container is not None:
+        return None
+    return None if isinstance(kind, Redis) and endpoint.credential is None else JOBS
+
+
+def _text(key: str, option: object) -> str:
     match option:
         case bool():
             return "true" if option else "false"
+        case int() if key in DURATIONS:
+            return duration(option)
         case tuple():
             return ", ".join(str(item) for item in option)
         case Container():
             return f"{option.engine} {option.name}"
-        case WrittenDrill():
-            return f"with {len(option.assertions)} assertions"
         case _:
             return str(option)

@@ -8,7 +8,7 @@ from typing import Literal, TypeVar, cast
 
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Related, Span
-from backupspec.fleet import FilesJob, Hook, Target
+from backupspec.fleet import FilesJob, Hook, Snapshot, Target
 from backupspec.inventory import Layer, Settings, Written, WrittenHost, WrittenTarget
 from backupspec.resolve.layers import BUILT_IN, Merged, merge, value
 from backupspec.resolve.repositories import repository_of
@@ -104,6 +104,7 @@ def _job(
         live=(),
         compression=str(value(merged, "compression")),
         one_file_system=bool(value(merged, "one_file_system")),
+        snapshot=_snapshot(merged),
         honour_markers=bool(value(merged, "honour_markers")),
         numeric_ids=bool(value(merged, "numeric_ids")),
         priority=cast(Literal["low", "normal", "idle"], value(merged, "priority")),
@@ -116,6 +117,13 @@ def _job(
         path_spans=tuple(sorted(spans)),
         span=span,
     )
+
+
+def _snapshot(merged: Merged) -> Snapshot | None:
+    kind, space = value(merged, "snapshot"), merged.scalar("snapshot_space")
+    if kind == "none":
+        return None
+    return Snapshot(cast(Literal["btrfs", "lvm", "zfs"], kind), None if space is None else cast(int, space.value))
 
 
 def targets_of(

@@ -16,6 +16,7 @@ from backupspec.suggest import did_you_mean
 BUILT_IN: Mapping[str, object] = {
     "compression": "auto,zstd,3",
     "one_file_system": False,
+    "snapshot": "none",
     "honour_markers": True,
     "numeric_ids": False,
     "priority": "low",
@@ -126,6 +127,8 @@ def _said(field: str, value: object) -> str:
     match value:
         case int() if field == "upload_limit":
             return f"{value} bytes per second"
+        case int() if field == "snapshot_space":
+            return f"{value} bytes"
         case bool():
             return "true" if value else "false"
         case tuple():

@@ -8,9 +8,10 @@ text for that place, and the constructor raises `Unrepresentable` where the lang
 from backupspec.words.apparmor import AppArmorFolder
 from backupspec.words.borg import ArchiveGlob, ArchiveName, ArchiveStart, BorgPattern, BorgUrl
 from backupspec.words.html import HtmlAttribute, HtmlText, HtmlTokens, SvgNumber, SvgPath
-from backupspec.words.markdown import MarkdownCode, MarkdownCommand, MarkdownText
+from backupspec.words.markdown import MarkdownCode, MarkdownCommand, MarkdownLine, MarkdownText
 from backupspec.words.plain import Comment, ConfigToken, Unrepresentable
 from backupspec.words.shell import ShellPattern, ShellWord
+from backupspec.words.sql import MySqlAccount, SqlName
 from backupspec.words.ssh import KeyOption, KnownHost, PublicKey, SshConfigValue
 from backupspec.words.systemd import (
     ExecProgram,
@@ -44,10 +45,13 @@ __all__ = [
     "KnownHost",
     "MarkdownCode",
     "MarkdownCommand",
+    "MarkdownLine",
     "MarkdownText",
+    "MySqlAccount",
     "PublicKey",
     "ShellPattern",
     "ShellWord",
+    "SqlName",
     "SshConfigValue",
     "SvgNumber",
     "SvgPath",

@@ -58,6 +58,22 @@ class MarkdownCode:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkdownLine:
+    """A line of a fenced code block, to be copied as it stands."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        """Refuse a second line, and one that would end the block (CommonMark 4.5)."""
+        require_line(self.text)
+        require(not self.text.lstrip().startswith(("```", "~~~")), self.text, "would end the block")
+
+    def __str__(self) -> str:
+        """Give the line, without its end."""
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
 class MarkdownCommand:
     """A line of a fenced code block: a shell command to be copied as it stands.
 

@@ -42,7 +42,10 @@ def recipe(job: DatabaseJob, kind: Command) -> Recipe:
         scripts.append(Script("load", "databases/command/load", view("Give a dump to a command", kind.load)))
     return Recipe(
         scripts=tuple(scripts),
+        special=(".all",),
+        aside="what the command has done",
         writer=None if kind.account in {None, JOBS} else kind.account,
         anything=True,
         peeks=True,
+        renames=False,
     )

@@ -51,8 +51,10 @@ def recipe(job: DatabaseJob, kind: CouchDB) -> Recipe:
         scripts.append(Script("scratch", "databases/couchdb/scratch", view("Read dumps of CouchDB to their ends")))
     return Recipe(
         scripts=tuple(scripts),
+        aside="the database backupspec-restore",
         addresses=(address,),
         credentials=() if endpoint.credential is None else (endpoint.credential,),
         peeks=True,
+        restores=(),
         tools=(("curl", "curl"), ("jq", "jq")),
     )

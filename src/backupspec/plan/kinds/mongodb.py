@@ -55,12 +55,16 @@ def recipe(job: DatabaseJob, kind: MongoDB) -> Recipe:
     groups, writer = rights(container)
     return Recipe(
         scripts=tuple(scripts),
+        special=(".all",),
+        aside="the database backupspec-restore",
         sockets=() if endpoint.socket is None else (endpoint.socket,),
         addresses=() if local and endpoint.address is None else (endpoint.address or HERE,),
         groups=groups,
         credentials=() if endpoint.credential is None else (endpoint.credential,),
         writer=writer,
         peeks=True,
+        renames=not kind.oplog,
+        restores=(),
         jit=True,
         tools=() if container is not None else tools,
     )

@@ -55,6 +55,7 @@ class Scratch:
     notice: Comment
     mariadb: bool
     sql: ShellWord
+    dumper: ShellWord
     server: ShellWord
     questions: tuple[Question, ...]
 
@@ -96,6 +97,7 @@ def recipe(job: DatabaseJob, kind: MySQL) -> Recipe:
             notice=note(job),
             mariadb=mariadb,
             sql=ShellWord(sql),
+            dumper=ShellWord(dumper),
             server=ShellWord(server),
             questions=questions(job),
         )
@@ -104,10 +106,13 @@ def recipe(job: DatabaseJob, kind: MySQL) -> Recipe:
     groups, writer = rights(endpoint.container)
     return Recipe(
         scripts=tuple(scripts),
+        special=(".users",),
+        aside="the database backupspec-aside or backupspec-new",
         sockets=(endpoint.socket or SOCKET,) if local else (),
         addresses=() if endpoint.address is None else (endpoint.address,),
         groups=groups,
         credentials=() if endpoint.credential is None else (endpoint.credential,),
         tools=tools if endpoint.container is None else (),
         writer=writer,
+        restores=None if endpoint.container is not None else (),
     )

@@ -44,7 +44,11 @@ def recipe(job: DatabaseJob, kind: OpenLDAP) -> Recipe:
         )
     return Recipe(
         scripts=tuple(scripts),
+        special=(".configuration",),
+        aside="the folder backupspec-aside in its own",
         tools=(("setpriv", "util-linux"), ("slapcat", "slapd")),
         writer=kind.account,
+        restores=tuple(sorted({kind.configuration.rpartition("/")[0] or "/", *(job.data or ("/var/lib/ldap",))})),
         offline=True,
+        renames=False,
     )

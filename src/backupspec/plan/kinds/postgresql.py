@@ -45,6 +45,7 @@ class Scratch:
 
     title: Comment
     notice: Comment
+    accounts: bool
     questions: tuple[Question, ...]
 
 
@@ -70,17 +71,26 @@ def recipe(job: DatabaseJob, kind: PostgreSQL) -> Recipe:
         Script("load", "databases/postgresql/load", view("Make a database of a PostgreSQL server from a dump")),
     ]
     if job.drill is not None:
-        drill = Scratch(title(job, "Restore dumps into a scratch PostgreSQL server"), note(job), questions(job))
+        drill = Scratch(
+            title=title(job, "Restore dumps into a scratch PostgreSQL server"),
+            notice=note(job),
+            accounts=kind.accounts != "none",
+            questions=questions(job),
+        )
         scripts.append(Script("scratch", "databases/postgresql/scratch", drill))
     local = endpoint.address is None and endpoint.container is None
     groups, writer = rights(endpoint.container)
     return Recipe(
         scripts=tuple(scripts),
+        special=(".users",),
+        aside="the database backupspec-aside or backupspec-new",
         sockets=(endpoint.socket or SOCKET,) if local else (),
         addresses=() if endpoint.address is None else (endpoint.address,),
         groups=groups,
         credentials=() if endpoint.credential is None else (endpoint.credential,),
         peeks=True,
+        places=True,
         tools=() if endpoint.container is not None else (("pg_dump", "postgresql-client"),),
         writer=writer,
+        restores=None if endpoint.container is not None else (),
     )

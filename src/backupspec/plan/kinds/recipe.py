@@ -14,15 +14,21 @@ from backupspec.words import Comment, ShellPattern, ShellWord
 Word = Literal["names", "dump", "load", "scratch"]
 """The scripts of a kind, each with one contract:
 
-* `names`: writes the name of everything that is dumped, each ended by NUL: `=NAME` a database, `.NAME` what is none;
-  but `.all` is all databases of a server together, and may exist.
+* `names`: writes the name of everything that is dumped, each ended by NUL: `=NAME` a database, or a word of the kind's
+  for what is none (`special`); `.all` is all databases of a server together, and may exist. It need not be believed:
+  whatever else it writes is refused where it comes in (databases/enter.sh.j2).
 * `dump ENTRY`: writes the dump of one such entry to standard output; ends with 0 only if it is whole.
 * `load exists NAME`: 0 if there is such a database, 1 if not. `load make NAME ENTRY`: makes it from the dump of ENTRY
   on standard input. `load drop NAME ENTRY`: takes away what a `make` that failed has left. `load set-aside NAME`, `load
   put-back NAME`, `load forget NAME`: moves one out of the way before a new one is made, back if that fails, and for
-  ever if it does not. `load peek NAME ENTRY`: reads the beginning of the dump before `make`, where the kind says so.
-* `scratch FOLDER`: a drill. Restores the dumps that lie in FOLDER/dumps (ENCODED.dump), asks the assertions, says what
-  it found in the last line; ends with 0 only if all is well.
+  ever if it does not; a put-back is owed from the moment that set-aside makes $RUNTIME_DIRECTORY/moved, also where
+  nothing was moved yet. Each may be killed, and `drop` and `put-back` then run in another process. `load peek NAME
+  ENTRY`: reads the beginning of the dump before `make`, where the kind says so.
+  `load place NAME ENTRY`: after a `make` that read a whole dump, puts what it made where it belongs, where the kind
+  says so; all or nothing, with what `put-back` would do.
+* `scratch DUMPS WORK`: a drill, as an account that has nothing else. Restores the dumps that lie in the folder DUMPS
+  (ENCODED.dump), which it can only read, with the help of the empty folder WORK; asks the assertions, says what it
+  found in the last line; ends with 0 only if all is well.
 """
 
 
@@ -44,10 +50,16 @@ class Recipe:
     jobs' account: an account's name, `root` with all its rights, or `owner` for the owner of the file that the entry
     names (whose dump script gets an empty FOLDER of its own on a disk); such a dump goes through a file. `offline`: it
     needs no network; `anything`: what it needs is not known; `jit`: its programs make code while they run. `peeks`:
-    `load` wants to see the beginning of a dump first.
+    `load` wants to see the beginning of a dump first. `renames`: a dump can be restored under another name. `special`:
+    all words that name what is no database. `aside`: in words, where a restore that was interrupted may have left what
+    was there, or what it was to be replaced by. `places`: it makes a database elsewhere than where it belongs.
+    `restores`: the folders that `load` writes to, beside memory and the server; None where that is not known, or where
+    it talks to a container's engine. `named_by_path`: its databases are files, and so is what `--as` names.
     """
 
     scripts: tuple[Script, ...]
+    special: tuple[str, ...] = ()
+    aside: str = ""
     sockets: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
@@ -58,6 +70,10 @@ class Recipe:
     anything: bool = False
     jit: bool = False
     peeks: bool = False
+    renames: bool = True
+    places: bool = False
+    restores: tuple[str, ...] | None = None
+    named_by_path: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,10 +64,14 @@ def recipe(job: DatabaseJob, kind: Redis) -> Recipe:
     groups, writer = rights(endpoint.container)
     return Recipe(
         scripts=tuple(scripts),
+        special=(".all",),
+        aside="the folder backupspec-aside beside the file",
         sockets=() if endpoint.socket is None else (endpoint.socket,),
         addresses=address,
         groups=groups,
         credentials=() if endpoint.credential is None else (endpoint.credential,),
         tools=() if endpoint.container is not None else ((f"{product}-cli", f"{product}-tools"),),
         writer=writer,
+        restores=(data,),
+        named_by_path=True,
     )

@@ -45,7 +45,10 @@ def recipe(job: DatabaseJob, kind: SQLite) -> Recipe:
         scripts.append(Script("scratch", "databases/sqlite/scratch", view("Judge copies of SQLite files and ask them")))
     return Recipe(
         scripts=tuple(scripts),
+        aside="the file of the same name with .backupspec-aside behind it",
         tools=(("setpriv", "util-linux"), ("sqlite3", "sqlite3")),
         writer="owner",
+        restores=tuple(sorted({file.rsplit("/", 1)[0] or "/" for file in kind.files})),
+        named_by_path=True,
         offline=True,
     )
