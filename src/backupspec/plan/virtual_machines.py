@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from dataclasses import dataclass
 
 from backupspec.fleet import Host, Target, VirtualMachineJob
-from backupspec.plan import borg
-from backupspec.plan.places import CONFIG, DRILLS, RESTORE, RUN, SCRIPTS, STATE, notice, planned, script
+from backupspec.plan import boot_drills, borg
+from backupspec.plan.libvirt import DISK_LIST, EDIT, Libvirt, libvirt_of, run_folder
+from backupspec.plan.places import CONFIG, RESTORE, RUN, SCRIPTS, STATE, notice, planned, script
 from backupspec.plan.types import PlannedFile
 from backupspec.plan.units import prunes, unit_name
-from backupspec.virtual_machine import BootDrill
 from backupspec.words import (
     AppArmorFolder,
     ArchiveGlob,
@@ -25,9 +24,6 @@ from backupspec.words import (
 
 HOOK = "/etc/libvirt/hooks/qemu.d/backupspec"
 APPARMOR = "/etc/apparmor.d/abstractions/libvirt-qemu.d/backupspec"
-DISK_LIST = f"{SCRIPTS}/virtual-machines/disks.xsl"
-EDIT = f"{SCRIPTS}/virtual-machines/edit.xsl"
-
 TOOLS = {
     "nbdcopy": "libnbd-bin",
     "openssl": "openssl",
@@ -36,18 +32,6 @@ TOOLS = {
     "xsltproc": "xsltproc",
 }
 """Programs that a hypervisor must have, each with Debian's package."""
-
-_LONGEST = 60
-"""Letters of a folder's name, so that the path of a socket in it stays below the 108 bytes of unix(7)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Libvirt:
-    """What every script that talks to libvirt about one domain needs."""
-
-    domain: ShellWord
-    run: ShellWord
-    lock: ShellWord
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,39 +128,6 @@ class Restore:
 
 
 @dataclass(frozen=True, slots=True)
-class Drill:
-    """The view of drill.sh.j2, drill-prepare.sh.j2 and drill-end.sh.j2. `copy`: the name of what is booted."""
-
-    title: Comment
-    notice: Comment
-    libvirt: Libvirt
-    run: ShellWord
-    scratch: ShellWord
-    folder: ShellWord
-    copy: ShellWord
-    prove: ShellWord
-    disk_list: ShellWord
-    edit: ShellWord
-    boots: bool
-    agent: bool
-    console: ShellWord | None
-    time_limit: int
-
-
-@dataclass(frozen=True, slots=True)
-class Prove:
-    """The view of prove.sh.j2."""
-
-    title: Comment
-    notice: Comment
-    environment: borg.Environment
-    start: ArchiveStart
-    glob: ArchiveGlob
-    folder: ShellWord
-    result: ShellWord
-
-
-@dataclass(frozen=True, slots=True)
 class Scratch:
     """A disk, and the file that holds what is overwritten on it meanwhile."""
 
@@ -248,7 +199,7 @@ def of_target(host: Host, job: VirtualMachineJob, target: Target) -> tuple[Plann
     create = Create(
         title=Comment(f"Back up the disks of {what} to {repository.name}."),
         notice=notice(job.where),
-        libvirt=_libvirt(job, target),
+        libvirt=libvirt_of(job, target),
         store=ShellWord(f"{folder}/store"),
         disks=disks,
         named=ShellWord(" ".join((*job.disks, *(disk for disk, _ in job.without)))),
@@ -272,7 +223,7 @@ def of_target(host: Host, job: VirtualMachineJob, target: Target) -> tuple[Plann
         environment=environment,
         start=ArchiveStart(host.name, job.name),
         disks=disks,
-        group=ShellWord(f"{_run(job, target)}/work"),
+        group=ShellWord(f"{run_folder(job, target)}/work"),
         compression=ShellWord(job.compression),
         upload_limit=borg.upload_limit(target),
         chunker=ShellWord(f"fixed,{job.chunk_size}"),
@@ -280,14 +231,14 @@ def of_target(host: Host, job: VirtualMachineJob, target: Target) -> tuple[Plann
     around = Around(
         title=Comment(f"What root does around the backup of {what} to {repository.name}."),
         notice=notice(job.where),
-        libvirt=_libvirt(job, target),
-        run=ShellWord(_run(job, target)),
+        libvirt=libvirt_of(job, target),
+        run=ShellWord(run_folder(job, target)),
         scratch=ShellWord(str(job.scratch)),
         own_scratch=ShellWord(_scratch(job, target)),
     )
     plain = Backup(
         notice=_notice(job.where),
-        socket=XmlAttribute(f"{_run(job, target)}/nbd/sock"),
+        socket=XmlAttribute(f"{run_folder(job, target)}/nbd/sock"),
         disks=tuple(Scratch(XmlAttribute(disk), XmlAttribute(f"{_scratch(job, target)}/{disk}")) for disk in job.disks),
         without=tuple(XmlAttribute(disk) for disk, _ in job.without),
     )
@@ -304,14 +255,14 @@ def of_target(host: Host, job: VirtualMachineJob, target: Target) -> tuple[Plann
         environment=dataclasses.replace(environment, base=ShellWord(RESTORE)),
         serve=borg.serve(repository),
         served=borg.served(repository),
-        libvirt=_libvirt(job, target),
+        libvirt=libvirt_of(job, target),
         globs=tuple(ArchiveGlob(series, job.name) for series in job.series),
         disk_list=ShellWord(DISK_LIST),
         edit=ShellWord(EDIT),
     )
     files.append(script(host, f"{folder}/restore", "virtual-machines/restore", restore, job.where))
     if job.drill is not None:
-        files += _drill(host, job, target, job.drill)
+        files += boot_drills.of_target(host, job, target, job.drill)
     files += borg.due_of_job(host, job, target)
     if prunes(target):
         prune = Prune(
@@ -328,46 +279,6 @@ def of_target(host: Host, job: VirtualMachineJob, target: Target) -> tuple[Plann
     return tuple(files)
 
 
-def _drill(host: Host, job: VirtualMachineJob, target: Target, drill: BootDrill) -> tuple[PlannedFile, ...]:
-    repository = target.repository
-    name = f"{job.name}_{repository.name}"
-    where = f"{SCRIPTS}/jobs/{name}"
-    folder = f"{str(job.scratch).rstrip('/')}/backupspec-drill-{name}"
-    libvirt = _libvirt(job, target)
-    run = f"{_run(job, target)}.drill"
-    what = f"Prove that {job.name} of {host.name} can be restored from {repository.name}"
-    view = Drill(
-        title=Comment(f"{what}."),
-        notice=notice(job.where),
-        libvirt=dataclasses.replace(libvirt, run=ShellWord(run)),
-        run=ShellWord(run),
-        scratch=ShellWord(str(job.scratch)),
-        folder=ShellWord(folder),
-        copy=ShellWord(f"backupspec-drill-{name}"),
-        prove=ShellWord(f"{where}/prove"),
-        disk_list=ShellWord(DISK_LIST),
-        edit=ShellWord(EDIT),
-        boots=drill.boots,
-        agent=drill.agent,
-        console=None if drill.console is None else ShellWord(drill.console),
-        time_limit=drill.time_limit,
-    )
-    prove = Prove(
-        title=Comment(f"{what}: restore its disks and look at them."),
-        notice=notice(job.where),
-        environment=borg.environment(host, repository, target.schedule.timezone, ()),
-        start=ArchiveStart(host.name, job.name),
-        glob=ArchiveGlob(host.name, job.name),
-        folder=ShellWord(folder),
-        result=ShellWord(f"{DRILLS}/{name}"),
-    )
-    words = ("drill", "drill-prepare", "drill-end")
-    return (
-        *(script(host, f"{where}/{word}", f"virtual-machines/{word}", view, job.where) for word in words),
-        script(host, f"{where}/prove", "virtual-machines/prove", prove, job.where),
-    )
-
-
 def read(host: Host) -> tuple[VirtualMachineJob, ...]:
     """Give the virtual machines of a host whose disks are read."""
     return tuple(job for job in host.virtual_machines if job.targets)
@@ -379,17 +290,6 @@ def describe(job: VirtualMachineJob) -> str:
     if job.method == "guest":
         return f"{said}, by its own jobs as {job.guest}"
     return f"{said}: {', '.join(job.disks) or 'nothing'}"
-
-
-def _libvirt(job: VirtualMachineJob, target: Target) -> Libvirt:
-    lock = hashlib.sha256(job.domain.encode()).hexdigest()
-    return Libvirt(ShellWord(job.domain), ShellWord(_run(job, target)), ShellWord(f"{RUN}/lock/{lock}"))
-
-
-def _run(job: VirtualMachineJob, target: Target) -> str:
-    name = f"{job.name}_{target.repository.name}"
-    short = name if len(name) <= _LONGEST else hashlib.sha256(name.encode()).hexdigest()[:32]
-    return f"{RUN}/{short}"
 
 
 def _scratch(job: VirtualMachineJob, target: Target) -> str:
