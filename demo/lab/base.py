@@ -68,6 +68,7 @@ def base(suite: str, extra: Sequence[str] = ()) -> Path:
         log = CACHE / f"{suite}.log"
         with log.open("w") as out:
             argv = [
+                *("unshare", "--mount", "--propagation=private", "--"),  # what a killed one has mounted goes with it
                 "debootstrap",
                 "--variant=minbase",
                 f"--include={','.join(packages)}",

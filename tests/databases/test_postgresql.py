@@ -336,6 +336,8 @@ def test_a_day_is_meant_to_its_end_in_the_zone_of_the_job(server: Server) -> Non
     }.items():
         said = refused(server, "postgres", "--at", at)
         assert f"restoring postgres from {HOST}_wiki_postgres_{taken}\n" in said
+    for when in times:
+        repository_script(server.machine, "local", "borg", "delete", f"::{HOST}_wiki_postgres_{when}")
 
 
 def test_where_no_accounts_are_dumped_a_drill_needs_none(server: Server) -> None:

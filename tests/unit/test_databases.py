@@ -105,7 +105,7 @@ def test_a_drill_takes_no_dumps_that_are_older_than_the_schedule_explains(job: s
     files = compiled(f", {drilled}", host=host)
     script = files["/usr/local/lib/backupspec/jobs/wiki_one/drill"]
     assert f'if [ "$age" -gt {days * 86400} ]; then' in script
-    stop = "ExecStopPost=/bin/rm -rf -- /var/lib/backupspec/scratch/wiki_one\n"
+    stop = "ExecStopPost=+/bin/rm -rf -- /var/lib/backupspec-stage/wiki_one_drill\n"
     assert stop in unit(files, "drill-wiki_one.service")
 
 
