@@ -57,6 +57,7 @@ bench: setup
 	$(PY) bench/compile_fleet.py
 	$(PY) bench/migrate.py $(ARGS)
 	PYTHONPATH=. $(PY) bench/databases.py
+	PYTHONPATH=. $(PY) bench/virtual_machines.py
 
 wheel: setup
 	$(PY) -m build --no-isolation --outdir dist

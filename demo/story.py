@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from demo.guest import guest
 from demo.history import CREATE, HERE, OLD, migrate, old_history, page
 from demo.lab import borgs
 from demo.lab.machine import Machine
@@ -51,6 +52,7 @@ def tell(telling: Telling, folder: Path) -> None:
         _thin_out(stage)
         _forbid(stage)
         _restore(stage)
+        expect(guest(telling, folder, room), "the disk of the copy is not what the guest saw")
 
 
 def expect(true: object, otherwise: str) -> None:

@@ -54,6 +54,15 @@ def _lacking(marker: str) -> str | None:
         "systemd": ("systemd-analyze", "systemd-sysusers", "systemd-tmpfiles"),
         "nspawn": ("systemd-nspawn", "debootstrap"),
         "containers": ("podman",),
+        "libvirt": (
+            "/usr/sbin/libvirtd",
+            "virsh",
+            "qemu-system-x86_64",
+            "qemu-nbd",
+            "nbdcopy",
+            "xsltproc",
+            "virt-xml-validate",
+        ),
         "databases": ("psql", "mariadbd", "redis-server", "/usr/sbin/slapd", "sqlite3"),
     }
     if marker == "containers" and _in_chroot():

@@ -88,16 +88,18 @@ class Machine:
         env: Mapping[str, str] | None = None,
         check: bool = True,
         only: Sequence[str] | None = None,
+        owner: str = "",
         alone: bool = False,
         seconds: int = 300,
     ) -> Outcome:
         """Run `argv` as a unit with User=, AmbientCapabilities= and LoadCredential= would, where no systemd runs.
 
-        Every file of /etc/backupspec/credentials (or `only` those) is copied to a folder that only `user` can read;
-        CREDENTIALS_DIRECTORY names it and it is gone afterwards. Root keeps all capabilities. `alone`:
+        Every file of /etc/backupspec/credentials (or `only` those) is copied to a folder that only `user` (or `owner`)
+        can read; CREDENTIALS_DIRECTORY names it and it is gone afterwards. Root keeps all capabilities. `alone`:
         without a network.
         """
         account = self.account(user)
+        reader = self.account(owner or user)
         folder = f"{_PRIVATE}/{user}-{uuid.uuid4()}"  # two may run at a time
         quoted = shlex.quote(folder)
         self.sh(f"rm -rf {quoted}; mkdir -p {quoted}")
@@ -105,7 +107,7 @@ class Machine:
             self.sh(f"[ ! -d {CREDENTIALS} ] || cp -a {CREDENTIALS}/. {quoted}/")
         elif only:
             self.run(["cp", "-a", "--", *(f"{CREDENTIALS}/{name}" for name in only), folder])
-        self.sh(f"chmod -R u=rX,go= {quoted}; chown -R {account.uid}:{account.gid} {quoted}")
+        self.sh(f"chmod -R u=rX,go= {quoted}; chown -R {reader.uid}:{reader.gid} {quoted}")
         wanted = "".join(f",+{name}" for name in capabilities)
         settings = {
             "HOME": account.home,

@@ -1,8 +1,9 @@
 """Run a compiled unit's command lines as systemd would, on a machine where no systemd runs.
 
-What is taken from the unit file: ExecStartPre=, ExecStart=, ExecStopPost= (with `+` as root), User=, LoadCredential=,
-RuntimeDirectory=, AmbientCapabilities=, StandardOutput=truncate:, PrivateNetwork= where no line runs as root. A line
-that starts another unit runs that one. What is not: the rest of the sandbox, which the tests of the fleet run for real.
+What is taken from the unit file: ExecStartPre=, ExecStart=, ExecStopPost= (with `+` as root, with `!` as root with no
+more than CapabilityBoundingSet=), User=, LoadCredential=, RuntimeDirectory=, AmbientCapabilities=,
+StandardOutput=truncate:, PrivateNetwork= where no line runs as root. A line that starts another unit runs that one.
+What is not: the rest of the sandbox, which the tests of the fleet run for real.
 """
 
 import shlex
@@ -68,7 +69,7 @@ def run(machine: Machine, name: str, *, check: bool = True, seconds: int = 300) 
 
 def _line(machine: Machine, unit: Unit, line: str, folder: str, seconds: int) -> Outcome:
     # No hostile names here: those are held by the parser of systemd itself.
-    argv = [word.replace("%%", "%").replace("$$", "$") for word in shlex.split(line.lstrip("+-"))]
+    argv = [word.replace("%%", "%").replace("$$", "$") for word in shlex.split(line.lstrip("+-!"))]
     match argv:
         case [*_, "/bin/systemctl", "start", other]:
             return run(machine, other.removesuffix(".service"), check=False, seconds=seconds)
@@ -78,11 +79,24 @@ def _line(machine: Machine, unit: Unit, line: str, folder: str, seconds: int) ->
             pass
     env = {"RUNTIME_DIRECTORY": folder, "SERVICE_RESULT": "success"}
     user = "root" if line.startswith("+") else unit.one("User")
+    if line.startswith("!"):
+        kept = tuple(word.removeprefix("CAP_").lower() for word in unit.one("CapabilityBoundingSet").split())
+        bound = "".join(f",+{name}" for name in kept)
+        argv = ["setpriv", f"--bounding-set=-all{bound}", "--inh-caps=-all", "--no-new-privs", "--", *argv]
+        user = "root"
     capabilities = tuple(word.removeprefix("CAP_").lower() for word in unit.one("AmbientCapabilities").split())
     wanted = tuple(value.partition(":")[0] for value in unit.all("LoadCredential"))
-    alone = unit.one("PrivateNetwork") == "true" and not any(value.startswith("+") for _, value in unit.lines)
+    alone = unit.one("PrivateNetwork") == "true" and not any(value.startswith(("+", "!")) for _, value in unit.lines)
     outcome = machine.as_service(
-        user, argv, check=False, env=env, capabilities=capabilities, only=wanted, alone=alone, seconds=seconds
+        user,
+        argv,
+        check=False,
+        env=env,
+        capabilities=capabilities,
+        only=wanted,
+        owner=unit.one("User"),
+        alone=alone,
+        seconds=seconds,
     )
     if file := unit.one("StandardOutput").removeprefix("truncate:"):
         machine.run(["tee", file], data=outcome.output.encode())  # as it is made before: whose it is stays

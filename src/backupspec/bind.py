@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Literal, TypeVar, cast
 
 from backupspec.bind_database import options
-from backupspec.bind_parts import accept, alert, hook, jump
+from backupspec.bind_parts import accept, alert, hook, jump, virtual_machine_options
 from backupspec.calendar_grammar import lost_starts, read_calendar
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Span
@@ -28,6 +28,7 @@ from backupspec.inventory import (
     WrittenRepository,
     WrittenServer,
     WrittenTarget,
+    WrittenVirtualMachine,
 )
 from backupspec.nodes import (
     entries,
@@ -149,6 +150,9 @@ class _Binder:
             ssh_key=optional(node, "ssh_key", scalar_text),
             formerly=texts(node, "formerly"),
             quotas=tuple(quotas),
+            not_backed_up=tuple(
+                (text(item, "what"), text(item, "because").value) for item in items(node, "not_backed_up")
+            ),
             layer=self.layer("host", f"hosts.{entry.key}", entry.key_span, node),
         )
 
@@ -171,12 +175,25 @@ class _Binder:
             )
             for entry in entries(node, "databases")
         )
-        return Layer(name, span, self.settings(node, where), files, databases)
+        machines = tuple(
+            (
+                name_of(entry),
+                self.virtual_machine(entry.value, f"{where}.virtual_machines.{entry.key}")
+                if isinstance(entry.value, Mapping)
+                else None,
+            )
+            for entry in entries(node, "virtual_machines")
+        )
+        return Layer(name, span, self.settings(node, where), files, databases, machines)
 
     def database(self, node: Mapping, where: str) -> WrittenDatabase:
         return WrittenDatabase(
             text(node, "kind"), self.settings(node, where), options(node, lambda value: self.when(value, where))
         )
+
+    def virtual_machine(self, node: Mapping, where: str) -> WrittenVirtualMachine:
+        options = virtual_machine_options(node, lambda value: self.when(value, where))
+        return WrittenVirtualMachine(self.settings(node, where), options)
 
     def when(self, node: Node, where: str) -> Written[str | Schedule]:
         return self.named(node, lambda inner: self.schedule(inner, f"{where}.schedule"))
@@ -203,6 +220,7 @@ class _Binder:
             on_ac_only=optional(node, "on_ac_only", flag),
             stay_awake=optional(node, "stay_awake", flag),
             jump=optional(node, "jump", jump),
+            scratch=optional(node, "scratch", scalar_text),
             history=optional(node, "history", flag),
             description=optional(node, "description", scalar_text),
             paths=texts(node, "paths"),

@@ -1,11 +1,27 @@
-"""Small parts of an inventory whose shape the schema has judged: hooks, jump hosts, alerts, accepted findings."""
+"""Small parts of an inventory whose shape the schema has judged: hooks, alerts, what virtual machines say, and more."""
 
 from __future__ import annotations
 
-from backupspec.document import Entry, Mapping, Node, Sequence
+from collections.abc import Callable, Iterator
+
+from backupspec.document import Entry, Mapping, Node, Scalar, Sequence
 from backupspec.fleet import SHELL, Hook
-from backupspec.inventory import Accept, Written, WrittenAlert, WrittenJump
-from backupspec.nodes import items, mapping, name_of, number, optional, scalar_text, seconds, text, word
+from backupspec.inventory import Accept, Written, WrittenAlert, WrittenBoot, WrittenJump
+from backupspec.nodes import (
+    flag,
+    items,
+    mapping,
+    name_of,
+    number,
+    optional,
+    scalar_text,
+    seconds,
+    sequence,
+    sized,
+    text,
+    word,
+)
+from backupspec.schedule import Schedule
 
 
 def jump(node: Node) -> Written[WrittenJump]:
@@ -48,4 +64,49 @@ def accept(node: Mapping) -> Accept:
         text(node, "because").value,
         optional(node, "until", scalar_text),
         node.span,
+    )
+
+
+_VIRTUAL_MACHINE = frozenset(
+    {"domain", "xml", "disks", "without", "method", "quiesce", "chunk_size", "scratch_free", "guest", "drill"}
+)
+
+
+When = Callable[[Node], Written[str | Schedule]]
+
+
+def virtual_machine_options(node: Mapping, when: When) -> tuple[tuple[str, Written[object]], ...]:
+    """Give what only virtual machines say, by key.
+
+    That is text, a number of bytes, a tuple of disks, pairs of a disk and a reason, or a drill.
+    """
+    return tuple(_virtual_machine_options(node, when))
+
+
+def _virtual_machine_options(node: Mapping, when: When) -> Iterator[tuple[str, Written[object]]]:
+    for entry in node:
+        value = entry.value
+        if entry.key not in _VIRTUAL_MACHINE:
+            continue
+        match value:
+            case Scalar() if entry.key in {"chunk_size", "scratch_free"}:
+                yield entry.key, Written(sized(value).value, value.span)
+            case Scalar():
+                yield entry.key, Written(scalar_text(value).value, value.span)
+            case Mapping() if entry.key == "drill":
+                yield entry.key, Written(_boot(value, when), entry.key_span)
+            case Mapping():
+                reasons = tuple((name_of(each), scalar_text(each.value).value) for each in value)
+                yield entry.key, Written(reasons, value.span)
+            case _:
+                yield entry.key, Written(tuple(scalar_text(item) for item in sequence(value)), value.span)
+
+
+def _boot(node: Mapping, when: When) -> WrittenBoot:
+    agent = node.get("agent")
+    return WrittenBoot(
+        schedule=optional(node, "schedule", when),
+        agent=agent is not None and flag(agent).value,
+        console=word(node, "console", "") or None,
+        time_limit=optional(node, "time_limit", lambda value: seconds(scalar_text(value).value)),
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from backupspec.document import Mapping, plain
-from backupspec.fleet import DatabaseJob, Fleet, Host, Job, Origin
+from backupspec.fleet import DatabaseJob, FilesJob, Fleet, Host, Job, Origin
 from backupspec.inventory import Settings
 from backupspec.language import INVENTORY
 from backupspec.plan.times import times
@@ -16,7 +16,7 @@ from backupspec.suggest import did_you_mean
 
 _WRITTEN = ("repositories", "servers")
 _NOT_SET = "not set"
-_WIDE = frozenset({"quiet", "roaming", "on_ac_only", "stay_awake", "jump"})
+_WIDE = frozenset({"quiet", "roaming", "on_ac_only", "stay_awake", "jump", "scratch"})
 _OWN = frozenset({"site", "address", "os", "borg", "profiles", "ssh_key", "formerly"})
 _TARGET = frozenset({"schedule", "retention", "upload_limit"})
 _NAMES = {"except_": "except", "before": "hooks.before", "after": "hooks.after"}
@@ -110,7 +110,7 @@ def _unset(fleet: Fleet) -> Iterator[str]:
         yield from (f"{host.name}.{name}" for name in (*sorted(_WIDE | _OWN), *_JOB, *sorted(_TARGET)))
         for job in host.jobs:
             path = _path(job)
-            own = _keys(job) if isinstance(job, DatabaseJob) else _JOB
+            own = _JOB if isinstance(job, FilesJob) else _keys(job) if isinstance(job, DatabaseJob) else ()
             yield from (f"{path}.{name}" for name in (*own, *sorted(_TARGET)))
             for target in job.targets:
                 yield from (f"{path}.to.{target.repository.name}.{name}" for name in sorted(_TARGET))

@@ -9,46 +9,16 @@ import shlex
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from backupspec.alert import Alert
 from backupspec.database import Drill, Kind
 from backupspec.diagnostic import Span
+from backupspec.domain import Disk
 from backupspec.schedule import Quiet, Schedule
+from backupspec.systems import Borg, System
+from backupspec.virtual_machine import BootDrill, NotBackedUp
 
-BorgVersion = Literal["1.2", "1.4"]
-
-
-@dataclass(frozen=True, slots=True)
-class System:
-    """What an operating system brings: borg's series and systemd's version."""
-
-    name: str
-    borg: BorgVersion
-    systemd: int
-
-
-# Versions from the distributions' package lists (Debian 12 and 13, Ubuntu 22.04 and 24.04; RHEL 9 with borg from EPEL).
-SYSTEMS = {
-    system.name: system
-    for system in (
-        System("debian-12", "1.2", 252),
-        System("debian-13", "1.4", 257),
-        System("ubuntu-22.04", "1.2", 249),
-        System("ubuntu-24.04", "1.2", 255),
-        System("rhel-9", "1.2", 252),
-    )
-}
 SHELL = ("/bin/sh", "-ec")
 """How a line of shell is run."""
-
-DEFAULT_SYSTEM = SYSTEMS["debian-12"]
-"""Assumed where nothing is said: what is compiled for borg 1.2 and systemd 252 also runs on all that came later."""
-
-
-@dataclass(frozen=True, slots=True)
-class Borg:
-    """The borg on a machine."""
-
-    version: BorgVersion
-    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +280,46 @@ class DatabaseJob:
         return self.data if self.kept is None else (*self.data, self.kept)
 
 
-Job: TypeAlias = FilesJob | DatabaseJob
+@dataclass(frozen=True, slots=True)
+class VirtualMachineJob:
+    """A job that backs up the disks of one libvirt domain.
+
+    `domain` is libvirt's own name. `known` are the disks of its definition (empty where none was given), `disks` the
+    targets that are backed up, `without` those that are not, each with the reason. `guest`: the host of the inventory
+    that runs in it. A job of the method `guest` reads nothing and has no targets. `chunk_size` and `scratch_free` are
+    in bytes.
+    """
+
+    name: str
+    host: str
+    series: tuple[str, ...]
+    domain: str
+    known: tuple[Disk, ...]
+    disks: tuple[str, ...]
+    without: tuple[tuple[str, str], ...]
+    method: Literal["pull", "guest"]
+    quiesce: Literal["required", "preferred", "off"]
+    chunk_size: int
+    scratch: str | None
+    scratch_free: int
+    guest: str | None
+    drill: BootDrill | None
+    compression: str
+    priority: Literal["low", "normal", "idle"]
+    before: tuple[Hook, ...]
+    after: tuple[Hook, ...]
+    description: str
+    targets: tuple[Target, ...]
+    origins: tuple[tuple[str, str, Origin], ...]
+    span: Span
+
+    @property
+    def where(self) -> str:
+        """Give the logical path."""
+        return f"hosts.{self.host}.virtual_machines.{self.name}"
+
+
+Job: TypeAlias = FilesJob | DatabaseJob | VirtualMachineJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,6 +342,8 @@ class Host:
     jump: Jump | None
     files: tuple[FilesJob, ...]
     databases: tuple[DatabaseJob, ...]
+    virtual_machines: tuple[VirtualMachineJob, ...]
+    not_backed_up: tuple[NotBackedUp, ...]
     origins: tuple[tuple[str, str, Origin], ...]
     span: Span
 
@@ -343,23 +354,14 @@ class Host:
 
     @property
     def jobs(self) -> tuple[Job, ...]:
-        """Give all jobs: databases first, as they run."""
-        return (*self.databases, *self.files)
+        """Give all jobs that run here: databases first, as they run."""
+        return (*self.databases, *(job for job in self.virtual_machines if job.method != "guest"), *self.files)
 
     @property
     def repositories(self) -> tuple[Repository, ...]:
         """Give each repository that a job of this host writes to, once, by name."""
         found = {target.repository.name: target.repository for job in self.jobs for target in job.targets}
         return tuple(found[name] for name in sorted(found))
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """Where failures are reported: a mail address, or a command that gets the unit's name as its last argument."""
-
-    name: str
-    mail: str | None
-    command: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

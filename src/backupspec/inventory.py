@@ -69,6 +69,7 @@ class Settings:
     on_ac_only: Written[bool] | None = None
     stay_awake: Written[bool] | None = None
     jump: Written[WrittenJump] | None = None
+    scratch: Written[str] | None = None
     history: Written[bool] | None = None
     description: Written[str] | None = None
     paths: tuple[Written[str], ...] = ()
@@ -100,6 +101,24 @@ class WrittenDatabase:
 
 
 @dataclass(frozen=True, slots=True)
+class WrittenBoot:
+    """A drill of a virtual machine as written: its schedule may be a name."""
+
+    schedule: Written[str | Schedule] | None
+    agent: bool
+    console: str | None
+    time_limit: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenVirtualMachine:
+    """How a virtual machine is backed up: the settings that all jobs have, and what only this section says, by key."""
+
+    settings: Settings
+    options: tuple[tuple[str, Written[object]], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
     """One named layer of settings and the jobs that it brings; a job that is None was turned `off`."""
 
@@ -108,6 +127,7 @@ class Layer:
     settings: Settings
     files: tuple[tuple[Written[str], Settings | None], ...] = ()
     databases: tuple[tuple[Written[str], WrittenDatabase | None], ...] = ()
+    virtual_machines: tuple[tuple[Written[str], WrittenVirtualMachine | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +186,17 @@ class WrittenRepository:
 
 @dataclass(frozen=True, slots=True)
 class WrittenHost:
-    """A machine that is backed up. `quotas` overrides a repository's quota for this host."""
+    """A machine that is backed up. `quotas` overrides a repository's quota for this host.
+
+    `not_backed_up`: what is left out, and why.
+    """
 
     machine: Machine
     profiles: tuple[Written[str], ...]
     ssh_key: Written[str] | None
     formerly: tuple[Written[str], ...]
     quotas: tuple[tuple[Written[str], Written[int]], ...]
+    not_backed_up: tuple[tuple[Written[str], str], ...]
     layer: Layer
 
 

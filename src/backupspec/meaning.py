@@ -89,6 +89,22 @@ _TABLE: dict[tuple[str, str], _Parts | _Value] = {
         _Sentence("{subject} of {host} now dumps {value} too"),
         _Sentence("{subject} of {host} no longer dumps {value}", bad=True),
     ),
+    ("machine", "domain"): _Value(
+        _Sentence("{subject} of {host} reads the virtual machine {new}, no longer {old}", bad=True)
+    ),
+    ("machine", "disks"): _Parts(
+        _Sentence("{subject} of {host} now backs up the disk {value}"),
+        _Sentence("{subject} of {host} no longer backs up the disk {value}", bad=True),
+    ),
+    ("machine", "method"): _Value(_Sentence("{subject} of {host} is backed up by {new}, no longer by {old}", bad=True)),
+    ("machine", "quiesce"): _Value(_Sentence("quiesce of {subject} on {host}: {old} → {new}")),
+    ("machine", "chunk_size"): _Value(
+        _Sentence(
+            "chunk size of {subject} on {host}: {old} → {new} bytes; the next backup stores every disk once more",
+            bad=True,
+        )
+    ),
+    ("machine", "scratch"): _Value(_Sentence("scratch space of {subject} on {host}: {old} → {new}")),
     ("job", "mounted"): _Parts(
         _Sentence("{subject} of {host} now runs only while {value} is mounted"),
         _Sentence("{subject} of {host} now runs even while {value} is not mounted", bad=True),
@@ -177,8 +193,9 @@ _TABLE: dict[tuple[str, str], _Parts | _Value] = {
         _Sentence("{subject} takes archives even while {value} is not mounted", bad=True),
     ),
 }
+_TABLE["machine", "drill"] = _TABLE["databases", "drill"]
 for _fact in ("compression", "before", "after"):
-    _TABLE["databases", _fact] = _TABLE["job", _fact]
+    _TABLE["databases", _fact] = _TABLE["machine", _fact] = _TABLE["job", _fact]
 
 
 def meanings(old: Tree, new: Tree) -> Iterator[Meaning]:

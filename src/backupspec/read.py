@@ -1,7 +1,7 @@
 """Read: a path -> the Document. The only module of the compiler that reads files of the inventory.
 
-It loops with `parse` until every include is read, and also reads the key files that the inventory names, so that no
-later stage needs I/O.
+It loops with `parse` until every include is read, and also reads the key files and the definitions of virtual machines
+that the inventory names, so that no later stage needs I/O.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LARGEST_FILE = 16 * 2**20
 LARGEST_KEY_FILE = 64 * 2**10
 _BEGINNING = 200
 _SUFFIXES = (".yaml", ".yml", ".json")
-_KEY_SETTINGS = ("host_key", "ssh_key")
+_FILE_SETTINGS = ("host_key", "ssh_key", "xml")
 _FIT_NAME = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*")
 
 
@@ -75,7 +75,7 @@ class _Reader:
         fragments = [self.mapping(name, place) for name, place in self.included(root)]
         whole, found = combine(root, tuple(fragment for fragment in fragments if fragment is not None))
         self.found.extend(found)
-        return Document(whole, tuple(sorted(self.key_files(whole).items())))
+        return Document(whole, tuple(sorted(self.named_files(whole).items())))
 
     def mapping(self, name: str, place: Span) -> Mapping | None:
         source = self.source(name, place, LARGEST_FILE)
@@ -183,12 +183,12 @@ class _Reader:
             return False
         return True
 
-    # Key files ------------------------------------------------------------------------------------------------------
+    # Named files ----------------------------------------------------------------------------------------------------
 
-    def key_files(self, root: Mapping) -> dict[str, str | None]:
-        """Give the text of each key file that the inventory names, or has by default; None where there is none."""
+    def named_files(self, root: Mapping) -> dict[str, str | None]:
+        """Give the text of each file that a setting names, and of each key file that is there by default; or None."""
         wanted = {f"keys/{name}.pub": None for name in _names(root.get("hosts"))}
-        named = {value: place for value, place in _key_names(root) if self.inside(value, place)}
+        named = {value: place for value, place in _file_names(root) if self.inside(value, place)}
         texts: dict[str, str | None] = {}
         for name in {**wanted, **named}:
             place = named.get(name)
@@ -285,20 +285,20 @@ def _names(node: Node | None) -> tuple[str, ...]:
     return tuple(entry.key for entry in node if _FIT_NAME.fullmatch(entry.key)) if isinstance(node, Mapping) else ()
 
 
-def _key_names(node: Node) -> Iterator[tuple[str, Span]]:
-    """Give every value of a key setting that names a file, with its place."""
+def _file_names(node: Node) -> Iterator[tuple[str, Span]]:
+    """Give every value of a setting that names a file, with its place."""
     match node:
         case Mapping():
             for entry in node:
-                if entry.key in _KEY_SETTINGS:
+                if entry.key in _FILE_SETTINGS:
                     values = entry.value.items if isinstance(entry.value, Sequence) else (entry.value,)
                     for value in values:
                         if isinstance(value, Scalar) and isinstance(value.value, str) and names_key_file(value.value):
                             yield value.value, value.span
-                yield from _key_names(entry.value)
+                yield from _file_names(entry.value)
         case Sequence():
             for item in node:
-                yield from _key_names(item)
+                yield from _file_names(item)
         case Scalar():
             pass
 

@@ -30,6 +30,11 @@ _MARKUP = re.compile(
     |(?P<reference>&[#A-Za-z0-9]*{HOLE})|(?P<open><)""",
     re.VERBOSE | re.DOTALL,
 )
+_ELEMENT = re.compile(
+    r"""(?P<remark><!--.*?(?:-->|\Z))|(?P<data><!\[CDATA\[.*?(?:\]\]>|\Z))|(?P<tag><(?:"[^"]*"|'[^']*'|[^"'>])*>?)""",
+    re.VERBOSE | re.DOTALL,
+)
+_XML_VALUE = re.compile(r"\s[A-Za-z][A-Za-z0-9_.:-]*=$")
 _TAG_NAME = re.compile(rf"<[^\s>/{HOLE}]+")
 _ATTRIBUTE = re.compile(
     rf"""(?P<key>[^\s"'<>/={HOLE}]+)(?:\s*=\s*(?P<value>"[^"]*"?|'[^']*'?|(?:[^\s"'>/]|/(?!>))+))?""", re.DOTALL
@@ -224,6 +229,23 @@ def _html(text: str) -> Iterator[Finding]:
         at += len(found)
 
 
+def _xml(text: str) -> Iterator[Finding]:
+    """Read a document: values are the whole value of an attribute, or a comment on a line of its own."""
+    at = 0
+    while at < len(text):
+        token = _ELEMENT.match(text, at)
+        kind, found = (token.lastgroup, token[0]) if token else ("", text[at])
+        if kind == "tag":
+            for place in _holes(found):
+                if not _XML_VALUE.search(found[:place]) or found[place + 1 : place + 2] not in _AFTER:
+                    yield at + place, "the value is not all that follows `name=`"
+        elif kind in {"remark", "data"}:
+            yield from _inside(found, at, "a value in a comment or unparsed text")
+        elif found == HOLE and text[:at].rpartition("\n")[2].strip() + text[at + 1 :].partition("\n")[0].strip():
+            yield at, "between tags stands nothing but a comment on a line of its own"
+        at += len(found)
+
+
 def _tag(tag: str, raw: str) -> Iterator[Finding]:
     """Check one tag with its attributes."""
     if raw == "script":
@@ -257,4 +279,5 @@ _READERS = {
     ".patterns.j2": _whole_lines,
     ".md.j2": _markdown,
     ".html.j2": _html,
+    ".xml.j2": _xml,
 }

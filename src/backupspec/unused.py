@@ -6,7 +6,15 @@ from collections.abc import Iterable, Iterator
 
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostics
-from backupspec.inventory import Inventory, Settings, Written, WrittenDatabase, WrittenDrill
+from backupspec.inventory import (
+    Inventory,
+    Settings,
+    Written,
+    WrittenBoot,
+    WrittenDatabase,
+    WrittenDrill,
+    WrittenVirtualMachine,
+)
 
 
 def unused(inventory: Inventory) -> Diagnostics:
@@ -82,16 +90,18 @@ def _all_settings(inventory: Inventory) -> Iterator[Settings]:
     defaults = () if inventory.defaults is None else (inventory.defaults,)
     for layer in (*defaults, *inventory.profiles, *(host.layer for host in inventory.hosts)):
         databases = [job for _, job in layer.databases if job is not None]
+        machines = [job for _, job in layer.virtual_machines if job is not None]
         jobs = [job for _, job in layer.files if job is not None]
-        for settings in (layer.settings, *jobs, *(job.settings for job in databases), *_drills(databases)):
+        kinds = (*databases, *machines)
+        for settings in (layer.settings, *jobs, *(job.settings for job in kinds), *_drills(kinds)):
             yield settings
             if settings.to is not None:
                 yield from (target.settings for target in settings.to.value)
 
 
-def _drills(databases: Iterable[WrittenDatabase]) -> Iterator[Settings]:
+def _drills(jobs: Iterable[WrittenDatabase | WrittenVirtualMachine]) -> Iterator[Settings]:
     """Give the schedules of drills as settings: a name that only a drill uses is used."""
-    for job in databases:
+    for job in jobs:
         for _, option in job.options:
-            if isinstance(option.value, WrittenDrill):
+            if isinstance(option.value, WrittenDrill | WrittenBoot):
                 yield Settings(schedule=option.value.schedule)

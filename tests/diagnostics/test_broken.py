@@ -87,7 +87,7 @@ def test_a_broken_inventory_says_what_is_broken(name: str) -> None:
     assert sum(len(text.splitlines()) for text in texts) <= 30
 
 
-@pytest.mark.parametrize("name", ["laptop", "small", "infra4"])
+@pytest.mark.parametrize("name", ["laptop", "small", "infra4", "kvm"])
 def test_a_good_inventory_has_no_errors(name: str) -> None:
     run = compile_inventory(INVENTORIES / name, TODAY)
     assert [each for each in run.diagnostics if each.severity.label == "error"] == []

@@ -15,6 +15,7 @@ INVENTORIES = {
     "laptop": ROOT / "inventories/laptop",
     "small": ROOT / "inventories/small",
     "infra4": ROOT / "inventories/infra4",
+    "kvm": ROOT / "inventories/kvm",
     "everything": ROOT / "tests/oracles/everything",
 }
 

@@ -18,7 +18,7 @@ from backupspec_migrate.report_html import TEMPLATE, page
 from tests.migrate import standings
 from tests.templates.hostile import NASTY
 
-INVENTORIES = ("laptop", "small", "infra4")
+INVENTORIES = ("laptop", "small", "infra4", "kvm")
 
 
 @functools.cache
@@ -49,6 +49,7 @@ def of_language(suffix: str) -> tuple[PlannedFile, ...]:
 
 
 REMADE: dict[type, Callable[[str], object]] = {
+    words.AppArmorFolder: lambda text: words.AppArmorFolder("/" + text),
     words.BorgUrl: lambda text: words.BorgUrl("/" + text),
     words.Comment: words.Comment,
     words.ExecWord: words.ExecWord,
@@ -64,6 +65,7 @@ REMADE: dict[type, Callable[[str], object]] = {
     words.UnitCredential: lambda text: words.UnitCredential("passphrase-x", "/" + text),
     words.UnitListPath: lambda text: words.UnitListPath("/" + text),
     words.UnitText: words.UnitText,
+    words.XmlAttribute: words.XmlAttribute,
 }
 """How a word of each type is made from any text; types that hold only plain words are not here."""
 

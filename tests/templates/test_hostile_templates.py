@@ -7,6 +7,7 @@ import re
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from borg.patterns import load_pattern_file
@@ -100,6 +101,15 @@ def test_a_page_still_has_the_same_blocks() -> None:
             tuple(token.type for token in parser.parse(fill(file.template, view)))
             for view in (file.view, *(spoiled(file.view, turn) for turn in TURNS))
         }
+        assert len(shapes) == 1
+
+
+def test_a_document_is_still_the_same_tree() -> None:
+    for file in of_language(".xml.j2"):
+        shapes = set()
+        for view in (file.view, *(spoiled(file.view, turn) for turn in TURNS)):
+            tree = ElementTree.fromstring(fill(file.template, view))  # noqa: S314 - what we have just written
+            shapes.add(tuple((each.tag, *sorted(each.attrib)) for each in tree.iter()))
         assert len(shapes) == 1
 
 

@@ -94,6 +94,15 @@ def _misplaced_in_page(line: str) -> list[str]:
     return bad
 
 
+def _misplaced_in_xml(line: str) -> list[str]:
+    bad = []
+    for found in VALUE.finditer(line):
+        attribute = re.search(r"<[a-z][^>]* [a-z]+=$", line[: found.start()])
+        right = {"XmlAttribute": attribute is not None, "XmlComment": VALUE.fullmatch(line) is not None}
+        bad += [] if right[found[1]] else [line]
+    return bad
+
+
 @pytest.mark.parametrize("suffix", [language.suffix for language in LANGUAGES])
 def test_every_value_stands_at_a_place_made_for_its_type(suffix: str) -> None:
     files = of_language(suffix)
@@ -105,6 +114,8 @@ def test_every_value_stands_at_a_place_made_for_its_type(suffix: str) -> None:
             fenced ^= suffix == ".md.j2" and line.startswith("```")
             if suffix == ".html.j2":
                 found = _misplaced_in_page(line)
+            elif suffix == ".xml.j2":
+                found = _misplaced_in_xml(line)
             else:
                 found = _misplaced_in_unit(line) if suffix == ".unit.j2" else _misplaced_elsewhere(line, fenced=fenced)
             assert not found, (file.path, found)

@@ -665,7 +665,7 @@ def test_all_mistakes_are_shown_in_the_order_of_their_places() -> None:
           |
         4 |   B: {x: 1}
           |       ^
-          = hint: allowed here: `address`, `borg`, `compression`, `databases`, `except`, `exclude`, `files`, `formerly`, `honour_markers`, `hooks`, `jump`, `numeric_ids`, `on_ac_only`, `one_file_system`, `os`, `priority`, `profiles`, `quiet`, `remove`, `repositories`, `retention`, `roaming`, `schedule`, `site`, `snapshot`, `snapshot_space`, `ssh_key`, `stay_awake`, `to`, `upload_limit`
+          = hint: allowed here: `address`, `borg`, `compression`, `databases`, `except`, `exclude`, `files`, `formerly`, `honour_markers`, `hooks`, `jump`, `not_backed_up`, `numeric_ids`, `on_ac_only`, `one_file_system`, `os`, `priority`, `profiles`, `quiet`, `remove`, `repositories`, `retention`, `roaming`, `schedule`, `scratch`, `site`, `snapshot`, `snapshot_space`, `ssh_key`, `stay_awake`, `to`, `upload_limit`, `virtual_machines`
 
         error[BS102]: `sites` must be a mapping, not a list
          --> inventory.yaml:5:1

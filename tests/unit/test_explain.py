@@ -52,10 +52,20 @@ FLEET: Fleet = made(
     servers=(),
     hosts=(
         made(
-            Host, name="web01", origins=(("roaming", "false", origin("built-in default")),), files=(WWW,), databases=()
+            Host,
+            name="web01",
+            origins=(("roaming", "false", origin("built-in default")),),
+            files=(WWW,),
+            databases=(),
+            virtual_machines=(),
         ),
         made(
-            Host, name="web01.example.org", origins=(("roaming", "true", origin("host", 40)),), files=(), databases=()
+            Host,
+            name="web01.example.org",
+            origins=(("roaming", "true", origin("host", 40)),),
+            files=(),
+            databases=(),
+            virtual_machines=(),
         ),
     ),
 )

@@ -21,13 +21,13 @@ from backupspec.check import check
 from backupspec.data import data_folder
 from backupspec.diagnostic import Severity
 from backupspec.document import plain
-from backupspec.fleet import SYSTEMS
 from backupspec.nodes import seconds, size
 from backupspec.parse import parse
 from backupspec.read import read_document
 from backupspec.resolve.databases import KINDS
 from backupspec.resolve.layers import BUILT_IN, LISTS
 from backupspec.source import Source
+from backupspec.systems import SYSTEMS
 from backupspec.words.ssh import KEY_TYPES
 
 Node = Mapping[str, Any]
@@ -41,7 +41,7 @@ REGISTRY: Registry[Any] = Registry().with_resources(
 INVENTORIES = [
     path
     for path in sorted(data_folder("inventories").glob("*/inventory.yaml"))
-    if path.parent.name in {"laptop", "small", "infra4"}
+    if path.parent.name in {"laptop", "small", "infra4", "kvm"}
 ]
 
 
@@ -199,7 +199,9 @@ def test_layers_take_the_same_settings() -> None:
         "on_ac_only",
         "quiet",
         "roaming",
+        "scratch",
         "stay_awake",
+        "virtual_machines",
     ]
     assert all(resolved(node)["x-merge"] in {"replace", "add", "by name", "apply"} for node in defaults.values())
 
@@ -414,7 +416,7 @@ def test_keys_of_later_versions_are_accepted_nowhere() -> None:
 
 
 def test_there_are_inventories() -> None:
-    assert [path.parent.name for path in INVENTORIES] == ["infra4", "laptop", "small"]
+    assert [path.parent.name for path in INVENTORIES] == ["infra4", "kvm", "laptop", "small"]
 
 
 @pytest.mark.parametrize("path", INVENTORIES, ids=lambda path: path.parent.name)

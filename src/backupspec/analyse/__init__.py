@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from backupspec.analyse import database_values, databases, folders, machines, repositories, schedules, sources
+from backupspec.analyse import (
+    database_values,
+    databases,
+    folders,
+    machines,
+    repositories,
+    schedules,
+    sources,
+    virtual_machines,
+)
 from backupspec.diagnostic import Diagnostic
 from backupspec.fleet import Fleet
 
@@ -55,6 +64,12 @@ RULES = (
     database_values.values_are_meant,
     database_values.users_are_known,
     database_values.databases_have_one_job,
+    virtual_machines.every_disk_is_covered,
+    virtual_machines.guests_back_themselves_up,
+    virtual_machines.a_machine_is_read_once,
+    virtual_machines.what_is_left_out_is_not_backed_up,
+    virtual_machines.scratch_space_is_declared,
+    virtual_machines.disks_are_read_while_the_guest_rests,
 )
 
 

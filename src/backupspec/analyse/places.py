@@ -6,6 +6,8 @@ from backupspec.diagnostic import Span
 from backupspec.fleet import Host, Job, Origin, Target
 
 Origins = tuple[tuple[str, str, Origin], ...]
+_SECTIONS = {"databases": "databases", "virtual machine": "virtual_machines"}
+"""Where a layer that is a job stands, by what it calls itself; others are files jobs."""
 
 
 def host_place(host: Host, setting: str) -> tuple[Span, str]:
@@ -33,8 +35,8 @@ def _place(origins: Origins, setting: str, text: str | None, host: str, span: Sp
 def _logical(layer: str, host: str) -> str | None:
     """Turn a layer's name (`profile linux, job system`) into a logical path (`profiles.linux.files.system`)."""
     owner, _, rest = layer.partition(", ")
-    word, _, job = rest.partition(" ")
-    section = "databases" if word == "databases" else "files"
+    word, _, job = rest.rpartition(" ")
+    section = _SECTIONS.get(word, "files")
     kind, _, name = owner.partition(" ")
     match kind:
         case "defaults":

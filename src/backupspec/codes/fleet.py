@@ -306,4 +306,62 @@ FLEET: tuple[Entry, ...] = (
         "the other one dumps.",
         Severity.WARNING,
     ),
+    Entry(
+        "BS450",
+        "disk that nothing covers",
+        "The definition of a virtual machine has a disk that the job neither backs up nor leaves out with a reason. "
+        "A restored machine would come up without it, or not at all. Add it to `disks`, or say under `without` why it "
+        "is not needed.",
+    ),
+    Entry(
+        "BS451",
+        "disk backed up and left out",
+        "A virtual machine names a disk under `disks` and under `without`. Delete it in one of the two places.",
+    ),
+    Entry(
+        "BS452",
+        "no scratch space",
+        "While the disks of a running virtual machine are read, what it overwrites is put aside into files. Where "
+        "these have no room the machine stands still, so the inventory must say where they may lie: `scratch: FOLDER` "
+        "in the host, in a profile, or in the virtual machine.",
+    ),
+    Entry(
+        "BS453",
+        "scratch space in a wrong place",
+        "`scratch` names a folder in which QEMU cannot work safely: one where everybody may write, one in a "
+        "repository, or one of the system or of backupspec itself. Give it a folder of its own, on a disk with room.",
+    ),
+    Entry(
+        "BS454",
+        "one machine, two jobs",
+        "Two jobs of a hypervisor read the disks of the same virtual machine. libvirt does one backup of a machine at "
+        "a time, and everything would be stored twice. Give one job several repositories under `to` instead.",
+    ),
+    Entry(
+        "BS455",
+        "disks read while the guest backs itself up",
+        "The disks of a virtual machine are read in the same hours in which the host that runs in it does its own "
+        "jobs. Both are slower for it, and what the guest writes meanwhile (dumps, caches) fills the scratch space. "
+        "Give the virtual machine a `schedule` of its own.",
+        Severity.WARNING,
+    ),
+    Entry(
+        "BS456",
+        "backed up from outside and inside",
+        "The disks of a virtual machine are backed up, and the host that runs in it backs itself up too. That may be "
+        "meant: the one brings back the machine, the other a file. It costs twice the space.",
+        Severity.NOTE,
+    ),
+    Entry(
+        "BS457",
+        "backed up, and said not to be",
+        "`not_backed_up` names a virtual machine that has a job. Delete one of the two, so that the next reader knows "
+        "what holds.",
+    ),
+    Entry(
+        "BS458",
+        "guest that does not back itself up",
+        "`method: guest` says that a host of this inventory, which runs in the virtual machine, backs itself up. No "
+        "such host is named, or it has no job, so nothing of the virtual machine would be saved.",
+    ),
 )

@@ -155,7 +155,7 @@ NAMES: tuple[Entry, ...] = (
     Entry(
         "BS222",
         "one name for two jobs",
-        "A host has a files job and a databases job of the same name. Units, scripts and archives are named after "
+        "A host has two jobs of the same name, in different sections. Units, scripts and archives are named after "
         "jobs, so both would claim the same ones. Give one of them another name.",
     ),
     Entry(
@@ -163,6 +163,18 @@ NAMES: tuple[Entry, ...] = (
         "another kind in a later layer",
         "A later layer says that a databases job is of another kind than an earlier one. Settings of the two kinds do "
         "not fit together. Say the same kind, or turn the earlier job `off` and give the new one another name.",
+    ),
+    Entry(
+        "BS224",
+        "definition that cannot be used",
+        "`xml` names a file with the definition of a virtual machine, as `virsh dumpxml --inactive` writes it. It is "
+        "missing, it is none, or it is that of another machine.",
+    ),
+    Entry(
+        "BS225",
+        "disks not known",
+        "Nothing says which disks a virtual machine has. They are found when the inventory is compiled: in the file "
+        "that `xml` names, or in a list under `disks`.",
     ),
     Entry(
         "BS301",

@@ -260,13 +260,12 @@ def of_repository(host: Host, repository: Repository) -> tuple[PlannedFile, ...]
         encryption=ShellWord(repository.encryption),
         make_parents=repository.foreign is not None,
     )
-    serve = f"{folder}/serve"
     restore = Restore(
         title=Comment(f"Bring files back from {name}."),
         notice=note,
         environment=dataclasses.replace(around, base=ShellWord(RESTORE)),
-        serve=ShellWord(serve) if repository.local else None,
-        served=BorgUrl(f"ssh://local{repository.path}") if repository.local else None,
+        serve=serve(repository),
+        served=served(repository),
         jobs=tuple(
             JobGlob(ShellWord(job.name), tuple(ArchiveGlob(series, job.name) for series in job.series)) for job in jobs
         ),
@@ -291,8 +290,18 @@ def of_repository(host: Host, repository: Repository) -> tuple[PlannedFile, ...]
     if repository.local:
         title = Comment(f"Reach {name} as the account that owns it.")
         view = Serve(title, note, ShellWord(host.borg.path), ShellWord(repository.path))
-        files.append(script(host, serve, "borg/serve", view, repository.where))
+        files.append(script(host, f"{folder}/serve", "borg/serve", view, repository.where))
     return tuple(files)
+
+
+def serve(repository: Repository) -> ShellWord | None:
+    """Give the script through which root reaches a local repository, which belongs to an account."""
+    return ShellWord(f"{SCRIPTS}/repositories/{repository.name}/serve") if repository.local else None
+
+
+def served(repository: Repository) -> BorgUrl | None:
+    """Give how borg names a repository that is reached so."""
+    return BorgUrl(f"ssh://local{repository.path}") if repository.local else None
 
 
 def _due(host: Host, repository: Repository, title: str, origin: str, stamp: tuple[ShellWord, int | None]) -> Due:

@@ -9,8 +9,12 @@ from backupspec.words import ExecProgram, ExecWord
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command line of a unit; `root` runs it outside of the unit's sandbox."""
+    """One command line of a unit.
+
+    `root` runs it outside of the unit's sandbox; `elevated` inside, as root by number, with the unit's own rights.
+    """
 
     program: ExecProgram
     arguments: tuple[ExecWord, ...] = ()
     root: bool = False
+    elevated: bool = False

@@ -227,13 +227,12 @@ def _list_limit(job: DatabaseJob) -> int:
 def _restore(host: Host, job: DatabaseJob, target: Target, made: Recipe) -> Restore:
     repository = target.repository
     environment = borg.environment(host, repository, target.schedule.timezone, ())
-    serve = f"{SCRIPTS}/repositories/{repository.name}/serve"
     return Restore(
         title=Comment(f"Bring databases of {job.name} of {host.name} back from {repository.name}."),
         notice=notice(job.where),
         environment=dataclasses.replace(environment, base=ShellWord(RESTORE)),
-        serve=ShellWord(serve) if repository.local else None,
-        served=BorgUrl(f"ssh://local{repository.path}") if repository.local else None,
+        serve=borg.serve(repository),
+        served=borg.served(repository),
         job=ShellWord(job.name),
         scripts=ShellWord(folder(job)),
         starts=tuple(ArchiveStart(series, job.name) for series in job.series),

@@ -6,7 +6,17 @@ import json
 import shlex
 
 from backupspec.database import Kind, MySQL, PostgreSQL
-from backupspec.fleet import DatabaseJob, FilesJob, Fleet, Host, HostKey, Repository, Server, Target
+from backupspec.fleet import (
+    DatabaseJob,
+    FilesJob,
+    Fleet,
+    Host,
+    HostKey,
+    Repository,
+    Server,
+    Target,
+    VirtualMachineJob,
+)
 from backupspec.plan.kinds import describe
 from backupspec.plan.ssh import key_of
 
@@ -26,6 +36,7 @@ def facts(fleet: Fleet) -> tuple[tuple[str, str], ...]:
             "repository": {repository.name: _repository(repository) for repository in host.repositories},
             "job": {job.name: _job(job) for job in host.files},
             "databases": {job.name: _databases(job) for job in host.databases},
+            "machine": {job.name: _machine(job) for job in host.virtual_machines},
             "target": {
                 f"{job.name}_{target.repository.name}": _target(target) for job in host.jobs for target in job.targets
             },
@@ -116,6 +127,21 @@ def _accounts(kind: Kind) -> list[str]:
             return ["users and rights"]
         case _:
             return []
+
+
+def _machine(job: VirtualMachineJob) -> Facts:
+    return {
+        "domain": job.domain,
+        "disks": list(job.disks),
+        "method": f"{job.method} {job.guest}" if job.method == "guest" else job.method,
+        "quiesce": job.quiesce,
+        "chunk_size": job.chunk_size,
+        "scratch": job.scratch,
+        "drill": None if job.drill is None else str(job.drill.schedule),
+        "compression": job.compression,
+        "before": [str(hook) for hook in job.before],
+        "after": [str(hook) for hook in job.after],
+    }
 
 
 def _target(target: Target) -> Facts:

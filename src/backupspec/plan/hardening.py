@@ -29,8 +29,8 @@ class Touch:
 
     `reads` (with `one_file_system` only what lies on the same one) and `writes` are paths, `addresses` machines that it
     talks to, `groups` and `credentials` names. `reads_all`: it may read what belongs to others. `jit`: its
-    programs make code while they run. `hooks`: it runs commands outside of its sandbox. `devices`: what
-    such commands open, as DeviceAllow= names it.
+    programs make code while they run. `elevated`: it is root by number. `hooks`: it runs commands outside of its
+    sandbox. `devices`: what such commands open, as DeviceAllow= names it.
     """
 
     reads: tuple[str, ...] = ()
@@ -41,6 +41,7 @@ class Touch:
     groups: tuple[str, ...] = ()
     credentials: tuple[str, ...] = ()
     jit: bool = False
+    elevated: bool = False
     hooks: bool = False
     devices: tuple[str, ...] = ()
 
@@ -91,6 +92,8 @@ def directives(host: Host, touch: Touch, repository: Repository) -> tuple[Direct
     for name, value in _PLAIN:
         if touch.jit and name == "MemoryDenyWriteExecute":
             found.append(_left_out(name, "JavaScript programs make code while they run"))
+        elif touch.elevated and value == "~@privileged @resources":
+            found.append(_directive(name, "~@resources", "Not ~@privileged: it becomes the account of the jobs."))
         else:
             found.append(_directive(name, value))
     for number, device in enumerate(touch.devices):
@@ -104,7 +107,11 @@ def directives(host: Host, touch: Touch, repository: Repository) -> tuple[Direct
             )
         )
         return (*found, _directive("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6"))
-    return (*found, _directive("DevicePolicy", "closed"), *_network(host, touch, repository))
+    if any(_within(path, "/dev") for path in touch.reads if touch.elevated):
+        found.append(_left_out("DevicePolicy", "a disk is a device of this host"))
+    else:
+        found.append(_directive("DevicePolicy", "closed"))
+    return (*found, *_network(host, touch, repository))
 
 
 def isolated(*, jit: bool) -> tuple[Directive, ...]:

@@ -17,6 +17,8 @@ RESTORE = own_folders.RESTORE
 STAGE = own_folders.STAGE
 DRILLS = f"{STATE}/drill"
 KEYS = "/etc/ssh/backupspec"
+RUN = "/run/backupspec-vm"
+"""Sockets, locks and notes of the moment about virtual machines, which libvirt's hook reads too."""
 
 
 def lock_of(repository: Repository) -> str:

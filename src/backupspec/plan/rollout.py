@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backupspec.fleet import Fleet
-from backupspec.plan import snapshots
+from backupspec.plan import snapshots, virtual_machines
 from backupspec.plan.kinds import recipe
 from backupspec.plan.kinds.account import steps
 from backupspec.plan.places import STATE, notice
@@ -63,6 +63,7 @@ class Apply:
     provided: tuple[ShellWord, ...]
     passwords: tuple[ShellWord, ...]
     dumpers: tuple[Account, ...]
+    machines: bool
 
 
 def machines(fleet: Fleet) -> tuple[str, ...]:
@@ -93,6 +94,8 @@ def apply(fleet: Fleet, name: str, files: tuple[PlannedFile, ...]) -> tuple[Plan
         tools["flock"] = "util-linux"
         tools |= snapshots.tools(host)
         tools |= {program: package for job in host.databases for program, package in recipe(job).tools}
+        if virtual_machines.read(host):
+            tools |= virtual_machines.TOOLS
     if remote:
         tools["ssh-keygen"] = "openssh-client"
     if store is not None:
@@ -129,6 +132,7 @@ def apply(fleet: Fleet, name: str, files: tuple[PlannedFile, ...]) -> tuple[Plan
         known_key=ShellWord("" if known is None else known.base64),
         generated=_credentials(fleet, name, generated=True),
         provided=_credentials(fleet, name, generated=False),
+        machines=host is not None and bool(virtual_machines.read(host)),
         passwords=()
         if host is None
         else tuple(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backupspec.fleet import DatabaseJob, Fleet, Host, Job, Target
+from backupspec.fleet import DatabaseJob, FilesJob, Fleet, Host, Job, Target, VirtualMachineJob
+from backupspec.plan import virtual_machines
 from backupspec.plan.kinds import describe, recipe
 from backupspec.plan.kinds.account import Step, steps
 from backupspec.plan.kinds.recovery import DATABASE, recovery
@@ -159,6 +160,8 @@ def _what(job: Job) -> str:
     """Say what a job backs up."""
     if isinstance(job, DatabaseJob):
         return describe(job)
+    if isinstance(job, VirtualMachineJob):
+        return virtual_machines.describe(job)
     return ", ".join((*job.paths, *job.optional_paths)) or "nothing"
 
 
@@ -169,13 +172,13 @@ def _notes(host: Host, job: Job, target: Target) -> str:
         found.append("tried every half hour until done")
     if host.quiet is not None:
         found.append(f"never in {host.quiet.window} ({host.quiet.timezone})")
-    if not isinstance(job, DatabaseJob) and job.mounted:
+    if isinstance(job, FilesJob) and job.mounted:
         found.append("needs mounted: " + ", ".join(job.mounted))
-    if not isinstance(job, DatabaseJob) and job.snapshot is not None:
+    if isinstance(job, FilesJob) and job.snapshot is not None:
         found.append(f"reads a snapshot ({job.snapshot.kind})")
     if job.before or job.after:
         found.append("has hooks")
-    if isinstance(job, DatabaseJob) and job.drill is not None:
+    if not isinstance(job, FilesJob) and job.drill is not None:
         found.append(f"drill: {job.drill.schedule}")
     return "; ".join(found) or "none"
 

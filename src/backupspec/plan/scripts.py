@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backupspec.fleet import Alert, DatabaseJob, Host, Repository
-from backupspec.plan import borg, dumps
+from backupspec.alert import Alert
+from backupspec.fleet import DatabaseJob, Host, Repository
+from backupspec.plan import borg, dumps, virtual_machines
 from backupspec.plan.kinds import recipe
 from backupspec.plan.places import CREDENTIALS, RESTORE, SCRIPTS, STATE, notice, script
 from backupspec.plan.types import PlannedFile
@@ -51,6 +52,16 @@ class RunDatabases:
 
 
 @dataclass(frozen=True, slots=True)
+class RunMachine:
+    """What backupspec-run knows of a virtual machine in one repository."""
+
+    name: ShellWord
+    repository: ShellWord
+    script: ShellWord
+    drill: ShellWord | None
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """The view of run.sh.j2."""
 
@@ -60,9 +71,12 @@ class Run:
     job_names: ShellWord
     repositories: tuple[RunRepository, ...]
     jobs: tuple[RunJob, ...]
+    restores: bool
     databases: tuple[RunDatabases, ...]
     database_names: ShellWord
     drill_names: ShellWord
+    machines: tuple[RunMachine, ...]
+    machine_names: ShellWord
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +119,9 @@ def scripts(host: Host, alerts: tuple[Alert, ...]) -> tuple[PlannedFile, ...]:
     for job in host.databases:
         files += dumps.of_kind(host, job)
         files += [file for target in job.targets for file in dumps.of_target(host, job, target)]
+    files += virtual_machines.of_host(host)
+    for machine in host.virtual_machines:
+        files += [file for target in machine.targets for file in virtual_machines.of_target(host, machine, target)]
     files += [file for repository in host.repositories for file in borg.of_repository(host, repository)]
     files.append(script(host, "/usr/local/sbin/backupspec-run", "apply/run", _run(host), host.where))
     files.append(script(host, f"{SCRIPTS}/alert", "systemd/alert", _alert(host, alerts), host.where))
@@ -138,9 +155,32 @@ def _run(host: Host) -> Run:
     names = ShellWord(" ".join(repository.name for repository in host.repositories))
     job_names = ShellWord(" ".join(job.name for job in host.jobs))
     title = Comment(f"Work with the backups of {host.name} by hand.")
-    database_names = ShellWord(" ".join(job.name for job in host.databases))
-    drill_names = ShellWord(" ".join(job.name for job in host.databases if job.drill is not None))
-    return Run(title, notice(host.where), names, job_names, repositories, jobs, databases, database_names, drill_names)
+    read = virtual_machines.read(host)
+    drills = [job.name for job in host.databases if job.drill is not None]
+    drills += [machine.name for machine in read if machine.drill is not None]
+    return Run(
+        title=title,
+        notice=notice(host.where),
+        names=names,
+        job_names=job_names,
+        repositories=repositories,
+        jobs=jobs,
+        restores=bool(host.databases or read),
+        databases=databases,
+        database_names=ShellWord(" ".join(job.name for job in host.databases)),
+        drill_names=ShellWord(" ".join(drills)),
+        machines=tuple(
+            RunMachine(
+                ShellWord(job.name),
+                ShellWord(target.repository.name),
+                ShellWord(f"{SCRIPTS}/jobs/{job.name}_{target.repository.name}/restore"),
+                None if job.drill is None else ShellWord(f"{drill_name(job, target.repository)}.service"),
+            )
+            for job in read
+            for target in job.targets
+        ),
+        machine_names=ShellWord(" ".join(job.name for job in read)),
+    )
 
 
 def _databases(job: DatabaseJob, repository: Repository) -> RunDatabases:

@@ -1,4 +1,4 @@
-"""Dumps that go through files: where these lie, and what a unit does for them before and after.
+"""What a unit does before and after a job, and for dumps that go through files where these lie.
 
 `staged` is the one place that knows whether a job's dumps touch a disk at all. Each unit has a folder of its own for
 the dumps of one run, which is gone afterwards. The folder that keeps the newest ones (`stage`) has a folder for each
@@ -7,10 +7,10 @@ job; what is whole gets there by a link, so that jobs into several repositories 
 
 from __future__ import annotations
 
-from backupspec.fleet import DatabaseJob, Job, Target
+from backupspec.fleet import DatabaseJob, Job, Target, VirtualMachineJob
 from backupspec.plan.commands import Command
 from backupspec.plan.kinds import recipe
-from backupspec.plan.places import SCRIPTS, STAGE
+from backupspec.plan.places import RUN, SCRIPTS, STAGE
 from backupspec.words import ExecProgram, ExecWord, UnitListPath
 
 
@@ -30,6 +30,8 @@ def before(job: Job, target: Target) -> tuple[Command, ...]:
 
     The folder belongs to whoever writes there: root, for other accounts, of whom the job can read but not write.
     """
+    if isinstance(job, VirtualMachineJob):
+        return (_around(job, target, "prepare"),)
     if not isinstance(job, DatabaseJob):
         return ()
     folder, writer = job.kept, recipe(job).writer
@@ -45,16 +47,20 @@ def before(job: Job, target: Target) -> tuple[Command, ...]:
 
 def after(job: Job, target: Target) -> tuple[Command, ...]:
     """Take the dumps of this run away again, whatever became of the job."""
+    if isinstance(job, VirtualMachineJob):
+        return (_around(job, target, "end"),)
     if not isinstance(job, DatabaseJob) or staged(job, target) is None:
         return ()
     return (_remove(_folders(job, target), root=recipe(job).writer is not None),)
 
 
 def writable(job: Job) -> tuple[UnitListPath, ...]:
-    """Open the folder that keeps dumps, if the job itself writes them.
+    """Open the folder that keeps dumps, if the job itself writes them; of a virtual machine, sockets and scratch space.
 
     It may be missing at the start, also for the command that makes it.
     """
+    if isinstance(job, VirtualMachineJob):
+        return (UnitListPath(RUN, optional=True), UnitListPath(str(job.scratch), optional=True))
     if not isinstance(job, DatabaseJob) or job.stage is None or recipe(job).writer is not None:
         return ()
     return (UnitListPath(str(job.kept), optional=True),)
@@ -79,6 +85,10 @@ def _folders(job: DatabaseJob, target: Target) -> tuple[str, ...]:
             return (folder, f"/run/backupspec-root_{name}")
         case _:
             return (folder,)
+
+
+def _around(job: VirtualMachineJob, target: Target, word: str) -> Command:
+    return _as_root(f"{SCRIPTS}/jobs/{job.name}_{target.repository.name}/{word}", ())
 
 
 def _remove(folders: tuple[str, ...], *, root: bool) -> Command:

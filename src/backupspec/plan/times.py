@@ -7,7 +7,7 @@ import itertools
 from datetime import date, timedelta
 
 from backupspec.calendar_grammar import Calendar, read_calendar
-from backupspec.fleet import DatabaseJob, Host, Job, Repository, Target
+from backupspec.fleet import DatabaseJob, Host, Job, Repository, Target, VirtualMachineJob
 from backupspec.schedule import DAY, DAYS, YEARS, Schedule, Window, calendar_lines, minutes, spread
 
 CHECK_WINDOW = Window(60, 300)
@@ -63,7 +63,7 @@ def _part(host: Host, job: Job, schedule: Schedule) -> Schedule:
     return narrow if length // 3 and minutes(narrow, host.quiet, job.name) else schedule
 
 
-def drill_times(host: Host, job: DatabaseJob, target: Target) -> tuple[str, ...]:
+def drill_times(host: Host, job: DatabaseJob | VirtualMachineJob, target: Target) -> tuple[str, ...]:
     """Give the OnCalendar= values of a drill."""
     if job.drill is None:
         return ()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from backupspec.fleet import DatabaseJob, FilesJob, Hook, Host, Job, Repository, Target
+from backupspec.fleet import DatabaseJob, FilesJob, Hook, Host, Job, Repository, Target, VirtualMachineJob
 from backupspec.plan import drills, snapshots, stages
 from backupspec.plan.commands import Command
 from backupspec.plan.hardening import Directive, Touch, directives
@@ -41,6 +42,8 @@ class Service:
     groups: tuple[ConfigToken, ...]
     runtime: ConfigToken | None
     reads_all: bool
+    elevated: bool
+    stop_seconds: int | None
     credentials: tuple[UnitCredential, ...]
     conditions: tuple[Command, ...]
     waits: tuple[Command, ...]
@@ -65,6 +68,10 @@ class Fixed:
     """The view of a unit whose text is the same everywhere."""
 
     notice: Comment
+
+
+STOP_SECONDS = 900
+"""How long a virtual machine's unit may take to end: longer than it asks a guest agent that does not answer."""
 
 
 def unit_name(job: Job, repository: Repository) -> str:
@@ -125,15 +132,17 @@ def units(host: Host) -> tuple[PlannedFile, ...]:
 def _job(host: Host, job: Job, target: Target) -> tuple[PlannedFile, ...]:
     repository = target.repository
     folder = f"{SCRIPTS}/jobs/{job.name}_{repository.name}"
+    machine = isinstance(job, VirtualMachineJob)
     # A snapshot costs space for as long as it is there: it goes before what comes after borg has read.
-    programs = [_program(f"{folder}/create"), *snapshots.drop(job, target)]
+    programs = [_program(f"{folder}/create", elevated=machine), *snapshots.drop(job, target)]
     if prunes(target):
         programs += [_program(f"{folder}/prune"), _program(f"{SCRIPTS}/repositories/{repository.name}/compact")]
     what = f"{job.name} of {host.name} to {repository.name}" + (job.description and f": {job.description}")
     database = isinstance(job, DatabaseJob)
     if database:
         programs.append(_program(f"{folder}/verdict"))
-    description = f"Back up the databases {what}" if database else f"Back up {what}"
+    kind = "the databases " if database else "the virtual machine " if machine else ""
+    description = f"Back up {kind}{what}"
     touch = touched(job, repository)
     service = Service(
         notice=notice(job.where),
@@ -149,8 +158,10 @@ def _job(host: Host, job: Job, target: Target) -> tuple[PlannedFile, ...]:
         on_ac_only=host.on_ac_only,
         priority=PRIORITIES[job.priority],
         groups=tuple(ConfigToken(group) for group in touch.groups),
-        runtime=ConfigToken(unit_name(job, repository)) if database else None,
+        runtime=ConfigToken(unit_name(job, repository)) if database or machine else None,
         reads_all=touch.reads_all,
+        elevated=touch.elevated,
+        stop_seconds=STOP_SECONDS if machine else None,
         credentials=_credentials(repository, touch),
         conditions=_conditions(host, repository, folder),
         waits=snapshots.waits(job, target),
@@ -165,17 +176,35 @@ def _job(host: Host, job: Job, target: Target) -> tuple[PlannedFile, ...]:
     return pair if isinstance(job, FilesJob) or job.drill is None else (*pair, *_drill(host, job, target))
 
 
-def _drill(host: Host, job: DatabaseJob, target: Target) -> tuple[PlannedFile, ...]:
+def _drill(host: Host, job: DatabaseJob | VirtualMachineJob, target: Target) -> tuple[PlannedFile, ...]:
     repository = target.repository
+    name = drill_name(job, repository)
+    description = f"Prove that {job.name} of {host.name} can be restored from {repository.name}"
+    lines = drill_times(host, job, target)
+    if isinstance(job, VirtualMachineJob):
+        program = f"{SCRIPTS}/jobs/{job.name}_{repository.name}/drill"
+        proof = Proof(
+            name=name,
+            description=description,
+            programs=(_program(program, elevated=True),),
+            times=lines,
+            where=job.where,
+            touch=dataclasses.replace(touched(job, repository), hooks=False),
+            conditions=_quiet(host),
+            before=(Command(ExecProgram(f"{program}-prepare"), root=True),),
+            after=(Command(ExecProgram(f"{program}-end"), root=True),),
+            writable=stages.writable(job),
+        )
+        return _proof(host, repository, proof)
     proof = Proof(
-        name=drill_name(job, repository),
-        description=f"Prove that {job.name} of {host.name} can be restored from {repository.name}",
+        name=name,
+        description=description,
         programs=drills.programs(job, repository),
-        times=drill_times(host, job, target),
+        times=lines,
         where=job.where,
         touch=Touch(),
         conditions=_quiet(host),
-        runtime=drill_name(job, repository),
+        runtime=name,
         before=drills.before(job, repository),
         after=drills.after(job, repository),
         writable=drills.writable(),
@@ -196,6 +225,9 @@ def touched(job: Job, repository: Repository) -> Touch:
             hooks=hooks,
             devices=snapshots.devices(job),
         )
+    if isinstance(job, VirtualMachineJob):
+        images = tuple(disk.source for disk in job.known if disk.source.startswith("/"))
+        return Touch(reads=images, writes=(str(job.scratch),), elevated=True, hooks=hooks)
     made = recipe(job)
     return Touch(
         reads=made.sockets,
@@ -208,8 +240,8 @@ def touched(job: Job, repository: Repository) -> Touch:
     )
 
 
-def _program(path: str) -> Command:
-    return Command(ExecProgram(path))
+def _program(path: str, *, elevated: bool = False) -> Command:
+    return Command(ExecProgram(path), elevated=elevated)
 
 
 def _goes(job: DatabaseJob, repository: Repository) -> bool:
@@ -265,6 +297,8 @@ def _proof(host: Host, repository: Repository, proof: Proof) -> tuple[PlannedFil
         groups=(),
         runtime=None if proof.runtime is None else ConfigToken(proof.runtime),
         reads_all=proof.touch.reads_all,
+        elevated=proof.touch.elevated,
+        stop_seconds=None,
         credentials=_credentials(repository, proof.touch),
         conditions=proof.conditions,
         waits=(),

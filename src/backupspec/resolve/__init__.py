@@ -7,8 +7,9 @@ takes away what an earlier layer gave; `JOB: off` drops a job that an earlier la
 
 from __future__ import annotations
 
+from backupspec.alert import Alert
 from backupspec.diagnostic import Diagnostics, Span, has_errors
-from backupspec.fleet import Alert, Fleet, Host, Retired
+from backupspec.fleet import Fleet, Host, Retired
 from backupspec.inventory import Inventory
 from backupspec.resolve.machines import host_of, server_of
 from backupspec.resolve.tables import Tables

@@ -27,7 +27,7 @@ from backupspec.diagnostic import Related, Span
 from backupspec.fleet import DatabaseJob, Hook, Origin
 from backupspec.inventory import Layer, Settings, Written, WrittenDatabase, WrittenDrill, WrittenHost
 from backupspec.nodes import duration
-from backupspec.resolve.jobs import WIDE, gather, targets_of
+from backupspec.resolve.jobs import WIDE, gather, targets_of, two_of_a_name
 from backupspec.resolve.layers import merge, value
 from backupspec.resolve.tables import Tables
 from backupspec.schedule import Schedule, Window
@@ -62,19 +62,13 @@ SQLITE_SIDES = ("", "-wal", "-shm", "-journal")
 
 
 def databases_of(
-    tables: Tables, written: WrittenHost, layers: list[Layer], taken: Mapping[str, Span]
+    tables: Tables, written: WrittenHost, layers: list[Layer], taken: Mapping[str, tuple[str, Span]]
 ) -> tuple[DatabaseJob, ...]:
-    """Give all databases jobs of a host, by name; `taken` are the names of its files jobs."""
+    """Give all databases jobs of a host, by name; `taken` are the names of its other jobs, with what each is."""
     host = written.machine.name.value
     known = gather(tables, host, "databases", ((layer.name, layer.databases) for layer in layers))
     wide = [(layer.name, layer.settings) for layer in layers]
-    for name in sorted(known.keys() & taken.keys()):
-        span = known[name][-1][2]
-        hint = "a unit and a series are named after each: give one of them another name"
-        message = f"{host} has a files job and a databases job `{name}`"
-        related = (Related("the files job is here", taken[name]),)
-        where = f"hosts.{host}.databases.{name}"
-        tables.tell(diagnose("BS222", message, span, where=where, hint=hint, related=related))
+    two_of_a_name(tables, host, ("databases", "databases job"), known, taken)
     return tuple(_job(tables, written, name, wide, own) for name, own in known.items())
 
 
@@ -236,16 +230,17 @@ def _drill(tables: Tables, said: tuple[Written[object], str] | None, where: str)
     if said is None:
         return None
     written = cast(WrittenDrill, said[0].value)
-    schedule: Schedule | None = WEEKLY
-    if written.schedule is not None:
-        named = written.schedule.value
-        name = Written(str(named), written.schedule.span)
-        schedule = (
-            named
-            if isinstance(named, Schedule)
-            else tables.lookup(name, tables.schedules, "schedule", f"{where}.drill.schedule")
-        )
-    return Drill(schedule or WEEKLY, written.assertions, written.oldest)
+    return Drill(drill_schedule(tables, written.schedule, where), written.assertions, written.oldest)
+
+
+def drill_schedule(tables: Tables, written: Written[str | Schedule] | None, where: str) -> Schedule:
+    """Give when a drill runs: what is written, or what its name stands for, or once a week."""
+    if written is None:
+        return WEEKLY
+    if isinstance(written.value, Schedule):
+        return written.value
+    name = Written(str(written.value), written.span)
+    return tables.lookup(name, tables.schedules, "schedule", f"{where}.drill.schedule") or WEEKLY
 
 
 def _usual_user(kind: Kind) -> str | None:

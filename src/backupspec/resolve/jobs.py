@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Literal, TypeVar, cast
 
-from backupspec.diagnostic import Span
+from backupspec.catalogue import diagnose
+from backupspec.diagnostic import Related, Span
 from backupspec.fleet import FilesJob, Hook, Snapshot, Target
 from backupspec.inventory import Layer, Settings, Written, WrittenHost, WrittenTarget
 from backupspec.resolve.layers import BUILT_IN, Merged, merge, value
@@ -16,10 +17,10 @@ from backupspec.suggest import did_you_mean
 
 T = TypeVar("T")
 
-WIDE = frozenset({"quiet", "roaming", "on_ac_only", "stay_awake", "jump"})
-"""Settings of the whole host, which no job has."""
+WIDE = frozenset({"quiet", "roaming", "on_ac_only", "stay_awake", "jump", "scratch"})
+"""Settings of the whole host, which no files or databases job has."""
 
-_WORDS = {"files": "job", "databases": "databases"}
+_WORDS = {"files": "job", "databases": "databases", "virtual_machines": "virtual machine"}
 """What a layer that is a job of a section calls itself."""
 
 
@@ -45,6 +46,24 @@ def gather(
                     did_you_mean(name.value, known) or "delete this line",
                 )
     return {name: known[name] for name in sorted(known)}
+
+
+def two_of_a_name(
+    tables: Tables,
+    host: str,
+    section: tuple[str, str],
+    known: Mapping[str, list[tuple[str, T, Span]]],
+    taken: Mapping[str, tuple[str, Span]],
+) -> None:
+    """Report jobs of a section (its key, and what its jobs are called) whose name another job of the host has."""
+    key, called = section
+    for name in sorted(known.keys() & taken.keys()):
+        what, other = taken[name]
+        hint = "a unit and a series are named after each: give one of them another name"
+        message = f"{host} has a {what} and a {called} `{name}`"
+        related = (Related(f"the {what} is here", other),)
+        where = f"hosts.{host}.{key}.{name}"
+        tables.tell(diagnose("BS222", message, known[name][-1][2], where=where, hint=hint, related=related))
 
 
 def files_of(tables: Tables, written: WrittenHost, layers: list[Layer]) -> tuple[FilesJob, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from backupspec.fleet import DEFAULT_SYSTEM, SYSTEMS, Borg, BorgVersion, Host, Jump, Server, System
+from backupspec.fleet import Host, Jump, Server
 from backupspec.inventory import Machine, WrittenHost, WrittenJump, WrittenServer
 from backupspec.resolve.databases import databases_of
 from backupspec.resolve.jobs import WIDE, files_of, without_live
@@ -12,8 +12,11 @@ from backupspec.resolve.keys import host_key
 from backupspec.resolve.layers import merge, value
 from backupspec.resolve.own import own_origins
 from backupspec.resolve.tables import Tables
+from backupspec.resolve.virtual_machines import virtual_machines_of
 from backupspec.schedule import Quiet
 from backupspec.source import names_key_file
+from backupspec.systems import DEFAULT_SYSTEM, SYSTEMS, Borg, BorgVersion, System
+from backupspec.virtual_machine import NotBackedUp
 
 _FOLLOW = frozenset({"BS203", "BS204", "BS210"})
 """What is found of a host when one of its layers is not there."""
@@ -69,7 +72,10 @@ def host_of(tables: Tables, written: WrittenHost) -> Host:
     inline = not names_key_file(key_name)
     jump = wide.scalar("jump")
     files = files_of(tables, written, layers)
-    databases = databases_of(tables, written, layers, {job.name: job.span for job in files})
+    taken = {job.name: ("files job", job.span) for job in files}
+    databases = databases_of(tables, written, layers, taken)
+    taken |= {job.name: ("databases job", job.span) for job in databases}
+    machines = virtual_machines_of(tables, written, layers, taken)
     if None in known:  # what that profile would have brought is not missing as well
         tables.found[before:] = [found for found in tables.found[before:] if found.code not in _FOLLOW]
     return Host(
@@ -89,6 +95,13 @@ def host_of(tables: Tables, written: WrittenHost) -> Host:
         jump=None if jump is None else _jump(tables, cast(WrittenJump, jump.value), f"{where}.jump"),
         files=tuple(without_live(job, [path for each in databases for path in each.own]) for job in files),
         databases=databases,
+        virtual_machines=machines,
+        not_backed_up=tuple(
+            sorted(
+                (NotBackedUp(what.value, because, what.span) for what, because in written.not_backed_up),
+                key=lambda item: item.what,
+            )
+        ),
         origins=(
             *own_origins(written, server, system, borg, key_name),
             *(item for item in wide.origins() if item[0] in WIDE),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backupspec.fleet import Borg, Origin, Server, System
+from backupspec.fleet import Origin, Server
 from backupspec.inventory import WrittenHost
+from backupspec.systems import Borg, System
 
 _HOST = "host"
 _BUILT_IN = "built-in default"

@@ -5,6 +5,7 @@ text for that place, and the constructor raises `Unrepresentable` where the lang
 `backupspec.render` decides which of them a language accepts.
 """
 
+from backupspec.words.apparmor import AppArmorFolder
 from backupspec.words.borg import ArchiveGlob, ArchiveName, ArchiveStart, BorgPattern, BorgUrl
 from backupspec.words.html import HtmlAttribute, HtmlText, HtmlTokens, SvgNumber, SvgPath
 from backupspec.words.markdown import MarkdownCode, MarkdownCommand, MarkdownLine, MarkdownText
@@ -24,8 +25,10 @@ from backupspec.words.systemd import (
     UnitText,
     UnitWord,
 )
+from backupspec.words.xml import XmlAttribute, XmlComment
 
 __all__ = [
+    "AppArmorFolder",
     "ArchiveGlob",
     "ArchiveName",
     "ArchiveStart",
@@ -61,4 +64,6 @@ __all__ = [
     "UnitText",
     "UnitWord",
     "Unrepresentable",
+    "XmlAttribute",
+    "XmlComment",
 ]

@@ -1,0 +1,198 @@
+"""What a compiled backup of a virtual machine costs beside the same by hand: `nbdcopy | borg create`, in one run.
+
+A real libvirtd in a private machine of the lab holds a virtual machine with one disk, most of which is not zero. The
+job and a few lines of shell store it in fresh repositories, with the same options. Ratios say more than seconds of a
+busy machine. Then 2.6 MB change in twenty places, and the second backup tells what it adds; a restore, what the image
+takes.
+
+`python bench/virtual_machines.py MEGABYTES ROUNDS`. VIRTNBDBACKUP=PROGRAM measures that peer too. Needs root, and some
+three times the disk in memory, since nothing of the lab touches a disk.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from demo.lab import borgs, libvirtd, unit
+from demo.lab.machine import Machine
+from demo.lab.room import Room
+from demo.lab.site import ACCOUNT, SCRIPTS, Site, bytes_below, repository_script
+
+MIB = 2**20
+REPOSITORY = "/backup/borg"
+IMAGE = "/srv/vm/disk.qcow2"
+FILLED = 0.4  # of the disk, with what cannot be compressed
+STRETCHES, STRETCH = 20, 128 * 1024  # 2.6 MB: as a file system writes, blocks beside each other in places far apart
+INVENTORY = {
+    "version": 1,
+    "fleet": "bench",
+    "repositories": {"local": {"path": REPOSITORY, "encryption": "none"}},
+    "hosts": {
+        "kvm01": {
+            "to": ["local"],
+            "scratch": "/srv/scratch",
+            "virtual_machines": {
+                "web": {
+                    "disks": ["vda"],
+                    "quiesce": "off",
+                    "scratch_free": "1MB",
+                    "compression": "lz4",
+                    "retention": {"forever": True},
+                }
+            },
+        }
+    },
+}
+BY_HAND = """
+cat >/tmp/begin.xml <<'END'
+<domainbackup mode='pull'><server transport='unix' socket='/srv/hand/sock'/><disks>
+<disk name='vda' backup='yes' type='file' exportname='vda'><scratch file='/srv/scratch/hand'/></disk>
+</disks></domainbackup>
+END
+install -d -g backupspec -m 2770 /srv/hand
+virsh --quiet backup-begin web --backupxml /tmp/begin.xml >/dev/null
+setpriv --reuid=backupspec --regid=backupspec --init-groups -- sh -euc '
+    export BORG_BASE_DIR=/var/lib/backupspec BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK=yes
+    nbdcopy "nbd+unix:///vda?socket=/srv/hand/sock" - |
+        borg create --compression lz4 --chunker-params fixed,1048576 --stdin-name vda.raw /backup/borg::"$1" -' sh "$1"
+virsh --quiet domjobabort web
+"""
+
+
+def main(megabytes: int, rounds: int) -> None:
+    """Measure, and print one table for people."""
+    with tempfile.TemporaryDirectory(prefix="bench-machines-") as name, Room() as room:
+        folder = Path(name)
+        (folder / "inventory").mkdir()
+        (folder / "inventory" / "inventory.yaml").write_text(yaml.safe_dump(INVENTORY), encoding="utf-8")
+        site = Site(folder / "inventory", folder / "out")
+        site.compile()
+        machine = room.machine("kvm01", ["192.0.2.30"], fresh=libvirtd.OWN)
+        borgs.give(machine, "1.4")
+        libvirtd.prepare(machine)
+        machine.run(["mkdir", "-p", "/srv/vm", "/srv/scratch"])
+        site.apply(machine)
+        libvirtd.start(machine)
+        fill(machine, megabytes * MIB)
+        ways = {"compiled job": compiled, "nbdcopy | borg create": by_hand}
+        if os.environ.get("VIRTNBDBACKUP"):
+            ways["virtnbdbackup"] = virtnbdbackup
+        seconds: dict[str, list[float]] = {way: [] for way in ways}
+        worked: dict[str, list[float]] = {way: [] for way in ways}
+        for turn in range(rounds + 1):
+            for way, run in ways.items():
+                fresh(machine)
+                began, before = time.perf_counter(), processor()
+                run(machine, f"round-{turn}")
+                if turn:  # the first round warms up
+                    seconds[way].append(time.perf_counter() - began)
+                    worked[way].append(processor() - before)
+        show(machine, seconds, worked, second_day(machine, megabytes * MIB), restored(machine))
+
+
+def processor() -> float:
+    """Give the seconds that all that we have started, and that has ended, spent on a processor."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def fill(machine: Machine, size: int) -> None:
+    """Make the disk and start the virtual machine, which stands before its first instruction."""
+    machine.run(["qemu-img", "create", "-q", "-f", "qcow2", IMAGE, str(size)])
+    some = int(size * FILLED)
+    machine.sh(f"head -c {some} /dev/urandom >/srv/vm/noise")
+    machine.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "/srv/vm/noise", IMAGE])
+    machine.run(["qemu-img", "resize", "-q", IMAGE, str(size)])
+    machine.sh("rm /srv/vm/noise")
+    machine.write("/root/web.xml", libvirtd.domain_xml("web", {"vda": ("qcow2", IMAGE)}))
+    machine.run(["virsh", "--quiet", "define", "/root/web.xml"])
+    machine.run(["virsh", "--quiet", "start", "--paused", "web"])
+
+
+def fresh(machine: Machine) -> None:
+    """Make an empty repository."""
+    machine.sh(f"rm -rf {REPOSITORY}; install -d -o {ACCOUNT} -g {ACCOUNT} -m 0700 {REPOSITORY}")
+    machine.sh("rm -rf /var/lib/backupspec/.cache /var/lib/backupspec/.config")
+    repository_script(machine, "local", "init")
+
+
+def compiled(machine: Machine, _: str) -> None:
+    """Run the job's unit."""
+    unit.run(machine, "backupspec-web_local")
+
+
+def by_hand(machine: Machine, name: str) -> None:
+    """Do the same in a few lines of shell."""
+    machine.run(["sh", "-euc", BY_HAND, "sh", name])
+
+
+def virtnbdbackup(machine: Machine, name: str) -> None:
+    """Let the peer do the same, into a folder."""
+    machine.run([os.environ["VIRTNBDBACKUP"], "-d", "web", "-l", "copy", "-o", f"/srv/peer/{name}"])
+
+
+def second_day(machine: Machine, size: int) -> int:
+    """Change blocks all over what is filled, and give what the next backup adds to the repository, in bytes."""
+    fresh(machine)
+    unit.run(machine, "backupspec-web_local")
+    before = bytes_below(machine, REPOSITORY)
+    places = random.Random(1).sample(range(int(size * FILLED) // STRETCH), STRETCHES)  # noqa: S311 - always the same
+    for place in places:
+        line = libvirtd.write_line(0, place * STRETCH, 1 + place % 255, STRETCH)
+        machine.run(["virsh", "--quiet", "qemu-monitor-command", "web", "--hmp", line])
+    unit.run(machine, "backupspec-web_local")
+    return bytes_below(machine, REPOSITORY) - before
+
+
+def restored(machine: Machine) -> tuple[int, int]:
+    """Give what the source's image and that of a restored copy take on the disk, in bytes."""
+    script = f"{SCRIPTS}/jobs/web_local/restore"
+    unit.run_for_people(machine, script, "--latest", "--as", "copy", "--into", "/srv/vm", undo=False)
+    sizes = machine.run(["du", "--block-size=1", IMAGE, "/srv/vm/copy-vda.img"]).stdout
+    source, copy = (int(size) for size in re.findall(r"^(\d+)", sizes, re.MULTILINE))
+    return source, copy
+
+
+def show(
+    machine: Machine,
+    seconds: dict[str, list[float]],
+    worked: dict[str, list[float]],
+    added: int,
+    sizes: tuple[int, int],
+) -> None:
+    """Print medians beside each other."""
+    table = Table(
+        "",
+        "seconds",
+        "beside by hand",
+        "of a processor",
+        "beside by hand",
+        title=machine.run(["borg", "--version"]).stdout.strip(),
+    )
+    peer = "nbdcopy | borg create"
+    base, work = statistics.median(seconds[peer]), statistics.median(worked[peer])
+    for way, found in seconds.items():
+        took, spent = statistics.median(found), statistics.median(worked[way])
+        table.add_row(way, f"{took:.2f}", f"{took / base:.2f}", f"{spent:.2f}", f"{spent / work:.2f}")
+    console = Console()
+    console.print(table)
+    console.print(
+        f"second day: {STRETCHES * STRETCH / 1e6:.1f} MB changed in {STRETCHES} places, {added / 1e6:.1f} MB added"
+    )
+    console.print(f"restored image: {sizes[1] / 1e6:.1f} MB on the disk, {sizes[1] / sizes[0]:.3f} of the source's")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 512, int(sys.argv[2]) if len(sys.argv) > 2 else 3)

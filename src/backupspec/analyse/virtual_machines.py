@@ -1,0 +1,176 @@
+"""Virtual machines: every disk is covered once, with room to work, at a time when the guest rests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from backupspec.analyse.databases import EVERYBODYS
+from backupspec.analyse.folders import is_kept_as_it_is
+from backupspec.analyse.patterns import below
+from backupspec.analyse.places import job_place, target_place
+from backupspec.catalogue import diagnose
+from backupspec.diagnostic import Diagnostic, Related
+from backupspec.fleet import Fleet, Host, VirtualMachineJob
+from backupspec.schedule import Schedule
+
+_PREFIX = "vm:"
+
+
+def every_disk_is_covered(fleet: Fleet) -> Iterator[Diagnostic]:
+    """Each disk of a definition is backed up, or left out for a reason, and not both."""
+    for _, job in _read(fleet):
+        left_out = {disk for disk, _ in job.without}
+        for disk in job.known:
+            if disk.target not in job.disks and disk.target not in left_out:
+                span, where = job_place(job, "disks")
+                yield diagnose(
+                    "BS450",
+                    f"the disk `{disk.target}` of `{job.name}` is in no backup, and nothing says why",
+                    span,
+                    where=where,
+                    hint=f"add it to `disks`, or write `without: {{{disk.target}: WHY}}`",
+                )
+        for target in sorted(left_out.intersection(job.disks)):
+            span, where = job_place(job, "without")
+            related = (Related("`disks` is here", job_place(job, "disks")[0]),)
+            yield diagnose(
+                "BS451",
+                f"the disk `{target}` of `{job.name}` is backed up and left out",
+                span,
+                where=where,
+                hint="delete it in one of the two places",
+                related=related,
+            )
+
+
+def guests_back_themselves_up(fleet: Fleet) -> Iterator[Diagnostic]:
+    """No virtual machine is left to a guest without jobs; where both are backed up, that is said."""
+    for host in fleet.hosts:
+        for job in host.virtual_machines:
+            guest = None if job.guest is None else fleet.host(job.guest)
+            own = guest is not None and bool(guest.jobs)
+            span, where = job_place(job, "guest" if guest is not None else "method")
+            if job.method == "guest" and not own:
+                missing = "no host is named that" if guest is None else f"{job.guest} has no job that"
+                yield diagnose(
+                    "BS458",
+                    f"`{job.name}` is left to its guest, and {missing} backs it up",
+                    span,
+                    where=where,
+                    hint="write `guest: HOST` with a host of this inventory that has jobs, or let `method` be `pull`",
+                )
+            elif job.method != "guest" and own:
+                yield diagnose(
+                    "BS456",
+                    f"the disks of `{job.name}` are backed up, and {job.guest}, which runs in it, backs itself up too",
+                    span,
+                    where=where,
+                    hint="nothing to do if that is meant; else leave one of them out (`method: guest`)",
+                )
+
+
+def a_machine_is_read_once(fleet: Fleet) -> Iterator[Diagnostic]:
+    """No two jobs of a hypervisor read the same virtual machine."""
+    for host in fleet.hosts:
+        first: dict[str, VirtualMachineJob] = {}
+        for job in host.virtual_machines:
+            other = first.setdefault(job.domain, job)
+            if other is not job:
+                yield diagnose(
+                    "BS454",
+                    f"`{other.name}` and `{job.name}` are both the virtual machine `{job.domain}`",
+                    job.span,
+                    where=job.where,
+                    hint="keep one of them; it can have several repositories under `to`",
+                    related=(Related("the other one is here", other.span),),
+                )
+
+
+def what_is_left_out_is_not_backed_up(fleet: Fleet) -> Iterator[Diagnostic]:
+    """Nothing that has a job is said not to be backed up."""
+    for host in fleet.hosts:
+        jobs = {f"{_PREFIX}{job.domain}": job for job in host.virtual_machines}
+        for left_out in host.not_backed_up:
+            job = jobs.get(left_out.what)
+            if job is not None:
+                yield diagnose(
+                    "BS457",
+                    f"`{left_out.what}` is said not to be backed up, and has a job",
+                    left_out.span,
+                    where=f"{host.where}.not_backed_up",
+                    hint="delete it here, or delete the job",
+                    related=(Related("the job is here", job.span),),
+                )
+
+
+def scratch_space_is_declared(fleet: Fleet) -> Iterator[Diagnostic]:
+    """Each virtual machine that is read has scratch space, in a folder that can be used for it."""
+    for host, job in _read(fleet):
+        if job.scratch is None:
+            yield diagnose(
+                "BS452",
+                f"`{job.name}` of {host.name} has no scratch space",
+                job.span,
+                where=job.where,
+                hint="say `scratch: FOLDER` in the host, for all its virtual machines",
+            )
+            continue
+        server = fleet.server(host.name)
+        stores = [(each.path, f"the repository `{each.name}`") for each in host.repositories if each.local]
+        stores += [] if server is None else [(server.storage, f"the storage of {server.name}")]
+        store = next((what for folder, what in stores if below(job.scratch, folder)), None)
+        if any(below(job.scratch, folder) for folder in EVERYBODYS):
+            why = "everybody may write there, and lead root astray"
+        elif store is not None:
+            why = f"it lies in {store}"
+        elif is_kept_as_it_is(job.scratch):
+            why = "it is a folder of the system, or of backupspec itself"
+        else:
+            continue
+        span, where = job_place(job, "scratch")
+        yield diagnose(
+            "BS453",
+            f"`{job.scratch}` cannot be scratch space: {why}",
+            span,
+            where=where,
+            hint="give it a folder of its own, such as /srv/scratch",
+        )
+
+
+def disks_are_read_while_the_guest_rests(fleet: Fleet) -> Iterator[Diagnostic]:
+    """No disk is read in a window in which the guest runs its own jobs."""
+    for _, job in _read(fleet):
+        guest = None if job.guest is None else fleet.host(job.guest)
+        for target in job.targets:
+            found = next(
+                (
+                    (inner, way)
+                    for inner in (() if guest is None else guest.jobs)
+                    for way in inner.targets
+                    if _meet(target.schedule, way.schedule)
+                ),
+                None,
+            )
+            if found is not None:
+                inner, way = found
+                yield diagnose(
+                    "BS455",
+                    f"the disks of `{job.name}` are read in the window in which {job.guest} runs `{inner.name}`",
+                    target_place(job, target, "schedule")[0],
+                    where=job.where,
+                    hint="give the virtual machine a `schedule` of its own",
+                    related=(Related(f"when `{inner.name}` runs", target_place(inner, way, "schedule")[0]),),
+                )
+                break
+
+
+def _meet(one: Schedule, other: Schedule) -> bool:
+    """Tell whether two windows of one time zone have a minute in common; other schedules name minutes, not hours."""
+    if one.kind != "window" or other.kind != "window" or one.window is None or other.window is None:
+        return False
+    days = not one.days or not other.days or bool(set(one.days) & set(other.days))
+    return days and one.timezone == other.timezone and bool(set(one.window.minutes()) & set(other.window.minutes()))
+
+
+def _read(fleet: Fleet) -> Iterator[tuple[Host, VirtualMachineJob]]:
+    return ((host, job) for host in fleet.hosts for job in host.virtual_machines if job.method != "guest")

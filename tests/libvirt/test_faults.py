@@ -1,0 +1,365 @@
+"""Every row of the table of failures: what goes wrong on a hypervisor, and what becomes of backup and guest."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+
+from demo.lab.command import Outcome
+from tests.libvirt.hypervisor import IMAGES, MIB, SCRATCH, Hypervisor, hypervisor, image, until
+from tests.libvirt.writer import boot_sector
+
+pytestmark = [pytest.mark.root, pytest.mark.borg, pytest.mark.libvirt]
+
+DISKS = {"vda": "qcow2", "vdb": "raw"}
+NUMBERS = itertools.count(1)
+# In front of the real program: of what it reads from a guest the first half, and the rest when /run/go is there.
+HALFWAY = """\
+#!/bin/sh
+case "$*" in *' -') ;; *) exec /usr/bin/nbdcopy "$@" ;; esac
+[ -e /run/halfway ] || exec /usr/bin/nbdcopy "$@"
+failed=/tmp/failed.$$
+{ /usr/bin/nbdcopy "$@" || : >"$failed"; } | {
+    head -c 8388608
+    : >/tmp/waits
+    while [ ! -e /run/go ]; do sleep 0.1; done
+    cat
+}
+[ ! -e "$failed" ]
+"""
+
+
+@pytest.fixture(scope="module")
+def kvm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hypervisor]:
+    """One hypervisor for all tests of this file."""
+    with hypervisor(tmp_path_factory.mktemp("kvm")) as found:
+        found.machine.write("/usr/local/bin/nbdcopy", HALFWAY, mode=0o755)
+        yield found
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A virtual machine, and the job of its name."""
+
+    kvm: Hypervisor
+    name: str
+
+    def job(self, *, check: bool = True) -> Outcome:
+        return self.kvm.job(self.name, check=check)
+
+    def virsh(self, *words: str, check: bool = True) -> Outcome:
+        return self.kvm.virsh(words[0], "--domain", self.name, *words[1:], check=check)
+
+    def told(self, **settings: object) -> None:
+        """Compile the job with other settings."""
+        text = self.virsh("dumpxml", "--inactive").stdout
+        job = {"xml": f"domains/{self.name}.xml", "scratch_free": "1MB", "retention": {"forever": True}, **settings}
+        self.kvm.written({self.name: job}, {self.name: text})
+
+    def archives(self) -> tuple[str, ...]:
+        """Give the names of its archives, without host and time."""
+        return tuple(name for name in self.kvm.series() if name.split("_")[0] == self.name)
+
+    def manifest(self) -> dict[str, object]:
+        return dict(json.loads(self.kvm.stored(self.kvm.newest(self.name), "manifest.json")))
+
+    @contextlib.contextmanager
+    def halfway(self) -> Iterator[Future[Outcome]]:
+        """Give the job as it has read half of a disk; it goes on when the block ends."""
+        machine = self.kvm.machine
+        machine.sh("rm -f /tmp/waits /run/go; : >/run/halfway")
+        with ThreadPoolExecutor(1) as pool:
+            future = pool.submit(self.job, check=False)
+            try:
+                until(lambda: there(self.kvm, "/tmp/waits") or future.done(), "no disk is read")
+                assert not future.done(), future.result().output
+                yield future
+            finally:
+                machine.sh(": >/run/go; rm -f /run/halfway")
+
+
+def there(kvm: Hypervisor, path: str) -> bool:
+    return kvm.machine.run(["test", "-e", path], check=False).code == 0
+
+
+def nothing_is_left(guest: Guest) -> bool:
+    """Tell whether no job of libvirt, no scratch file and no socket is left."""
+    left = guest.kvm.machine.sh(f"ls -A {SCRATCH}; ls /run/backupspec-vm | grep -v -e lock -e queue || :").stdout
+    return left == "" and "None" in guest.virsh("domjobinfo", check=False).stdout
+
+
+def written(guest: Guest) -> int:
+    """Give how many bytes the guest has written to its first disk."""
+    found = re.search(r"wr_bytes (\d+)", guest.virsh("domblkstat", "vda").stdout)
+    assert found is not None
+    return int(found[1])
+
+
+@pytest.fixture
+def guest(kvm: Hypervisor) -> Iterator[Guest]:
+    """Give a virtual machine with two disks that stands before its first instruction, and its job."""
+    made = Guest(kvm, f"vm{next(NUMBERS)}")
+    kvm.define(made.name, DISKS)
+    made.told()
+    kvm.start(made.name)
+    kvm.write(made.name, 0, 0, 0x11)
+    kvm.write(made.name, 1, 0, 0x22, 16 * MIB)
+    yield made
+    made.virsh("destroy", check=False)
+    made.virsh("undefine", check=False)
+
+
+ALL = ("", "_vda", "_vdb")
+
+
+def names(guest: Guest, times: int = 1) -> tuple[str, ...]:
+    return tuple(sorted(f"{guest.name}{part}" for part in ALL * times))
+
+
+def test_a_job_that_is_killed_takes_its_backup_off(guest: Guest) -> None:
+    """As soon as its unit ends; what was stored by then is swept by the next run."""
+    with guest.halfway() as future:
+        guest.kvm.machine.run(["pkill", "-KILL", "-f", "jobs/vm[0-9]*_local/(create|store)|bin/borg"], check=False)
+        guest.kvm.machine.run(["pkill", "-KILL", "nbdcopy"], check=False)
+        assert future.result(timeout=120).code != 0
+    assert nothing_is_left(guest)
+    assert guest.job().code == 0
+    assert guest.archives() == names(guest)
+
+
+def test_after_a_crash_the_next_run_clears_up(guest: Guest) -> None:
+    """Nothing ran at the end, so libvirt's job, scratch files and unfinished archives are there; nothing else goes."""
+    guest.job()
+    whole = set(guest.kvm.archives())
+    end = f"/usr/local/lib/backupspec/jobs/{guest.name}_local/end"
+    script = guest.kvm.machine.read(end)
+    guest.kvm.machine.write(end, "#!/bin/sh\n", mode=0o755)
+    with guest.halfway() as future:
+        guest.kvm.machine.run(["pkill", "-KILL", "-f", "jobs/vm[0-9]*_local/(create|store)|bin/borg"], check=False)
+        guest.kvm.machine.run(["pkill", "-KILL", "nbdcopy"], check=False)
+        assert future.result(timeout=120).code != 0
+    guest.kvm.machine.write(end, script, mode=0o755)
+    assert "Unbounded" in guest.virsh("domjobinfo").stdout
+    unfinished = f"srv06_{guest.name}_vda_2020-01-01T00:00:00Z"
+    for name in (f"srv06_{guest.name}_2020-01-01T00:00:00Z.partial", unfinished, "other_vda_2020-01-01T00:00:00Z"):
+        guest.kvm.empty_archive(name)
+    ran = guest.job()
+    assert "an earlier run was cut off" in ran.output
+    left = set(guest.kvm.archives())
+    assert whole < left
+    assert "other_vda_2020-01-01T00:00:00Z" in left
+    assert unfinished not in left
+    assert [name for name in left if "partial" in name] == []
+    assert guest.archives() == names(guest, 2)
+    assert nothing_is_left(guest)
+
+
+def test_a_foreign_job_is_left_alone(guest: Guest) -> None:
+    """At once, without the half minute that libvirt waits for the end of such a job."""
+    xml = (
+        "<domainbackup mode='pull'><server transport='unix' socket='/root/foreign.sock'/><disks>"
+        "<disk name='vda' backup='yes' type='file'><scratch file='/root/foreign.vda'/></disk>"
+        "<disk name='vdb' backup='no'/></disks></domainbackup>"
+    )
+    guest.kvm.machine.write("/root/foreign.xml", xml)
+    guest.virsh("backup-begin", "--backupxml", "/root/foreign.xml")
+    before = guest.virsh("backup-dumpxml").stdout
+    ran = guest.job(check=False)
+    assert ran.code != 0
+    assert "something else works on" in ran.output
+    assert "Timed out" not in ran.output
+    assert guest.virsh("backup-dumpxml").stdout == before
+    assert guest.archives() == ()
+    guest.virsh("domjobabort")
+
+
+@pytest.mark.parametrize("free", ["4MB", "4kB"])
+def test_a_guest_runs_on_when_the_scratch_space_is_full(guest: Guest, free: str) -> None:
+    """The job gives up, whether it sees it coming or the guest stands still already; there is no archive."""
+    machine = guest.kvm.machine
+    guest.virsh("destroy")
+    machine.write("/root/boot", boot_sector())
+    machine.run(["qemu-img", "dd", "-f", "raw", "-O", "qcow2", "if=/root/boot", f"of={image(guest.name, 'vda')}"])
+    machine.run(["qemu-img", "resize", "-q", image(guest.name, "vda"), "16M"])
+    machine.run(["qemu-io", "-f", "qcow2", "-c", "write -P 0x44 1M 15M", image(guest.name, "vda")])
+    guest.told(scratch_free=free)
+    guest.kvm.start(guest.name)
+    machine.run(["mount", "-t", "tmpfs", "-o", "size=8M", "tmpfs", SCRATCH])
+    try:
+        with guest.halfway() as future:
+            guest.virsh("resume")
+            until(lambda: "None" in guest.virsh("domjobinfo").stdout, "the backup job stays")
+            machine.sh(": >/run/go")
+            ran = future.result(timeout=120)
+        assert ran.code != 0
+        assert "this backup is given up" in ran.output
+        until(lambda: guest.kvm.state(guest.name) == "running", "the guest does not run")
+        before = written(guest)
+        until(lambda: written(guest) > before, "the guest does not write")
+        assert [name for name in guest.archives() if not name.endswith("partial")] == []
+    finally:
+        guest.virsh("destroy")
+        machine.run(["umount", SCRATCH])
+
+
+def test_there_must_be_scratch_space_to_begin_with(guest: Guest) -> None:
+    guest.told(scratch_free="900TB")
+    ran = guest.job(check=False)
+    assert (ran.code != 0, "bytes of scratch space are free" in ran.output) == (True, True)
+    assert nothing_is_left(guest)
+
+
+def test_without_an_agent_the_inventory_decides(guest: Guest) -> None:
+    """Preferred: an archive that says what it is. Required: none. Off: nobody asks."""
+    assert "as after a power cut" in guest.job().output
+    assert guest.manifest()["consistency"] == "crash-consistent"
+    guest.told(quiesce="required")
+    ran = guest.job(check=False)
+    assert (ran.code != 0, "which the inventory requires" in ran.output) == (True, True)
+    assert guest.archives() == names(guest)
+    guest.told(quiesce="off")
+    assert "agent" not in guest.job().output
+    assert nothing_is_left(guest)
+
+
+def test_a_guest_that_is_switched_off_meanwhile_is_read_from_its_images(guest: Guest) -> None:
+    """The stream breaks, nothing of it is kept, and the images are read instead."""
+    with guest.halfway() as future:
+        guest.virsh("destroy")
+        guest.kvm.machine.sh(": >/run/go")
+        ran = future.result(timeout=120)
+    assert ran.code == 0, ran.output
+    assert "was switched off meanwhile" in ran.output
+    assert guest.archives() == names(guest)
+    assert guest.manifest()["consistency"] == "shut off"
+    assert guest.kvm.stored(guest.kvm.newest(f"{guest.name}_vdb"), "vdb.raw") == bytes([0x22]) * 16 * MIB
+
+
+def test_an_overlay_that_was_left_behind_is_told_and_backed_up(guest: Guest) -> None:
+    """What the guest sees is stored, wherever it lies."""
+    overlay = f"{IMAGES}/overlay of {guest.name}"
+    words = ["--disk-only", "--no-metadata", "--diskspec", f"vda,file={overlay}", "--diskspec", "vdb,snapshot=no"]
+    guest.virsh("snapshot-create-as", *words)
+    guest.kvm.write(guest.name, 0, 2 * MIB, 0x33)
+    ran = guest.job()
+    assert f"vda lies in {overlay} now" in ran.output
+    wanted = bytes([0x11]) * MIB + bytes(MIB) + bytes([0x33]) * MIB + bytes(13 * MIB)
+    assert guest.kvm.stored(guest.kvm.newest(f"{guest.name}_vda"), "vda.raw") == wanted
+
+
+def test_a_disk_that_nobody_named_is_told_and_one_that_is_missing_is_a_failure(guest: Guest) -> None:
+    guest.kvm.machine.run(["truncate", "-s", "1M", f"{IMAGES}/more"])
+    guest.virsh("attach-disk", "--source", f"{IMAGES}/more", "--target", "vdc", "--targetbus", "virtio")
+    assert f"vdc of {guest.name} is in no backup" in guest.job().output
+    assert guest.archives() == names(guest)
+    guest.virsh("detach-disk", "--target", "vdb", "--config")
+    guest.virsh("destroy")
+    guest.kvm.start(guest.name)
+    ran = guest.job(check=False)
+    assert (ran.code != 0, f"{guest.name} has no disk vdb" in ran.output) == (True, True)
+    assert guest.archives() == names(guest)
+
+
+def test_a_guest_that_is_off_cannot_start_while_its_images_are_read(guest: Guest) -> None:
+    """And whoever tries is told why; afterwards it can."""
+    guest.virsh("destroy")
+    with guest.halfway() as future:
+        refused = guest.virsh("start", check=False)
+        assert refused.code != 0
+        assert "a backup reads the disks of this virtual machine" in refused.output
+        guest.kvm.machine.sh(": >/run/go")
+        ran = future.result(timeout=120)
+    assert ran.code == 0, ran.output
+    assert guest.manifest()["method"] == "offline"
+    assert guest.kvm.stored(guest.kvm.newest(f"{guest.name}_vda"), "vda.raw") == bytes([0x11]) * MIB + bytes(15 * MIB)
+    guest.kvm.start(guest.name)
+    assert nothing_is_left(guest)
+
+
+def test_a_restore_keeps_a_guest_from_starting(guest: Guest) -> None:
+    guest.job()
+    guest.virsh("destroy")
+    machine = guest.kvm.machine
+    machine.sh("rm -f /run/go /tmp/waits")
+    slow = '#!/bin/sh\n: >/tmp/waits\nwhile [ ! -e /run/go ]; do sleep 0.1; done\nexec /usr/bin/nbdcopy "$@"\n'
+    machine.write("/usr/local/bin/nbdcopy", slow, mode=0o755)
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            future = pool.submit(guest.kvm.restore, guest.name, "--latest", "--replace")
+            until(lambda: there(guest.kvm, "/tmp/waits") or future.done(), "nothing is restored")
+            refused = guest.virsh("start", check=False)
+            backup = guest.job(check=False)
+        finally:
+            machine.sh(": >/run/go")
+    machine.write("/usr/local/bin/nbdcopy", HALFWAY, mode=0o755)
+    assert refused.code != 0
+    assert "a restore writes the disks of this virtual machine" in refused.output
+    assert (backup.code != 0, "a restore of" in backup.output) == (True, True)
+    assert future.result().code == 0
+    guest.kvm.start(guest.name)
+
+
+def test_a_stored_disk_that_was_changed_does_not_get_its_name(guest: Guest) -> None:
+    """The checksum is compared before; nothing of the failed restore is left."""
+    guest.job()
+    newest = guest.kvm.newest(f"{guest.name}_vda")
+    guest.kvm.replace_archive(newest, "vda.raw", b"x" * 16 * MIB)
+    ran = guest.kvm.restore(guest.name, "--latest", "--as", f"{guest.name}-copy", check=False)
+    assert (ran.code != 0, "could not be restored as it was stored" in ran.output) == (True, True)
+    assert f"{guest.name}-copy" not in guest.kvm.machine.sh(f"ls {IMAGES}; virsh list --all").stdout
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["two  words", "it's", 'a "quote"', "a & b <c>", "..x", "-dash", "--all", "$(id) `id`", "%s %i", "1", "*", "Größe"],
+)
+def test_no_name_leads_elsewhere(kvm: Hypervisor, name: str) -> None:
+    """Backed up while it runs, or from its images, and restored under another one."""
+    text = kvm.define(name, {"vda": "raw"}, size=MIB)
+    job = f"odd{next(NUMBERS)}"
+    settings = {"xml": "domains/odd.xml", "scratch_free": "1kB", "retention": {"forever": True}}
+    kvm.written({job: {"domain": name, **settings}}, {"odd": text})
+    runs = len(name) % 2 == 0
+    if runs:
+        kvm.virsh("start", "--paused", "--domain", name)
+    kvm.job(job)
+    kvm.restore(job, "--latest", "--as", f"{name} 2")
+    assert kvm.state(f"{name} 2") == "shut off"
+    if runs:
+        kvm.virsh("destroy", "--domain", name)
+    for each in (name, f"{name} 2"):
+        kvm.virsh("undefine", "--domain", each)
+
+
+def test_words_of_another_language_are_understood(guest: Guest) -> None:
+    """The state of a guest is asked for in libvirt's own words, whatever language the host speaks."""
+    guest.kvm.speak_german()
+    german = guest.kvm.machine.run(["virsh", "domstate", guest.name], env={"LC_ALL": "de_DE.UTF-8"}).stdout
+    assert german.strip() == "angehalten"
+    path = f"/usr/local/lib/backupspec/jobs/{guest.name}_local/create"
+    script = guest.kvm.machine.read(path)
+    guest.kvm.machine.write(path, script.replace("set -eu\n", "set -eu\nexport LC_ALL=de_DE.UTF-8 LANGUAGE=de\n", 1))
+    guest.kvm.machine.run(["chmod", "755", path])
+    assert guest.job().code == 0
+    assert guest.archives() == names(guest)
+
+
+def test_thinning_out_leaves_whole_backups_only(guest: Guest) -> None:
+    """Definition and disks go together, also when an earlier run was cut off between the two."""
+    for _ in range(3):
+        guest.job()
+    guest.told(retention={"last": 2})
+    guest.job()
+    times = {re.sub(".*_", "", name) for name in guest.kvm.archives() if name.startswith(f"srv06_{guest.name}_")}
+    assert guest.archives() == names(guest, 2)
+    assert len(times) == 2
+    guest.kvm.delete_archive(guest.kvm.newest(guest.name))
+    guest.job()
+    assert guest.archives() == names(guest, 2)

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import pytest
+
+from backupspec.domain import Disk, Domain, read_domain
+
+FRAME = "<domain type='kvm'><name>{name}</name><devices>{disks}</devices></domain>"
+
+
+def disk(target: str, *, device: str = "disk", source: str = "file='/a b'") -> str:
+    return f"<disk type='file' device='{device}'><source {source}/><target dev='{target}'/></disk>"
+
+
+def test_disks_are_found_in_their_order_with_where_they_lie() -> None:
+    disks = disk("vdb") + disk("vda", source="dev='/dev/vg/x'") + disk("sda", device="lun", source="name='pool/x'")
+    found = read_domain(FRAME.format(name="a &amp; b", disks=disks))
+    assert found == Domain("a & b", (Disk("vdb", "/a b"), Disk("vda", "/dev/vg/x"), Disk("sda", "pool/x")))
+
+
+def test_what_holds_media_is_no_disk() -> None:
+    found = read_domain(FRAME.format(name="a", disks=disk("sda", device="cdrom") + disk("fda", device="floppy")))
+    assert found == Domain("a", ())
+
+
+def test_a_disk_without_a_device_attribute_is_one() -> None:
+    assert read_domain(FRAME.format(name="a", disks="<disk><target dev='hda'/></disk>")) == Domain(
+        "a", (Disk("hda", ""),)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "it is not XML"),
+        ("<domain>", "it is not XML"),
+        ("<network><name>a</name></network>", "it defines a `network`"),
+        ("<domain/>", "no name"),
+        ("<!DOCTYPE domain><domain><name>a</name></domain>", "document type"),
+        ("<!-- --><!ENTITY x 'y'><domain/>", "document type"),
+        (FRAME.format(name="a", disks=disk("../x")), "the target `../x`"),
+        (FRAME.format(name="a", disks=disk("")), "the target ``"),
+    ],
+)
+def test_what_is_no_definition_is_refused_in_words(text: str, said: str) -> None:
+    found = read_domain(text)
+    assert isinstance(found, str)
+    assert said in found

@@ -1,0 +1,79 @@
+"""What a virtual machine compiles to beside its scripts, and when the rules about it keep quiet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from backupspec.plan import plan
+from backupspec.render import text_of
+from tests.diagnostics.fleets import codes_in, fleet_of
+
+HOST = """
+repositories:
+  usb: USB
+hosts:
+  kvm:
+    to: [usb]
+    scratch: /srv/scratch
+    virtual_machines:
+      web: {{disks: [vda], {job}}}
+{more}
+"""
+GUEST = """
+  web:
+    to: [usb]
+    schedule: {{window: "{window}", timezone: {zone}}}
+    files: {{www: {{paths: [/srv]}}}}
+"""
+
+
+def compiled(folder: Path, job: str = "quiesce: off") -> dict[str, str]:
+    planned, found = plan(fleet_of(folder, HOST.format(job=job, more="")))
+    assert found == ()
+    prefix = "hosts/kvm/root"
+    return {file.path.removeprefix(prefix): text_of(file) for file in planned.files if file.path.startswith(prefix)}
+
+
+def test_what_talks_to_libvirt_has_three_rights_and_the_rest_none(tmp_path: Path) -> None:
+    service = compiled(tmp_path)["/etc/systemd/system/backupspec-web_usb.service"]
+    assert "\nCapabilityBoundingSet=CAP_DAC_READ_SEARCH CAP_SETGID CAP_SETUID\n" in service
+    assert "AmbientCapabilities" not in service
+    starts = [line for line in service.splitlines() if line.startswith("ExecStart=")]
+    assert [line.startswith("ExecStart=!") for line in starts] == [True, False, False]
+    assert "\nPrivateNetwork=true\n" in service
+    assert "\nUser=backupspec\n" in service
+
+
+def test_a_path_of_a_socket_is_never_too_long(tmp_path: Path) -> None:
+    text = HOST.format(job="quiesce: off", more="").replace("web:", f"{'w' * 64}:")
+    planned, _ = plan(fleet_of(tmp_path, text))
+    (xml,) = [
+        text_of(file) for file in planned.files if "virtual-machines/" in file.path and file.path.endswith(".xml")
+    ]
+    path = xml.partition('socket="')[2].partition('"')[0]
+    assert len(path) < 108
+    assert path.startswith("/run/backupspec-vm/")
+
+
+@pytest.mark.parametrize(
+    ("window", "zone", "codes"),
+    [
+        ("01:00-05:00", "UTC", ["BS455", "BS456"]),
+        ("04:59-06:00", "UTC", ["BS455", "BS456"]),
+        ("05:00-06:00", "UTC", ["BS456"]),
+        ("22:00-01:00", "UTC", ["BS456"]),
+        ("01:00-05:00", "Europe/Berlin", ["BS456"]),  # hours of two zones are not compared
+    ],
+)
+def test_a_guest_may_do_its_own_jobs_in_other_hours(window: str, zone: str, codes: list[str], tmp_path: Path) -> None:
+    text = HOST.format(job="guest: web", more=GUEST.format(window=window, zone=zone))
+    assert sorted(code for code in codes_in(tmp_path, text) if code.startswith("BS45")) == codes
+
+
+def test_a_guest_that_backs_itself_up_is_left_alone(tmp_path: Path) -> None:
+    text = HOST.format(job="method: guest, guest: web", more=GUEST.format(window="01:00-05:00", zone="UTC"))
+    assert [code for code in codes_in(tmp_path, text) if code.startswith("BS45")] == []
+    planned, _ = plan(fleet_of(tmp_path, text))
+    assert [file.path for file in planned.files if "libvirt" in file.path or "/jobs/web_" in file.path] == []
