@@ -139,7 +139,7 @@ def test_a_job_and_its_drill_run_under_their_hardening(host: Host, job: str) -> 
     assert drilled.code == 0, drilled.output
     assert "drill passed" in drilled.output
     assert re.search(
-        rf"{job}_local: passed, oldest dump 2\S+Z\n", host.machine.run(["backupspec-run", "status"]).stdout
+        rf"{job}_local: passed, oldest archive 2\S+Z\n", host.machine.run(["backupspec-run", "status"]).stdout
     )
 
 

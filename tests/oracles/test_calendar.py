@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from backupspec.fleet import Host, Repository
+from backupspec.fleet import DatabaseJob, Host, Repository, VirtualMachineJob
 from backupspec.plan.times import travels
 from backupspec.schedule import Quiet, Schedule, Window
 from tests.golden.trees import INVENTORIES, Compiled
@@ -62,9 +62,10 @@ def _timers(name: str, compiled: Compiled) -> Iterator[Timer]:
             for job in host.jobs
             for target in job.targets
         }
+        restored: list[DatabaseJob | VirtualMachineJob] = [*host.databases, *host.virtual_machines]
         schedules |= {
             f"backupspec-drill-{job.name}_{target.repository.name}.timer": job.drill.schedule
-            for job in host.databases
+            for job in restored
             for target in job.targets
             if job.drill is not None
         }
