@@ -215,6 +215,17 @@ def test_mariadb_and_redis_are_dumped_too(box: Box) -> None:
     assert "RDB looks OK" in box.machine.run(["redis-check-rdb", "/srv/dump.rdb"]).stdout
 
 
+def _restored_through_the_socket(box: Box) -> None:
+    """Restore, again where podman's service hung up as the program in the container ended: it does so now and then."""
+    for _ in range(5):
+        ran = box.house.restore("ship", "wiki", "--replace", check=False)
+        if ran.code == 0:
+            return
+        assert "connection reset by peer" in ran.output
+        assert "wiki is what it was before" in ran.output
+    pytest.fail("podman's service hangs up each time")
+
+
 def test_docker_is_talked_to_by_the_job_itself_which_is_in_its_group(box: Box) -> None:
     box.machine.sh(DOCKER_OF_PODMAN)
     refused = box.house.job("ship", check=False)
@@ -224,7 +235,7 @@ def test_docker_is_talked_to_by_the_job_itself_which_is_in_its_group(box: Box) -
     assert box.house.content("ship_wiki").startswith(b"PGDMP")
     assert unit.read(box.machine, "backupspec-ship_local").all("SupplementaryGroups") == ("docker",)
     assert unit.read(box.machine, "backupspec-wiki_local").all("SupplementaryGroups") == ()
-    box.house.restore("ship", "wiki", "--replace")
+    _restored_through_the_socket(box)
     assert box.ask("SELECT count(*) FROM pages", "wiki") == "1000"
 
 

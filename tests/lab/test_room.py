@@ -95,8 +95,9 @@ def test_nothing_outlives_whoever_opened_the_room(sent: signal.Signals, tmp_path
     before = Traces.now()
     program = tmp_path / "open_room.py"
     program.write_text(
-        "import time\n"
+        "import signal, time\n"
         "from demo.lab.room import Room\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may ignore it\n"
         "with Room() as room:\n"
         "    machine = room.machine('one', ['192.0.2.1'])\n"
         "    machine.sh('sleep 987654 >/dev/null 2>&1 </dev/null & :')\n"

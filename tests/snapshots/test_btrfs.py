@@ -112,9 +112,7 @@ n=0
 while [ ! -e /run/enough ]; do
     n=$((n + 1))
     for name in a-first z-second; do
-        echo "$n" >/srv/data/scratch/next
-        sync /srv/data/scratch/next
-        mv /srv/data/scratch/next "/srv/data/$name"
+        printf '%09d\\n' "$n" | dd of="/srv/data/$name" conv=notrunc,fsync status=none
     done
     sleep 0.02
 done
@@ -123,8 +121,11 @@ done
 
 @contextlib.contextmanager
 def written_to(here: Ground) -> Iterator[None]:
-    """Have two files changed in lock-step, one right after the other; borg needs a while for what lies between them."""
-    here.sh("head -c 40000000 /dev/urandom >/srv/data/m-large; rm -f /run/enough")
+    """Have two files changed in lock-step, one right after the other; borg needs a while for what lies between them.
+
+    It reads a folder in the order of the inodes, so they are made in that order and changed in place.
+    """
+    here.sh("rm -f /run/enough; cd /srv/data && : >a-first && head -c 40000000 /dev/urandom >m-large && : >z-second")
     here.machine.write("/run/writer", WRITER)
     here.sh("setsid sh /run/writer >/dev/null 2>&1 & while [ ! -s /srv/data/z-second ]; do sleep 0.05; done")
     try:
@@ -134,7 +135,7 @@ def written_to(here: Ground) -> Iterator[None]:
 
 
 def pair(here: Ground) -> tuple[int, int]:
-    """Give what the newest archive has of the two, 0 for none: while it changes, a file may be missed."""
+    """Give what the newest archive has of the two."""
     first, second = (int(here.content("www", f"srv/data/{name}") or 0) for name in ("a-first", "z-second"))
     return first, second
 
