@@ -73,6 +73,7 @@ def main(step: str, tree: str, repository: str, snapshots: int) -> None:
             missing = [one for one in planned if one.archive not in session.manifest.archives]
             for number, one in enumerate(missing):
                 writer.write(one, lambda: True, lambda _: None, *missing[number + 1 : number + 2])
+                session.commit()
 
 
 if __name__ == "__main__":

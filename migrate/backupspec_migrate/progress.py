@@ -22,7 +22,8 @@ class Event:
     """One step. `entries` and `inodes`, `bytes` (read from the source) count within `archive`.
 
     `number` of `total` archives of one repository; `snapshot` is the folder that it is made of. `expected`: how many
-    entries there are in all, 0 as long as nobody knows.
+    entries there are in all, 0 as long as nobody knows. An archive is done when it is committed, and the next ones may
+    have started by then.
     """
 
     what: Literal["start", "advance", "done", "present", "failed", "differs"]
@@ -107,9 +108,12 @@ class _Live:
             mine = _Bar(self._bar.add_task("", total=event.total, detail=""))
             self._bars[event.repository] = mine
         if event.what == "start":
-            mine.started = time.monotonic()
+            mine.begin(time.monotonic())
         if event.what in _ENDS:
             self._console.print(_sentence(event), markup=False, highlight=False)
+        if event.what in _ENDS and event.number < mine.number:
+            return  # the bar is at a later one already
+        mine.number = event.number
         part, detail = mine.take(event, time.monotonic())
         self._bar.update(
             mine.task,
@@ -133,16 +137,23 @@ class _Bar:
     """
 
     task: TaskID
-    started: float = 0.0
+    number: int = 0
+    started: float | None = None
     before: float | None = None
     through: int = 0
 
+    def begin(self, now: float) -> None:
+        """Take note that an archive starts; one that is not known to be done by now has taken until now."""
+        self._ended(now)
+        self.started = now
+
     def take(self, event: Event, now: float) -> tuple[float, str]:
         """Say how much of the archive at hand is through, from 0 to 1, and how fast it goes."""
-        took = max(now - self.started, 0.001)
+        took = 0.001 if self.started is None else max(now - self.started, 0.001)
         if event.what in _ENDS:
             if event.what in {"done", "differs"}:
-                self.before, self.through = took, self.through + 1
+                self._ended(now)
+            self.started = None
             part = 1.0
         else:
             part = min(event.entries / event.expected, _NEARLY) if event.expected else 0.0
@@ -155,3 +166,7 @@ class _Bar:
             most = "≤ " if self.through < 2 and later else ""  # noqa: PLR2004 - the first one says too much of the others
             left = f"{most}{timedelta(seconds=round(rest + later))} left"
         return part, f"{event.entries / took:,.0f} files/s, {event.bytes / 1e6:,.1f} MB, {left}"
+
+    def _ended(self, now: float) -> None:
+        if self.started is not None:
+            self.before, self.through = max(now - self.started, 0.001), self.through + 1

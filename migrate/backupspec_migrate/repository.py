@@ -67,6 +67,27 @@ class Session:
     manifest: BorgObject
     cache: BorgObject
 
+    def commit(self) -> None:
+        """Make what was written since the last commit last."""
+        self.repository.commit(compact=False)
+        self.cache.commit()
+
+    @contextmanager
+    def uncommitted(self) -> Iterator[None]:
+        """Keep Borg from committing within the block, where it would by itself."""
+        postponed = (self.repository, self.cache)
+        for one in postponed:
+            one.commit = _later
+        try:
+            yield
+        finally:
+            for one in postponed:
+                del one.commit
+
+
+def _later(**_: object) -> None:
+    """Stand for a commit that somebody else will make."""
+
 
 def is_local(repository: str) -> bool:
     """Tell a path from an ssh:// URL."""
@@ -86,8 +107,9 @@ def open_repository(location: str, *, compression: str | None, unencrypted: bool
     setup_logging(level="warning")
     writing = compression is not None
     locked = [Path(location)] if is_local(location) else []
+    opened = None
     try:
-        with _connect(location, exclusive=writing) as repository:
+        with (opened := _connect(location, exclusive=writing)) as repository:
             operations = (Manifest.Operation.WRITE, Manifest.Operation.READ) if writing else (Manifest.Operation.READ,)
             manifest, key = Manifest.load(repository, operations)
             security = SecurityManager(repository)
@@ -112,11 +134,13 @@ def open_repository(location: str, *, compression: str | None, unencrypted: bool
     except (BorgError, IntegrityError, RemoteRepository.RPCError) as error:
         raise RepositoryError(_refusal(location, error)) from error
     finally:
-        _let_go(locked)
+        _let_go(locked, opened)
 
 
-def _let_go(folders: list[Path]) -> None:
+def _let_go(folders: list[Path], opened: BorgObject | None) -> None:
     """Give up the locks that this process still has: Borg loses sight of one when interrupted at a bad moment."""
+    if folders and opened is not None:
+        opened.lock = None  # it would look for its lock once more, and complain
     for folder in folders:
         path = str(folder / "lock")
         with suppress(OSError, BorgError):
@@ -170,8 +194,9 @@ def create_repository(location: str, encryption: Encryption) -> bool:
         return False  # something was committed
     _remove_unfinished(folder)
     locked = [folder]
+    opened = None
     try:
-        with _connect(location, exclusive=True, create=not (folder / "config").exists()) as repository:
+        with (opened := _connect(location, exclusive=True, create=not (folder / "config").exists())) as repository:
             if len(repository):
                 return False
             sweep(folder)
@@ -192,7 +217,7 @@ def create_repository(location: str, encryption: Encryption) -> bool:
     except BorgError as error:
         raise RepositoryError(_refusal(location, error)) from error
     finally:
-        _let_go(locked)
+        _let_go(locked, opened)
     return True
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -33,6 +34,7 @@ from backupspec_migrate.worker import Crew, Send, foreign_owner
 from backupspec_migrate.writer import IncompleteError, StorageError, Tally, Writer
 
 Note = Callable[[Message], None]
+_TOGETHER = 10  # as long as this many commits take, archives wait for one: so much work is lost when a run is killed
 
 
 def run_plan(prepared: Prepared, crew: int, show: Sink, note: Note) -> Diagnostics:
@@ -123,6 +125,7 @@ def _loss(repository: str, one: Import, paths: Sequence[str], why: str) -> Diagn
 def _import_all(target: Target, tree: Tree, send: Send) -> None:
     repository = target.repository
     pending = list(enumerate(target.imports, start=1))
+    open_: list[tuple[int, Import]] = []
     try:
         made = target.make is not None and is_local(repository) and create_repository(repository, target.make)
         if made and target.make != "none":
@@ -132,10 +135,13 @@ def _import_all(target: Target, tree: Tree, send: Send) -> None:
                 with open_repository(
                     repository, compression=target.compression, unencrypted=target.unencrypted
                 ) as session:
-                    _Run(target, session, tree, send).until_empty(pending)
+                    open_.clear()
+                    _Run(target, session, tree, send).until_empty(pending, open_)
             except IncompleteError as error:
-                # What was written for it is rolled back, and what the memo knows with it: a new session begins.
+                # What was written for it is rolled back, and all since the last commit; what the memo knows goes with
+                # it: a new session begins.
                 number, failed = pending.pop(0)
+                pending[:0] = open_
                 send(Event("failed", repository, failed.archive, number, len(target.imports)))
                 for problem in error.found:
                     send(problem)
@@ -160,31 +166,59 @@ class _Run:
     def __init__(self, target: Target, session: Session, tree: Tree, send: Send) -> None:
         self.target, self.session, self.tree, self.send = target, session, tree, send
         self.trusted = listings_tell_inodes(tree.layout.root)
+        self.through: list[tuple[Event, Import, Tally]] = []
+        self.committed = time.monotonic()
+        self.commit_takes = 0.0  # seconds, as the last one did
 
-    def until_empty(self, pending: list[tuple[int, Import]]) -> None:
-        """Import what is pending and take each off the list when it is through."""
+    def until_empty(self, pending: list[tuple[int, Import]], open_: list[tuple[int, Import]]) -> None:
+        """Import what is pending and take each off the list when it is through; `open_` are those not yet committed."""
         writer, series = None, None
-        while pending:
-            number, one = pending[0]
-            event = Event(
-                "start", self.target.repository, one.archive, number, len(self.target.imports), snapshot=one.slot
-            )
-            if one.archive in self.session.manifest.archives:
-                self.send(replace(event, what="present" if self.is_ours(one) else "failed"))
-            elif one.gone:
-                self.send(replace(event, what="failed"))
-                self.send(gone(one))
-            else:
-                self.send(event)
-                if writer is None or series != (one.host, one.identity.dest):
-                    writer = Writer(self.session, self.tree.view, trusted=self.trusted)
-                    series = (one.host, one.identity.dest)
-                report = partial(self.report, event)
-                tally = writer.write(one, self.still_there, report, self.coming(one, pending))
-                self.send(self.written(one, tally))
-                self.send(_counted(event, "done", tally))
-                self.declare_losses(one, tally)
-            pending.pop(0)
+        try:
+            while pending:
+                number, one = pending[0]
+                event = Event(
+                    "start", self.target.repository, one.archive, number, len(self.target.imports), snapshot=one.slot
+                )
+                if one.archive in self.session.manifest.archives:
+                    self.send(replace(event, what="present" if self.is_ours(one) else "failed"))
+                elif one.gone:
+                    self.send(replace(event, what="failed"))
+                    self.send(gone(one))
+                else:
+                    self.send(event)
+                    started = time.monotonic()
+                    if writer is None or series != (one.host, one.identity.dest):
+                        if writer is not None:
+                            writer.close()
+                        writer = Writer(self.session, self.tree.view, trusted=self.trusted)
+                        series = (one.host, one.identity.dest)
+                    report = partial(self.report, event)
+                    coming = self.coming(one, pending)
+                    tally = writer.write(one, self.still_there, report, coming)
+                    report(tally)
+                    self.through.append((event, one, tally))
+                    open_.append(pending[0])
+                    now = time.monotonic()
+                    # The next one takes about as long as this one did, if it is of the same series.
+                    if coming is None or now - self.committed + now - started > _TOGETHER * self.commit_takes:
+                        self.commit()
+                        open_.clear()
+                pending.pop(0)
+        finally:
+            if writer is not None:
+                writer.close()
+
+    def commit(self) -> None:
+        """Make what was written last, and say so."""
+        started = time.monotonic()
+        self.session.commit()
+        self.commit_takes = time.monotonic() - started
+        for event, one, tally in self.through:
+            self.send(self.written(one, tally))
+            self.send(_counted(event, "done", tally))
+            self.declare_losses(one, tally)
+        self.through.clear()
+        self.committed = time.monotonic()
 
     def coming(self, one: Import, pending: list[tuple[int, Import]]) -> Import | None:
         """Give what will be written after `one`, if that is of the same series and can be listed meanwhile."""

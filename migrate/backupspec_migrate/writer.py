@@ -82,9 +82,10 @@ class Writer:
         report: Callable[[Tally], None],
         coming: Import | None = None,
     ) -> Tally:
-        """Write one archive and commit it.
+        """Write one archive, which is there once the session is committed.
 
-        IncompleteError when anything could not be read, or the tree changed meanwhile.
+        IncompleteError when anything could not be read, or the tree changed meanwhile: what was written of it goes only
+        with all else that is not committed.
 
         `still_there` is asked before the archive gets its name; `report` is told how far it is. `coming`: what will be
         written next, so that it can be listed meanwhile. A folder that changes after it was listed is noticed.
@@ -169,7 +170,8 @@ class Writer:
             "cmdline": ["backupspec", "migrate"],
             "cwd": "/",
         }
-        archive.save(comment=comment(one.identity, one.slot), timestamp=when, additional_metadata=about)
+        with session.uncommitted():
+            archive.save(comment=comment(one.identity, one.slot), timestamp=when, additional_metadata=about)
         if coming is None:
             self.close()
         return work.tally

@@ -270,7 +270,8 @@ def test_owners_are_kept_by_number_only_where_rsync_kept_them_so(
 
 LINES = [
     *(line for lines in CASES.values() for line in lines if line[:1].strip()),
-    *(line for line in WRONG.values() if "\r" not in line),
+    # Of quotes it makes something only when it runs.
+    *(line for name, line in WRONG.items() if "\r" not in line and name != "nested quotes"),
     "retain\tdaily\t3",
     "retain\t7days\t04",
     "retain\ta-b\t3",

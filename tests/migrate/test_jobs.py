@@ -33,7 +33,13 @@ def locks(site: Site) -> list[Path]:
 
 
 def test_two_repositories_are_worked_on_at_once(make_site: Callable[..., Site], borg14: Path) -> None:
-    site, times = two(make_site)
+    site = make_site(lines=[(f"{host}/", f"{host}/", "") for host in HOSTS])
+    for host in HOSTS:  # so much that the second begins before the first is through
+        folder = site.sources / host / "data"
+        folder.mkdir(parents=True)
+        for number in range(3000):
+            (folder / str(number)).write_text(f"{number} of {host}\n" * 50)
+    times = history(site, HOSTS)
     planned(site, "--encryption", "none")
     done = site.run("run", "--jobs", "2", "--log-json")
     assert done.returncode == 0, done.stderr

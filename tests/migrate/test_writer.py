@@ -237,6 +237,7 @@ def test_a_snapshot_that_changes_after_it_was_listed_gives_no_archive(
             writer = Writer(session, view, trusted=True)
             writer.write(first, lambda: True, lambda _: None, second)
             writer.write(second, lambda: True, lambda _: None, third)
+            session.commit()
             time.sleep(1)  # longer than it takes to list three names
             (site.snapshots / third.slot / "web01" / below / "etc/more").write_text("more")
             writer.write(third, lambda: True, lambda _: None)
@@ -267,6 +268,7 @@ def test_a_path_of_another_series_is_left_out_and_missed_by_nobody(
     with open_view(str(site.snapshots)) as view:
         with open_repository(str(site.repo()), compression="lz4", unencrypted=True) as session:
             tally = Writer(session, view, trusted=True).write(one, lambda: True, lambda _: None)
+            session.commit()
         assert tally.inodes_read == 2
         with open_repository(str(site.repo()), compression=None, unencrypted=True) as session:
             verify_target(Target(str(site.repo()), "lz4", True, (one,)), session, view, said.append)  # noqa: FBT003
