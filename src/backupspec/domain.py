@@ -5,28 +5,57 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
+from typing import Literal
 
 _DISKS = frozenset({"disk", "lun"})
 """Devices that hold data of the guest; `cdrom` and `floppy` hold media."""
 _SOURCES = ("file", "dev", "dir", "volume", "name")
 _TARGET = re.compile(r"(?:fd|hd|sd|vd|xvd|ubd)[a-z]{1,4}")
 """What libvirt calls disks (virDiskNameParse in its source), partitions left aside."""
+_AGENT = "org.qemu.guest_agent.0"
+Agent = Literal["none", "silent", "connected"]
+"""A guest agent: there is no channel for it; there is one, and nobody in the guest has opened it; somebody has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """One disk: its target, such as vda, and where its data lies on the host (empty: nowhere that has a path)."""
+    """One disk: its target, such as vda, and where its data lies on the host (empty: nowhere that has a path).
+
+    `kind`, `device` and `format` are libvirt's words; `within` is the pool of a volume, the protocol of a network disk.
+    """
 
     target: str
     source: str
+    kind: str = "file"
+    device: str = "disk"
+    format: str = ""
+    within: str = ""
+
+    @property
+    def place(self) -> str:
+        """Say for people where its data lies."""
+        match self.kind:
+            case "network":
+                return f"{self.within}:{self.source}"
+            case "volume":
+                return f"volume {self.source} of the pool {self.within}"
+            case "file" | "block" | "dir" if self.source:
+                return self.source
+            case _:
+                return f"{self.kind} {self.source}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """A virtual machine as libvirt knows it; disks in the order of the definition."""
+    """A virtual machine as libvirt knows it; disks in the order of the definition.
+
+    Whether an agent is connected stands in the definition of one that runs only.
+    """
 
     name: str
     disks: tuple[Disk, ...]
+    uuid: str = ""
+    agent: Agent = "none"
 
 
 def read_domain(text: str) -> Domain | str:
@@ -51,6 +80,25 @@ def read_domain(text: str) -> Domain | str:
             continue
         if not _TARGET.fullmatch(dev):
             return f"it has a disk with the target `{dev}`"
-        found = () if source is None else (source.get(key) for key in _SOURCES)
-        disks.append(Disk(dev, next((path for path in found if path), "")))
-    return Domain(name, tuple(disks))
+        disks.append(_disk(each, dev, source))
+    return Domain(name, tuple(disks), root.findtext("uuid") or "", _agent(root))
+
+
+def _disk(element: ET.Element, target: str, source: ET.Element | None) -> Disk:
+    said: dict[str, str] = {} if source is None else source.attrib
+    driver = element.find("driver")
+    return Disk(
+        target,
+        next((said[key] for key in _SOURCES if said.get(key)), ""),
+        kind=element.get("type", "file"),
+        device=element.get("device", "disk"),
+        format="" if driver is None else driver.get("type", ""),
+        within=said.get("pool") or said.get("protocol") or "",
+    )
+
+
+def _agent(root: ET.Element) -> Agent:
+    for target in root.iterfind("./devices/channel/target"):
+        if target.get("name") == _AGENT:
+            return "connected" if target.get("state") == "connected" else "silent"
+    return "none"

@@ -33,6 +33,7 @@ _PARTS = {
     "4": "Rules of the whole fleet",
     "5": "Output",
     "6": "Migration",
+    "7": "Hypervisors",
     "9": "Environment",
 }
 
