@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from backupspec import findings
-from backupspec.diagnostic import Diagnostics
+from backupspec.diagnostic import Diagnostics, has_errors
 from backupspec.domain import Domain, read_domain
 from backupspec.fleet import Fleet, Host
 from backupspec.hypervisor.compare import compare
@@ -107,6 +107,8 @@ def _check(
         _named(run.fleet, host)
     found = _asked(uri)
     one = _host(run.fleet, host, found.hostname)
+    if has_errors(run.diagnostics):
+        err().print(visible(f"the inventory itself has errors: `backupspec validate {path}` shows them"))
     differences = run.accepted(compare(one, found, _kept(run, one)))
     _end(run, differences, form, strict=strict)
 

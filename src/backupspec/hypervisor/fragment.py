@@ -6,6 +6,7 @@ can only be text; what stands in a comment has no character that could end it.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -67,7 +68,7 @@ def fragment(found: Hypervisor, host: str, jobs: Mapping[str, str], files: Mappi
 def can_be_written(name: str) -> bool:
     """Tell whether the inventory can name a machine that libvirt knows under `name`."""
     rule = _domain_rule()
-    fits = len(name) <= rule["maxLength"] and re.search(rule["pattern"], name) is not None
+    fits = len(_VM + name) <= rule["maxLength"] and re.search(rule["pattern"], name) is not None
     return fits and unfit_character(name) is None and not holds_private_key(name)
 
 
@@ -79,16 +80,17 @@ def size(number: int) -> str:
     return f"{number} bytes"
 
 
+@functools.cache
 def _domain_rule() -> Any:  # noqa: ANN401 - a node of a JSON schema
     text = (data_folder("schema") / "inventory.schema.json").read_text(encoding="utf-8")
     return json.loads(text)["$defs"]["domain_name"]
 
 
 def _pieces(found: Hypervisor, host: str, jobs: Mapping[str, str], files: Mapping[str, str]) -> Iterator[str]:
-    writable = {machine.name for machine in found.machines if can_be_written(machine.name)}
-    kept = [one for one in found.machines if one.name in writable and not one.trouble and _has_disks(one)]
-    bare = [one for one in found.machines if one.name in writable and not one.trouble and not _has_disks(one)]
-    others = [one for one in found.machines if one.name not in writable or one.trouble]
+    fit = [one for one in found.machines if can_be_written(one.name) and not one.trouble]
+    kept = [one for one in fit if _has_disks(one)]
+    bare = [one for one in fit if not _has_disks(one)]
+    others = [one for one in found.machines if one not in fit]
     running = sum(machine.running is not None for machine in found.machines)
     number = len(found.machines)
     count = f"{number} virtual machine{'' if number == 1 else 's'}, {running} running"
@@ -132,7 +134,7 @@ def _comments(machine: Machine) -> Iterator[str]:
     for disk in dict.fromkeys((*machine.now.disks, *machine.defined.disks)):
         if disk.target in now and disk not in machine.now.disks:
             continue  # how it will lie after the next start
-        when = "" if disk.target in later else ", until it goes off"
+        when = "" if disk.target in later or not machine.persistent else ", until it goes off"
         when = when if disk.target in now else ", from its next start on"
         yield f"      #   {visible(_disk(disk, machine.sizes.get(disk.target)) + when)}\n"
 

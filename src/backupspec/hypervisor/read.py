@@ -81,7 +81,7 @@ def _size(libvirt: Any, domain: Any, target: str) -> int | None:  # noqa: ANN401
 
 def _why(libvirt: Any, error: Any, uri: str) -> str:  # noqa: ANN401 - as above
     said = str(error.get_error_message() or error)
-    refused = {libvirt.VIR_ERR_AUTH_DENIED, libvirt.VIR_ERR_AUTH_CANCELLED, libvirt.VIR_ERR_AUTH_FAILED}
+    refused = {libvirt.VIR_ERR_AUTH_UNAVAILABLE, libvirt.VIR_ERR_AUTH_CANCELLED, libvirt.VIR_ERR_AUTH_FAILED}
     refused |= {libvirt.VIR_ERR_ACCESS_DENIED, libvirt.VIR_ERR_OPERATION_DENIED}
     way_out = "is libvirt running there, and is the URI right?"
     if error.get_error_code() in refused or "ermission denied" in said:

@@ -1,0 +1,237 @@
+"""`backupspec libvirt` against a real libvirtd, whose read-only socket is all that it gets."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import xml.sax.saxutils
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from demo.lab import libvirtd
+from demo.lab.machine import Machine
+from demo.lab.room import Room
+
+pytestmark = [pytest.mark.root, pytest.mark.libvirt]
+
+ROOT = """\
+version: 1
+fleet: test
+include: [kvm.yaml]
+repositories: {usb: {path: /media/backup/borg, mounted: [/media/backup]}}
+defaults: {to: [usb]}
+"""
+HOSTILE = ("-rf", "123", "no", "08", "Shop & 'stock' (old)", 'a"b', "#: x", "日本", "..", "turned\u202earound")
+AGENT = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
+CDROM = "<disk type='file' device='cdrom'><target dev='sda' bus='sata'/><readonly/></disk>"
+FLOPPY = "<disk type='file' device='floppy'><target dev='fda' bus='fdc'/></disk>"
+NETWORK = (
+    "<disk type='network' device='disk'><driver name='qemu' type='raw'/>"
+    "<source protocol='nbd' name='export'><host name='192.0.2.9'/></source><target dev='vdb' bus='virtio'/></disk>"
+)
+VOLUME = "<disk type='volume'><source pool='default' volume='data.img'/><target dev='vdc' bus='virtio'/></disk>"
+SECRET = "<graphics type='vnc' passwd='hunter2'/>"
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+
+def backupspec(*words: object) -> Ran:
+    argv = [sys.executable, "-m", "backupspec", *map(str, words)]
+    ran = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=250)
+    assert "Traceback" not in ran.stderr
+    return Ran(ran.returncode, ran.stdout, ran.stderr)
+
+
+@dataclass(frozen=True)
+class Hypervisor:
+    machine: Machine
+
+    @property
+    def uri(self) -> str:
+        """Give the address of its read-only socket, seen from outside of the machine."""
+        return f"qemu+unix:///system?socket=/proc/{self.machine.pid}/root/run/libvirt/libvirt-sock-ro"
+
+    def virsh(self, *words: str) -> str:
+        return self.machine.run(["virsh", "--quiet", *words]).stdout
+
+    def define(
+        self, name: str, extra: str = "", *, command: str = "define", targets: tuple[str, ...] = ("vda",)
+    ) -> None:
+        disks = {target: ("qcow2", image(name, target)) for target in targets}
+        for kind, path in disks.values():
+            self.machine.run(["qemu-img", "create", "-q", "-f", kind, path, "16M"])
+        self.machine.write("/root/domain.xml", libvirtd.domain_xml(name, disks, extra))
+        self.virsh(command, "/root/domain.xml", *(["--paused"] if command == "create" else []))
+
+    def undefine_all(self) -> None:
+        for uuid in self.virsh("list", "--uuid").split():
+            self.virsh("destroy", uuid)
+        for uuid in self.virsh("list", "--all", "--uuid").split():
+            self.virsh("undefine", uuid)
+
+
+def image(name: str, target: str) -> str:
+    return f"/srv/vm/{name.replace('/', '_')} {target}"
+
+
+@pytest.fixture(scope="module")
+def room() -> Iterator[Hypervisor]:
+    with Room() as opened:
+        machine = opened.machine("kvm07", ["192.0.2.30"], fresh=libvirtd.OWN)
+        libvirtd.prepare(machine)
+        machine.run(["mkdir", "-p", "/srv/vm"])
+        libvirtd.start(machine)
+        yield Hypervisor(machine)
+
+
+@pytest.fixture
+def kvm(room: Hypervisor) -> Iterator[Hypervisor]:
+    yield room
+    room.undefine_all()
+
+
+def discovered(kvm: Hypervisor, folder: Path, *words: object) -> Ran:
+    """Discover into an inventory of its own."""
+    (folder / "inventory.yaml").write_text(ROOT, encoding="utf-8")
+    ran = backupspec("libvirt", "discover", kvm.uri, *words)
+    assert ran.code == 0, ran.err
+    (folder / "kvm.yaml").write_text(ran.out, encoding="utf-8")
+    return ran
+
+
+def jobs(ran: Ran, host: str = "kvm07") -> dict[str, dict[str, object]]:
+    """Give what another reader of YAML sees."""
+    found = yaml.safe_load(ran.out)["hosts"][host]["virtual_machines"]
+    assert isinstance(found, dict)
+    return found
+
+
+def codes(kvm: Hypervisor, folder: Path, *words: object) -> list[str]:
+    ran = backupspec("libvirt", "check", folder, kvm.uri, "--format", "json", *words)
+    return [each["code"] for each in json.loads(ran.out)["diagnostics"]]
+
+
+def test_what_is_discovered_is_an_inventory_that_agrees_with_what_is_there(kvm: Hypervisor, tmp_path: Path) -> None:
+    """Whatever machines are called, running or not, with drives, remote disks and volumes."""
+    for name in HOSTILE:
+        kvm.define(name)
+    kvm.define("web02", CDROM + FLOPPY + NETWORK + VOLUME + AGENT)
+    kvm.define("bare", targets=())
+    kvm.define("passing", command="create")
+    ran = discovered(kvm, tmp_path)
+    assert ran.err == ""
+    found = jobs(ran)
+    assert {str(job.get("domain", name)) for name, job in found.items()} == {*HOSTILE[:-1], "web02", "passing"}
+    assert found["web02"] == {"disks": ["vda", "vdb", "vdc"]}
+    assert f"#   vda: qcow2, 16 MiB, {image('web02', 'vda')}\n" in ran.out
+    assert "#   vdb: raw, size unknown, nbd:export\n" in ran.out
+    assert "volume data.img of the pool default\n" in ran.out
+    assert "# web02: is off; it has a channel for a guest agent\n" in ran.out
+    assert "# passing: runs; it has no channel for a guest agent; libvirt forgets it" in ran.out
+    assert "NOT HERE: turned\\u202earound: " in ran.out
+    assert backupspec("validate", tmp_path).out == "no findings\n"
+    ran = backupspec("libvirt", "check", tmp_path, kvm.uri)
+    assert (ran.code, ran.out.count("\n\n"), "`turned\\u202earound` is defined" in ran.out) == (0, 1, True)
+    assert backupspec("libvirt", "check", tmp_path, kvm.uri, "--strict").code == 1
+
+
+def test_definitions_are_kept_beside_the_inventory_without_secrets(kvm: Hypervisor, tmp_path: Path) -> None:
+    kvm.define("Web 02", CDROM + SECRET)
+    kvm.define("passing", command="create")
+    folder = tmp_path / "domains"
+    ran = discovered(kvm, tmp_path, "--xml-folder", folder, "--host", "hyper")
+    assert jobs(ran, "hyper") == {
+        "passing": {"xml": "domains/passing.xml"},
+        "web-02": {"domain": "Web 02", "xml": "domains/web-02.xml"},
+    }
+    kept = (folder / "web-02.xml").read_text(encoding="utf-8")
+    assert kept == kvm.virsh("dumpxml", "--inactive", "Web 02").removesuffix("\n")
+    assert "hunter2" not in kept
+    assert backupspec("validate", tmp_path).out == "no findings\n"
+    assert codes(kvm, tmp_path) == []
+    assert backupspec("libvirt", "discover", kvm.uri, "--xml-folder", folder).err == ""  # nothing is new
+    (folder / "web-02.xml").write_text("mine", encoding="utf-8")
+    ran = backupspec("libvirt", "discover", kvm.uri, "--xml-folder", folder)
+    assert (ran.code, "is no definition of 'Web 02'" in ran.err, ran.out) == (1, True, "")
+    assert (folder / "web-02.xml").read_text(encoding="utf-8") == "mine"
+
+
+def test_what_changes_on_the_hypervisor_is_found(kvm: Hypervisor, tmp_path: Path) -> None:
+    for name in ("a", "b", "c", "d"):
+        kvm.define(name)
+        kvm.virsh("start", "--paused", name)
+    discovered(kvm, tmp_path, "--xml-folder", tmp_path / "domains")
+    assert codes(kvm, tmp_path) == []
+    kvm.machine.run(["qemu-img", "create", "-q", "/srv/vm/more", "16M"])
+    kvm.virsh("attach-disk", "a", "/srv/vm/more", "vdb", "--live")
+    kvm.virsh("detach-disk", "b", "vda", "--config")
+    kvm.virsh("attach-disk", "b", image("b", "vda"), "sdc", "--targetbus", "scsi", "--config")
+    kvm.virsh("destroy", "b")
+    kvm.virsh("destroy", "c")
+    kvm.virsh("domrename", "c", "C (old)")
+    kvm.virsh("destroy", "d")
+    kvm.virsh("undefine", "d")
+    kvm.define("new", command="create")
+    assert sorted(codes(kvm, tmp_path)) == ["BS701", "BS702", "BS703", "BS703", "BS705", "BS706"]
+    ran = backupspec("libvirt", "check", tmp_path, kvm.uri, "--host", "kvm07")
+    assert ran.code == 1
+    assert "the disk `vda` of `b` is called `sdc` now" in ran.out
+    assert "by its UUID it is `C (old)` now" in ran.out
+    assert "`a` has a disk `vdb` (/srv/vm/more) that nothing backs up\n" in ran.out
+
+
+def test_a_host_that_is_not_in_the_inventory_is_a_wrong_word(kvm: Hypervisor, tmp_path: Path) -> None:
+    discovered(kvm, tmp_path)
+    ran = backupspec("libvirt", "check", tmp_path, kvm.uri, "--host", "kvm77")
+    assert (ran.code, "did you mean `kvm07`?" in ran.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("qemu+unix:///system?socket=/nowhere", "is libvirt running there"),
+        ("nonsense://host/\x1b[31m", "nonsense://host/\\x1b[31m cannot be read"),
+        ("", "cannot be read"),
+    ],
+)
+def test_a_hypervisor_that_does_not_answer_is_said(uri: str, said: str) -> None:
+    ran = backupspec("libvirt", "discover", uri)
+    assert (ran.code, ran.out) == (3, "")
+    assert said in ran.err.replace("\n", " ")
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_an_account_that_may_not_read_is_told_so(kvm: Hypervisor) -> None:
+    """With everything loaded before: another account need not be able to read this checkout."""
+    script = (
+        "import os, sys; from backupspec.hypervisor.read import read_hypervisor as read, UnreadableError\n"
+        "read('test:///default'); os.setgid(65534); os.setuid(65534)\n"
+        "try: read(sys.argv[1])\nexcept UnreadableError as error: print(error)"
+    )
+    argv = [sys.executable, "-c", script, kvm.uri]
+    ran = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert "libvirt lets this account read nothing there" in ran.stdout
+    assert ran.stderr == ""
+
+
+def test_a_name_that_ends_its_line_stays_in_it(tmp_path: Path) -> None:
+    """As the driver for tests takes it; QEMU's does not."""
+    name = xml.sax.saxutils.escape("a\nhosts: {}")
+    one = f"<domain type='test'><name>{name}</name><memory>8192</memory><os><type>hvm</type></os></domain>"
+    (tmp_path / "node.xml").write_text(f"<node>{one}</node>", encoding="utf-8")
+    ran = backupspec("libvirt", "discover", f"test://{tmp_path}/node.xml", "--host", "a")
+    if ran.code == 0:
+        assert list(yaml.safe_load(ran.out)["hosts"]) == ["a"]
+        assert "a\\x0ahosts: {}" in ran.out
+    else:
+        assert "name" in ran.err
