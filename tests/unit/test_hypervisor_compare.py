@@ -62,26 +62,30 @@ def codes(*arguments: object) -> list[str]:
 WEB = xml("web", disk("vda"), uuid="u1")
 JOB = "virtual_machines: {web: {disks: [vda]}}"
 KEPT = "virtual_machines: {web: {xml: web.xml}}"
+ADD = (
+    "add it to `virtual_machines` (`backupspec libvirt discover` writes the lines), or to `not_backed_up` with a reason"
+)
+INSTALL = "install qemu-guest-agent in the guest, and give the machine the channel org.qemu.guest_agent.0"
 ANEW = "keep its definition anew: virsh --connect qemu:///system dumpxml --inactive --domain web >web.xml"
 PINNED: dict[str, tuple[str, tuple[Machine, ...], dict[str, str], str]] = {
     "BS701": (
         "files: {etc: {paths: [/etc]}}",
         (machine(WEB, WEB),),
         {},
-        """
+        f"""
         error[BS701]: `web` runs on kvm, and nothing says how it is backed up
          --> inventory.yaml:6:3
-          = hint: add it to `virtual_machines` (`backupspec libvirt discover` writes the lines), or to `not_backed_up` with a reason
+          = hint: {ADD}
         """,
     ),
     "BS702": (
         "files: {etc: {paths: [/etc]}}",
         (machine(WEB),),
         {},
-        """
+        f"""
         warning[BS702]: `web` is defined on kvm, and nothing says how it is backed up
          --> inventory.yaml:6:3
-          = hint: add it to `virtual_machines` (`backupspec libvirt discover` writes the lines), or to `not_backed_up` with a reason
+          = hint: {ADD}
         """,
     ),
     "BS703": (
@@ -138,10 +142,10 @@ PINNED: dict[str, tuple[str, tuple[Machine, ...], dict[str, str], str]] = {
         "virtual_machines: {web: {disks: [vda], quiesce: required}}",
         (machine(WEB),),
         {},
-        """
+        f"""
         error[BS708]: `web` makes no archive without a guest agent, and `web` has no channel for a guest agent
          --> inventory.yaml:9:53
-          = hint: install qemu-guest-agent in the guest, and give the machine the channel org.qemu.guest_agent.0, or let `quiesce` be `preferred`
+          = hint: {INSTALL}, or let `quiesce` be `preferred`
         """,
     ),
     "BS709": (
@@ -168,10 +172,10 @@ PINNED: dict[str, tuple[str, tuple[Machine, ...], dict[str, str], str]] = {
         "virtual_machines: {web: {disks: [vda], drill: {agent: true}}}",
         (machine(WEB),),
         {},
-        """
+        f"""
         error[BS711]: the drill of `web` waits for a guest agent, and `web` has no channel for a guest agent
          --> inventory.yaml:9:44
-          = hint: install qemu-guest-agent in the guest, and give the machine the channel org.qemu.guest_agent.0, or write `console: TEXT` instead
+          = hint: {INSTALL}, or write `console: TEXT` instead
         """,
     ),
 }

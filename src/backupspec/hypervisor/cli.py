@@ -15,11 +15,11 @@ from backupspec.fleet import Fleet, Host
 from backupspec.hypervisor.compare import compare
 from backupspec.hypervisor.definitions import (
     OtherDefinitionError,
+    file_in_the_inventory,
     fit_definitions,
-    in_the_inventory,
     write_definitions,
 )
-from backupspec.hypervisor.fragment import fragment
+from backupspec.hypervisor.fragment import fits, fragment
 from backupspec.hypervisor.job_names import is_fit, job_names
 from backupspec.hypervisor.machine import Hypervisor
 from backupspec.hypervisor.read import UnreadableError, read_hypervisor
@@ -123,6 +123,9 @@ def _asked(uri: str) -> Hypervisor:
 def _keep(found: Hypervisor, jobs: dict[str, str], folder: Path) -> dict[str, str]:
     """Keep the definitions; give the file of each machine that has one, as the inventory names it."""
     texts, unfit = fit_definitions(found, jobs)
+    named = {name: file_in_the_inventory(folder, f"{job}.xml") for name, job in jobs.items() if f"{job}.xml" in texts}
+    if not all(fits("domain_xml", file) for file in named.values()):
+        raise typer.BadParameter("an inventory cannot name files in it: spaces, say", param_hint="--xml-folder")
     try:
         made = write_definitions(folder, texts)
     except OtherDefinitionError as error:
@@ -133,8 +136,7 @@ def _keep(found: Hypervisor, jobs: dict[str, str], folder: Path) -> dict[str, st
         err().print(visible(f"wrote {each}"))
     for name in unfit:
         err().print(visible(f"the definition of {name} is not kept: an inventory may not hold what stands in it"))
-    inside = in_the_inventory(folder)
-    return {name: f"{inside}/{job}.xml" for name, job in jobs.items() if f"{job}.xml" in texts}
+    return named
 
 
 def _kept(run: Compiled, host: Host) -> dict[str, tuple[str, Domain]]:

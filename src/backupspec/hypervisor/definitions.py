@@ -50,15 +50,15 @@ def write_definitions(folder: Path, texts: Mapping[str, str]) -> tuple[Path, ...
     return tuple(changed)
 
 
-def in_the_inventory(folder: Path) -> str:
-    """Give the folder as an inventory names it: below the nearest one that has an inventory, or else below this one.
+def file_in_the_inventory(folder: Path, name: str) -> str:
+    """Give a file of `folder` as an inventory names it: below the nearest folder that has one, or else below this one.
 
-    A folder that lies in neither goes by its own name.
+    Where the folder lies in neither, it goes by its own name.
     """
     here = folder.resolve()
-    tops = (*(each for each in here.parents if (each / ROOT_FILE).is_file()), Path.cwd())
-    top = next((each for each in tops if here.is_relative_to(each) and here != each), here.parent)
-    return here.relative_to(top).as_posix()
+    tops = (*(each for each in (here, *here.parents) if (each / ROOT_FILE).is_file()), Path.cwd())
+    top = next((each for each in tops if here.is_relative_to(each)), here.parent)
+    return (here / name).relative_to(top).as_posix()
 
 
 def _is_fit(text: str) -> bool:

@@ -67,9 +67,18 @@ def fragment(found: Hypervisor, host: str, jobs: Mapping[str, str], files: Mappi
 
 def can_be_written(name: str) -> bool:
     """Tell whether the inventory can name a machine that libvirt knows under `name`."""
-    rule = _domain_rule()
-    fits = len(_VM + name) <= rule["maxLength"] and re.search(rule["pattern"], name) is not None
-    return fits and unfit_character(name) is None and not holds_private_key(name)
+    return (
+        fits("domain_name", _VM + name)
+        and fits("domain_name", name)
+        and unfit_character(name) is None
+        and not holds_private_key(name)
+    )
+
+
+def fits(kind: str, text: str) -> bool:
+    """Tell whether the inventory's schema takes a text for a kind of value, `domain_xml` for one."""
+    rule = _kinds()[kind]
+    return len(text) <= rule["maxLength"] and re.search(rule["pattern"], text) is not None
 
 
 def size(number: int) -> str:
@@ -81,9 +90,8 @@ def size(number: int) -> str:
 
 
 @functools.cache
-def _domain_rule() -> Any:  # noqa: ANN401 - a node of a JSON schema
-    text = (data_folder("schema") / "inventory.schema.json").read_text(encoding="utf-8")
-    return json.loads(text)["$defs"]["domain_name"]
+def _kinds() -> Any:  # noqa: ANN401 - a part of a JSON schema
+    return json.loads((data_folder("schema") / "inventory.schema.json").read_text(encoding="utf-8"))["$defs"]
 
 
 def _pieces(found: Hypervisor, host: str, jobs: Mapping[str, str], files: Mapping[str, str]) -> Iterator[str]:
