@@ -138,6 +138,7 @@ def test_what_is_discovered_is_an_inventory_that_agrees_with_what_is_there(kvm: 
     kvm.define("web02", CDROM + FLOPPY + NETWORK + VOLUME + AGENT)
     kvm.define("bare", targets=())
     kvm.define("passing", command="create")
+    kvm.define("backupspec-drill-web02_usb", command="create")  # of a drill: no machine of anybody
     ran = discovered(kvm, tmp_path)
     assert ran.err == ""
     found = jobs(ran)
@@ -201,6 +202,28 @@ def test_a_host_that_is_not_in_the_inventory_is_a_wrong_word(kvm: Hypervisor, tm
     discovered(kvm, tmp_path)
     ran = backupspec("libvirt", "check", tmp_path, kvm.uri, "--host", "kvm77")
     assert (ran.code, "did you mean `kvm07`?" in ran.err) == (2, True)
+
+
+def test_the_host_is_the_only_one_with_machines_or_the_one_that_is_called_so(kvm: Hypervisor, tmp_path: Path) -> None:
+    ran = discovered(kvm, tmp_path, "--host", "a")
+    assert (list(yaml.safe_load(ran.out)["hosts"]), checked(kvm, tmp_path)) == (["a"], [])
+    left_out = "    not_backed_up: [{what: 'vm:x', because: gone}]\n"
+    (tmp_path / "kvm.yaml").write_text(f"hosts:\n  a:\n{left_out}  b:\n{left_out}", encoding="utf-8")
+    ran = backupspec("libvirt", "check", tmp_path, kvm.uri)
+    assert (ran.code, "'kvm07' is in the inventory: a, b" in ran.err) == (2, True)
+    (tmp_path / "kvm.yaml").write_text(f"hosts:\n  a:\n{left_out}  kvm07:\n{left_out}", encoding="utf-8")
+    assert [code for code, _ in checked(kvm, tmp_path)] == ["BS709"]
+
+
+def test_an_inventory_with_errors_is_not_compared(kvm: Hypervisor, tmp_path: Path) -> None:
+    """Not at all where it cannot be understood; where it breaks rules, that is said beside what differs."""
+    (tmp_path / "inventory.yaml").write_text("version: 1\nfleet: [x\n", encoding="utf-8")
+    ran = backupspec("libvirt", "check", tmp_path, kvm.uri)
+    assert (ran.code, "error[" in ran.out) == (1, True)
+    hosts = "hosts: {kvm07: {virtual_machines: {web: {disks: [vda]}}}}\n"
+    (tmp_path / "inventory.yaml").write_text(ROOT.replace("include: [kvm.yaml]\n", "") + hosts, encoding="utf-8")
+    ran = backupspec("libvirt", "check", tmp_path, kvm.uri)
+    assert (ran.code, "error[BS703]" in ran.out, "the inventory itself has errors" in ran.err) == (1, True, True)
 
 
 @pytest.mark.parametrize(

@@ -164,12 +164,13 @@ def _host(fleet: Fleet, name: str | None, hostname: str) -> Host:
     if name is not None:
         return _named(fleet, name)
     with_machines = [one for one in fleet.hosts if one.virtual_machines or one.not_backed_up]
-    if len(with_machines) == 1:
-        return with_machines[0]
+    candidates = with_machines or fleet.hosts
+    if len(candidates) == 1:
+        return candidates[0]
     names = (hostname, hostname.partition(".")[0])
-    called = next((one for one in (*with_machines, *fleet.hosts) if one.name in names), None)
+    called = next((one for one in (*candidates, *fleet.hosts) if one.name in names), None)
     if called is None:
-        known = ", ".join(one.name for one in with_machines or fleet.hosts)
+        known = ", ".join(one.name for one in candidates)
         raise typer.BadParameter(
             f"say which host {visible(hostname)!r} is in the inventory: {known}", param_hint="--host"
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 from backupspec.domain import Domain, read_domain
 from backupspec.hypervisor.machine import Hypervisor, Machine
+from backupspec.virtual_machine import DRILL_COPY
 
 _PACKAGE = (
     "libvirt's Python package is not here: on Debian `apt install python3-libvirt` and "
@@ -23,7 +24,10 @@ class UnreadableError(Exception):
 
 
 def read_hypervisor(uri: str) -> Hypervisor:
-    """Give what a hypervisor has; UnreadableError when it cannot be asked, or stops answering."""
+    """Give what a hypervisor has, but for the copies that drills boot.
+
+    UnreadableError when it cannot be asked, or stops answering.
+    """
     libvirt = _package()
     libvirt.registerErrorHandler(lambda _context, _error: None, None)  # it would write to standard error by itself
     try:
@@ -35,7 +39,7 @@ def read_hypervisor(uri: str) -> Hypervisor:
             connection.close()
     except libvirt.libvirtError as error:
         raise UnreadableError(_why(libvirt, error, uri)) from error
-    known = [machine for machine in machines if machine is not None]
+    known = [machine for machine in machines if machine is not None and not _is_of_a_drill(machine)]
     return Hypervisor(uri, hostname, tuple(sorted(known, key=lambda machine: machine.name)))
 
 
@@ -69,6 +73,10 @@ def _machine(libvirt: Any, domain: Any) -> Machine | None:  # noqa: ANN401 - as 
     targets = dict.fromkeys(disk.target for known in (defined, running) if known is not None for disk in known.disks)
     sizes = {target: size for target in targets if (size := _size(libvirt, domain, target)) is not None}
     return Machine(definition, defined, running, persistent, sizes, trouble)
+
+
+def _is_of_a_drill(machine: Machine) -> bool:
+    return machine.name.startswith(DRILL_COPY) and not machine.persistent
 
 
 def _size(libvirt: Any, domain: Any, target: str) -> int | None:  # noqa: ANN401 - as above
