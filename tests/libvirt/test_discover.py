@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -52,10 +53,11 @@ def backupspec(*words: object) -> Ran:
     return Ran(ran.exit_code, ran.stdout, ran.stderr)
 
 
-def process(*words: object) -> Ran:
+def process(*words: object, **environment: str) -> Ran:
     """Run it as a process, to see what libvirt itself would write to standard error."""
     argv = [sys.executable, "-m", "backupspec", *map(str, words)]
-    ran = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=250)
+    env = os.environ | environment
+    ran = subprocess.run(argv, capture_output=True, encoding="utf-8", check=False, timeout=250, env=env)
     return Ran(ran.returncode, ran.stdout, ran.stderr)
 
 
@@ -238,6 +240,13 @@ def test_a_hypervisor_that_does_not_answer_is_said(uri: str, said: str) -> None:
     assert (ran.code, ran.out) == (3, "")
     assert said in ran.err.replace("\n", " ")
     assert len(ran.err.splitlines()) == 1
+
+
+def test_what_is_discovered_is_utf_8_in_every_locale(tmp_path: Path) -> None:
+    one = "<domain type='test'><name>für 日本</name><memory>8192</memory><os><type>hvm</type></os></domain>"
+    (tmp_path / "node.xml").write_text(f"<node>{one}</node>", encoding="utf-8")
+    ran = process("libvirt", "discover", f"test://{tmp_path}/node.xml", PYTHONIOENCODING="latin-1")
+    assert "what: 'vm:für 日本'\n" in ran.out
 
 
 def test_an_account_that_may_not_read_is_told_so(kvm: Hypervisor) -> None:

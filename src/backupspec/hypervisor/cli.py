@@ -76,6 +76,9 @@ def _discover(
     if xml_folder is not None:
         files = _keep(found, jobs, xml_folder)
     name = host or next(iter(job_names([found.hostname.partition(".")[0]]).values()))
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(encoding="utf-8")  # as inventories are, whatever the locale
     sys.stdout.write(fragment(found, name, jobs, files))
 
 
