@@ -253,7 +253,7 @@ def test_an_account_that_may_not_read_is_told_so(kvm: Hypervisor) -> None:
     """With everything loaded before: another account need not be able to read this checkout."""
     script = (
         "import os, sys; from backupspec.hypervisor.read import read_hypervisor as read, UnreadableError\n"
-        "read('test:///default'); os.setgid(65534); os.setuid(65534)\n"
+        "read(sys.argv[1]); os.setgid(65534); os.setuid(65534)\n"
         "try: read(sys.argv[1])\nexcept UnreadableError as error: print(error)"
     )
     argv = [sys.executable, "-c", script, kvm.uri]
