@@ -167,7 +167,7 @@ def _host(fleet: Fleet, name: str | None, hostname: str) -> Host:
     if name is not None:
         return _named(fleet, name)
     with_machines = [one for one in fleet.hosts if one.virtual_machines or one.not_backed_up]
-    candidates = with_machines or fleet.hosts
+    candidates = with_machines or list(fleet.hosts)
     if len(candidates) == 1:
         return candidates[0]
     names = (hostname, hostname.partition(".")[0])
