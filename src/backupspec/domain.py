@@ -15,18 +15,27 @@ _TARGET = re.compile(r"(?:fd|hd|sd|vd|xvd|ubd)[a-z]{1,4}")
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """One disk: its target, such as vda, and where its data lies on the host (empty: nowhere that has a path)."""
+    """One disk: its target, such as vda, and where its data lies on the host (empty: nowhere that has a path).
+
+    `format` is that of the image, such as qcow2.
+    """
 
     target: str
     source: str
+    format: str = "raw"
+    read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """A virtual machine as libvirt knows it; disks in the order of the definition."""
+    """A virtual machine as libvirt knows it; disks in the order of the definition.
+
+    `raw_firmware`: its firmware keeps variables in an image that is not qcow2.
+    """
 
     name: str
     disks: tuple[Disk, ...]
+    raw_firmware: bool = False
 
 
 def read_domain(text: str) -> Domain | str:
@@ -52,5 +61,20 @@ def read_domain(text: str) -> Domain | str:
         if not _TARGET.fullmatch(dev):
             return f"it has a disk with the target `{dev}`"
         found = () if source is None else (source.get(key) for key in _SOURCES)
-        disks.append(Disk(dev, next((path for path in found if path), "")))
-    return Domain(name, tuple(disks))
+        driver = each.find("driver")
+        kind = "raw" if driver is None else driver.get("type", "raw")
+        disks.append(Disk(dev, next((path for path in found if path), ""), kind, each.find("readonly") is not None))
+    return Domain(name, tuple(disks), _keeps_variables(root) and _format_of_variables(root) != "qcow2")
+
+
+def _keeps_variables(root: ET.Element) -> bool:
+    system = root.find("os")
+    loader = root.find("./os/loader")
+    return system is not None and (
+        system.get("firmware") == "efi" or (loader is not None and loader.get("type") == "pflash")
+    )
+
+
+def _format_of_variables(root: ET.Element) -> str:
+    variables = root.find("./os/nvram")
+    return "raw" if variables is None else variables.get("format", "raw")

@@ -228,7 +228,7 @@ def test_every_fact_that_is_compiled_can_be_told() -> None:
         for subject in subjects.values()
         for fact in subject
     }
-    assert {"databases", "host", "job", "machine", "target", "repository", "server"} == {kind for kind, _ in known}
+    assert {"databases", "host", "job", "machine", "snapshots", "target", "repository", "server"} == {kind for kind, _ in known}
     for kind, fact in known - {("target", "retention")}:
         assert len(meanings({fact: "a"}, {fact: "b"}, kind)) in {1, 2}, (kind, fact)
 
