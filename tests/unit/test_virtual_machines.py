@@ -94,7 +94,7 @@ hosts:
 
 
 def test_snapshots_beside_a_backup_are_no_second_one(tmp_path: Path) -> None:
-    text = SNAPSHOTS.format(job="retention: {hourly: 6, daily: 3}, schedule: {every: 4h}", more="")
+    text = SNAPSHOTS.format(job="retention: {hourly: 6, daily: 3}, schedule: {every: 4h, timezone: UTC}", more="")
     assert [code for code in codes_in(tmp_path, text) if code.startswith("BS4")] == []
     text = text.replace("web: {disks: [vda]}", "other: {disks: [vda]}")
     assert "BS460" in codes_in(tmp_path, text)
