@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -25,8 +25,12 @@ case "$*" in *snapshot-create-as*) ;; *) exec /usr/bin/virsh "$@" ;; esac
 : >/tmp/taken
 sleep 600
 """
-NAMES = tuple(f"vm{number}" for number in range(1, 16))
+NAMES = tuple(f"vm{number}" for number in range(1, 12))
 FREE = iter(NAMES)
+SPECIAL: Mapping[str, Mapping[str, object]] = {
+    "forever": {"retention": {"forever": True}},
+    "full": {"keep_free": "900TB"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +39,6 @@ class Guest:
 
     kvm: Hypervisor
     name: str
-
-    def told(self, **settings: object) -> None:
-        """Compile its snapshots with other settings."""
-        self.kvm.written(every_job() | jobs(self.name, **settings), {})
 
     def virsh(self, *words: str, check: bool = True) -> Outcome:
         return self.kvm.virsh(words[0], "--domain", self.name, *words[1:], check=check)
@@ -66,23 +66,19 @@ def jobs(name: str, **settings: object) -> dict[str, object]:
     return {name: {"disks": ["vda", "vdb"], "scratch_free": "1MB"}, f"{name}-back": snapshots}
 
 
-def every_job() -> dict[str, object]:
-    """Give the jobs of all virtual machines of this file."""
-    return {key: job for name in NAMES for key, job in jobs(name).items()}
-
-
 @pytest.fixture(scope="module")
 def kvm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hypervisor]:
     """One hypervisor for all tests of this file, with the jobs of all their virtual machines."""
     with hypervisor(tmp_path_factory.mktemp("kvm")) as found:
-        found.written(every_job(), {})
+        told = {name: SPECIAL.get(name, {}) for name in (*NAMES, *SPECIAL)}
+        found.written({key: job for name, own in told.items() for key, job in jobs(name, **own).items()}, {})
         yield found
 
 
 @pytest.fixture
-def guest(kvm: Hypervisor) -> Iterator[Guest]:
-    """Give a virtual machine that stands before its first instruction."""
-    made = Guest(kvm, next(FREE))
+def guest(kvm: Hypervisor, request: pytest.FixtureRequest) -> Iterator[Guest]:
+    """Give a virtual machine that stands before its first instruction: one of its own, or the special one."""
+    made = Guest(kvm, getattr(request, "param", None) or next(FREE))
     kvm.define(made.name, {"vda": "qcow2", "vdb": "qcow2"})
     kvm.start(made.name)
     kvm.write(made.name, 0, 0, 0x11)
@@ -182,10 +178,17 @@ def test_a_restore_and_a_way_back_keep_each_other_off(guest: Guest) -> None:
         held = f"flock -n /run/backupspec-vm/lock/{lock}.{kind}"
         ran = machine.sh(f"{held} backupspec-run rollback {guest.name}-back --latest --running 2>&1 || :")
         assert why in ran.stdout
-    ran = machine.sh(
-        f"flock -n /run/backupspec-vm/lock/{lock}.guard {SCRIPTS}/jobs/{guest.name}-back_snapshots/create 2>&1 || :"
-    )
-    assert "a restore of" in ran.stdout or "No such file" in ran.stdout
+    machine.sh("rm -f /run/held /run/go")
+    hold = "sh -c ': >/run/held; while [ ! -e /run/go ]; do sleep 0.1; done'"
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(machine.sh, f"flock -n /run/backupspec-vm/lock/{lock}.guard {hold}")
+        try:
+            until(lambda: machine.run(["test", "-e", "/run/held"], check=False).code == 0, "nobody holds the lock")
+            refused = guest.snapshot(check=False)
+        finally:
+            machine.sh(": >/run/go")
+        future.result(timeout=120)
+    assert (refused.code != 0, "a restore of" in refused.output) == (True, True)
     assert guest.names() == before
 
 
@@ -210,7 +213,8 @@ def test_one_that_was_put_to_sleep_is_left_alone(guest: Guest) -> None:
 
 
 def test_nothing_is_there_and_nothing_is_guessed(guest: Guest) -> None:
-    assert guest.rollback().output == ""
+    said = guest.rollback()
+    assert (said.stdout, "there is no snapshot" in said.stderr) == ("", True)
     for words, why in (
         (("--latest",), "no snapshot from that time"),
         (("--at", "never"), "is no time"),
@@ -232,13 +236,10 @@ def test_only_our_own_are_thinned_out(guest: Guest) -> None:
     assert sorted(foreign) == [name for name in guest.names() if name not in ours]
     guest.kvm.job(guest.name)
     assert guest.kvm.stored(guest.kvm.newest(f"{guest.name}_vda"), "vda.raw")[:MIB] == bytes([0x11]) * MIB
-    guest.told(retention={"forever": True})
-    guest.snapshot()
-    assert len([name for name in guest.names() if MARK.fullmatch(name)]) == 4
 
 
 def test_what_cannot_be_gone_back_to_is_not_taken(guest: Guest) -> None:
-    """A raw disk, checkpoints, another job of libvirt, no room: each is said, and nothing is deleted."""
+    """A raw disk, checkpoints, another job of libvirt: each is said, and nothing is deleted."""
     guest.snapshot()
     before = guest.names()
 
@@ -267,5 +268,18 @@ def test_what_cannot_be_gone_back_to_is_not_taken(guest: Guest) -> None:
     guest.virsh("attach-disk", "--source", "/srv/vm/raw", "--target", "vdc", "--targetbus", "virtio")
     refused("vdc of")
     guest.virsh("detach-disk", "--target", "vdc")
-    guest.told(keep_free="900TB")
-    refused("bytes are free beside")
+
+
+@pytest.mark.parametrize("guest", ["forever"], indirect=True)
+def test_what_is_kept_for_ever_is_not_thinned_out(guest: Guest) -> None:
+    for _ in range(2):
+        guest.snapshot()
+    assert len(guest.names()) == 2
+    assert guest.kvm.machine.run(["test", "-e", f"{SCRIPTS}/jobs/forever-back_snapshots/thin"], check=False).code == 1
+
+
+@pytest.mark.parametrize("guest", ["full"], indirect=True)
+def test_a_disk_that_is_nearly_full_gets_no_snapshot(guest: Guest) -> None:
+    ran = guest.snapshot(check=False)
+    assert (ran.code != 0, "bytes are free beside" in ran.output) == (True, True)
+    assert guest.names() == []
