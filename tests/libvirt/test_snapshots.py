@@ -25,7 +25,7 @@ case "$*" in *snapshot-create-as*) ;; *) exec /usr/bin/virsh "$@" ;; esac
 : >/tmp/taken
 sleep 600
 """
-NAMES = tuple(f"vm{number}" for number in range(1, 12))
+NAMES = tuple(f"vm{number}" for number in range(1, 13))
 FREE = iter(NAMES)
 SPECIAL: Mapping[str, Mapping[str, object]] = {
     "forever": {"retention": {"forever": True}},
@@ -201,6 +201,23 @@ def test_the_definition_of_then_comes_back_and_that_of_now_is_kept(guest: Guest)
     assert found is not None
     assert "65536" in guest.kvm.machine.read(found[1])
     assert "65536" not in guest.virsh("dumpxml", "--inactive").stdout
+
+
+def test_images_that_were_replaced_have_no_way_back(guest: Guest) -> None:
+    """As after a restore: going back fails and says so, the disk stays, and thinning out forgets what is not there."""
+    guest.virsh("destroy")
+    guest.snapshot()
+    (lost,) = guest.names()
+    for target in ("vda", "vdb"):
+        path = image(guest.name, target)
+        guest.kvm.machine.run(["qemu-img", "create", "-q", "-f", "qcow2", path, str(16 * MIB)])
+        guest.kvm.machine.run(["qemu-io", "-f", "qcow2", "-c", "write -P 0x55 0 1M", path])
+    ran = guest.rollback("--latest", "--discard", check=False)
+    assert (ran.code, "libvirt could not put" in ran.output) == (1, True)
+    assert guest.disk()[:1] == b"\x55"
+    for _ in range(3):
+        guest.snapshot()
+    assert (lost in guest.names(), len(guest.names())) == (False, 3)
 
 
 def test_one_that_was_put_to_sleep_is_left_alone(guest: Guest) -> None:
