@@ -28,8 +28,9 @@ class Disk:
     source: str
     kind: str = "file"
     device: str = "disk"
-    format: str = ""
+    format: str = "raw"
     within: str = ""
+    read_only: bool = False
 
     @property
     def place(self) -> str:
@@ -49,13 +50,15 @@ class Disk:
 class Domain:
     """A virtual machine as libvirt knows it; disks in the order of the definition.
 
-    Whether an agent is connected stands in the definition of one that runs only.
+    Whether an agent is connected stands in the definition of one that runs only. `raw_firmware`: its firmware keeps
+    variables in an image that is not qcow2.
     """
 
     name: str
     disks: tuple[Disk, ...]
     uuid: str = ""
     agent: Agent = "none"
+    raw_firmware: bool = False
 
 
 def read_domain(text: str) -> Domain | str:
@@ -81,7 +84,9 @@ def read_domain(text: str) -> Domain | str:
         if not _TARGET.fullmatch(dev):
             return f"it has a disk with the target `{dev}`"
         disks.append(_disk(each, dev, source))
-    return Domain(name, tuple(disks), root.findtext("uuid") or "", _agent(root))
+    return Domain(
+        name, tuple(disks), root.findtext("uuid") or "", _agent(root), raw_firmware=_keeps_raw_variables(root)
+    )
 
 
 def _disk(element: ET.Element, target: str, source: ET.Element | None) -> Disk:
@@ -92,8 +97,9 @@ def _disk(element: ET.Element, target: str, source: ET.Element | None) -> Disk:
         next((said[key] for key in _SOURCES if said.get(key)), ""),
         kind=element.get("type", "file"),
         device=element.get("device", "disk"),
-        format="" if driver is None else driver.get("type", ""),
+        format="raw" if driver is None else driver.get("type", "raw"),
         within=said.get("pool") or said.get("protocol") or "",
+        read_only=element.find("readonly") is not None,
     )
 
 
@@ -102,3 +108,20 @@ def _agent(root: ET.Element) -> Agent:
         if target.get("name") == _AGENT:
             return "connected" if target.get("state") == "connected" else "silent"
     return "none"
+
+
+def _keeps_raw_variables(root: ET.Element) -> bool:
+    return _keeps_variables(root) and _format_of_variables(root) != "qcow2"
+
+
+def _keeps_variables(root: ET.Element) -> bool:
+    system = root.find("os")
+    loader = root.find("./os/loader")
+    return system is not None and (
+        system.get("firmware") == "efi" or (loader is not None and loader.get("type") == "pflash")
+    )
+
+
+def _format_of_variables(root: ET.Element) -> str:
+    variables = root.find("./os/nvram")
+    return "raw" if variables is None else variables.get("format", "raw")

@@ -29,6 +29,22 @@ def test_a_disk_without_a_device_attribute_is_one() -> None:
     )
 
 
+def test_what_holds_a_snapshot_is_known() -> None:
+    """Formats, what is only read, and where firmware keeps its variables."""
+    some = "<disk><driver type='qcow2'/><target dev='vda'/></disk><disk><readonly/><target dev='vdb'/></disk>"
+    found = read_domain(FRAME.format(name="a", disks=some))
+    assert found == Domain("a", (Disk("vda", "", format="qcow2"), Disk("vdb", "", read_only=True)))
+    loader = "<loader type='pflash'>/x</loader>"
+    for system, raw in (
+        ("<os><type>hvm</type></os>", False),
+        ("<os firmware='efi'/>", True),
+        (f"<os>{loader}<nvram>/y</nvram></os>", True),
+        (f"<os>{loader}<nvram format='qcow2'>/y</nvram></os>", False),
+        ("<os><loader type='rom'>/x</loader></os>", False),
+    ):
+        assert read_domain(f"<domain><name>a</name>{system}<devices/></domain>") == Domain("a", (), raw_firmware=raw)
+
+
 @pytest.mark.parametrize(
     ("kind", "source", "said"),
     [
