@@ -39,8 +39,8 @@ HALF_HOUR = timedelta(minutes=30)
 class Timer:
     """One timer, its `OnCalendar=` values, and the schedule behind it, if it is a job's (None: a check's).
 
-    `repository`: None for snapshots of virtual machines. `tried` is one of what travels: it elapses every half hour, and
-    a script beside it tells what is due.
+    `repository`: None for snapshots of virtual machines. `tried` is one of what travels: it elapses every half
+    hour, and a script beside it tells what is due.
     """
 
     name: str
