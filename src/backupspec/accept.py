@@ -29,8 +29,8 @@ def accepted(found: Iterable[Diagnostic], accepts: Iterable[Accept], today: str 
 def unused(found: Iterable[Diagnostic], accepts: Iterable[Accept]) -> Diagnostics:
     """Report each entry of `accept:` that names no finding, or an error, or no code that there is.
 
-    `found` must be what a whole run found, before anything was dropped. Codes of the output (BS5xx) depend on the
-    folder that is compiled into and are not judged.
+    `found` must be what a whole run found, before anything was dropped. Codes of the output (BS5xx) and of
+    hypervisors (BS7xx) depend on what else is there and are not judged.
     """
     everything = tuple(found)
     told: list[Diagnostic] = []
@@ -43,7 +43,7 @@ def unused(found: Iterable[Diagnostic], accepts: Iterable[Accept]) -> Diagnostic
         elif any(each.severity is Severity.ERROR for each in named):
             message = f"{code} at {where} is an error, which cannot be accepted"
             told.append(diagnose("BS491", message, accept.span, hint="solve it, and delete this entry", where=where))
-        elif not named and not code.startswith("BS5"):
+        elif not named and not code.startswith(("BS5", "BS7")):
             message = f"nothing is left to accept: there is no {code} at {where}"
             told.append(diagnose("BS490", message, accept.span, hint="delete this entry", where=where))
     return tuple(told)

@@ -68,7 +68,19 @@ def accept(node: Mapping) -> Accept:
 
 
 _VIRTUAL_MACHINE = frozenset(
-    {"domain", "xml", "disks", "without", "method", "quiesce", "chunk_size", "scratch_free", "guest", "drill"}
+    {
+        "domain",
+        "xml",
+        "disks",
+        "without",
+        "method",
+        "quiesce",
+        "chunk_size",
+        "scratch_free",
+        "keep_free",
+        "guest",
+        "drill",
+    }
 )
 
 
@@ -89,7 +101,7 @@ def _virtual_machine_options(node: Mapping, when: When) -> Iterator[tuple[str, W
         if entry.key not in _VIRTUAL_MACHINE:
             continue
         match value:
-            case Scalar() if entry.key in {"chunk_size", "scratch_free"}:
+            case Scalar() if entry.key in {"chunk_size", "scratch_free", "keep_free"}:
                 yield entry.key, Written(sized(value).value, value.span)
             case Scalar():
                 yield entry.key, Written(scalar_text(value).value, value.span)

@@ -1,14 +1,15 @@
 """All diagnostic codes: each has one entry, with a title and a paragraph for `backupspec explain CODE`.
 
 Ranges: BS0xx reading and parsing, BS1xx shape, BS2xx names and references, BS3xx schedules and retention, BS4xx rules
-of the whole fleet, BS5xx output, BS6xx migration, BS9xx environment. A code is never reused and never changes its
-meaning.
+of the whole fleet, BS5xx output, BS6xx migration, BS7xx hypervisors, BS9xx environment. A code is never reused and
+never changes its meaning.
 """
 
 from __future__ import annotations
 
 from backupspec.codes import Entry
 from backupspec.codes.fleet import FLEET
+from backupspec.codes.hypervisors import HYPERVISORS
 from backupspec.codes.input import INPUT
 from backupspec.codes.migration import MIGRATION
 from backupspec.codes.names import NAMES
@@ -44,6 +45,7 @@ CATALOGUE: tuple[Entry, ...] = (
     *OUTPUT,
     *MIGRATION,
     *TREES,
+    *HYPERVISORS,
 )
 
 _BY_CODE = {entry.code: entry for entry in CATALOGUE}

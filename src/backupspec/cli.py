@@ -19,23 +19,23 @@ from typing import Annotated, Any, Never
 
 import typer
 import typer.core
-from rich.console import Console
 from rich.text import Text
 
 from backupspec import __version__, catalogue, diff, explain, findings, init
 from backupspec.data import data_folder
-from backupspec.diagnostic import Diagnostics, Severity, has_errors
+from backupspec.diagnostic import Diagnostics, Severity
+from backupspec.hypervisor.cli import app as libvirt_app
 from backupspec.options import Form, Hosts, Inventory, Strict, one_of
 from backupspec.pipeline import compile_inventory
 from backupspec.read import ROOT_FILE
 from backupspec.streams import UnwritableError, give_up_what_is_left, usable_streams
 from backupspec.suggest import did_you_mean
 from backupspec.summary import summary
+from backupspec.terminal import ENVIRONMENT, FINDINGS, err, exit_code, fail, out
 from backupspec.tree import Tree
 from backupspec.write import Outcome, compare, write
 
-FINDINGS, ENVIRONMENT, INTERRUPTED = 1, 3, 130
-_OF_THE_ENVIRONMENT = frozenset({"BS507", "BS508", "BS509"})
+INTERRUPTED = 130
 _COLOURS = {
     diff.Style.HEADING: "bold",
     diff.Style.MEANING: "cyan",
@@ -106,14 +106,14 @@ def _run() -> None:
         if os.environ.get("BACKUPSPEC_TRACEBACK"):
             traceback.print_exc()
         else:
-            _err().print(f"backupspec failed in a way that it should not: {type(error).__name__}: {error}")
-            _err().print("Please report it. BACKUPSPEC_TRACEBACK=1 shows where it happened.")
+            err().print(f"backupspec failed in a way that it should not: {type(error).__name__}: {error}")
+            err().print("Please report it. BACKUPSPEC_TRACEBACK=1 shows where it happened.")
         sys.exit(ENVIRONMENT)
 
 
 def _version(asked: bool) -> None:
     if asked:
-        _out().print(f"backupspec {__version__}")
+        out().print(f"backupspec {__version__}")
         raise typer.Exit
 
 
@@ -138,15 +138,15 @@ def _init(
     try:
         made = init.first_inventory(example, folder)
     except FileExistsError as error:
-        _fail(f"{error} is there already; nothing was written. Choose another folder.", FINDINGS)
+        fail(f"{error} is there already; nothing was written. Choose another folder.", FINDINGS)
     except OSError as error:
-        _fail(f"cannot write {error.filename or folder}: {error.strerror}", ENVIRONMENT)
+        fail(f"cannot write {error.filename or folder}: {error.strerror}", ENVIRONMENT)
     for path in made:
-        _out().print(f"wrote {path}")
+        out().print(f"wrote {path}")
     if any(path.suffix == ".pub" for path in made):
-        _out().print("\nThe keys are examples: replace them by your own before you roll anything out.")
-    _out().print(f"\nNext: edit {made[0].parent / 'inventory.yaml'}, then\n  backupspec validate {folder}")
-    _out().print(f"  backupspec compile {folder} --output {folder / 'compiled'}")
+        out().print("\nThe keys are examples: replace them by your own before you roll anything out.")
+    out().print(f"\nNext: edit {made[0].parent / 'inventory.yaml'}, then\n  backupspec validate {folder}")
+    out().print(f"  backupspec compile {folder} --output {folder / 'compiled'}")
 
 
 @app.command("validate", epilog=_EPILOG)
@@ -161,8 +161,8 @@ def _validate(
 ) -> None:
     """Check an inventory and show all findings at once; writes nothing."""
     run = compile_inventory(_here(path), _date(today))
-    _out().print(findings.rendered(run, run.diagnostics, form), end="")
-    raise typer.Exit(_code(run.diagnostics, strict=strict))
+    out().print(findings.rendered(run, run.diagnostics, form), end="")
+    raise typer.Exit(exit_code(run.diagnostics, strict=strict))
 
 
 @app.command("compile", epilog=_EPILOG)
@@ -242,8 +242,8 @@ def _explain(
     """
     entry = catalogue.explain(first) if setting is None else None
     if entry is not None:
-        _out().print(Text(f"{entry.code}: {entry.title} ({entry.severity.label})", style="bold"))
-        _out().print("\n" + textwrap.fill(entry.explanation, _WIDTH))
+        out().print(Text(f"{entry.code}: {entry.title} ({entry.severity.label})", style="bold"))
+        out().print("\n" + textwrap.fill(entry.explanation, _WIDTH))
         return
     path = Path(first)
     if setting is None and (_CODE.fullmatch(first) or not path.exists()):
@@ -253,11 +253,11 @@ def _explain(
         path, setting = Path(), first
     run = compile_inventory(path)
     if run.fleet is None:
-        _err().print(findings.rendered(run, run.diagnostics, "text"), end="")
-        raise typer.Exit(_code(run.diagnostics, strict=False))
+        err().print(findings.rendered(run, run.diagnostics, "text"), end="")
+        raise typer.Exit(exit_code(run.diagnostics, strict=False))
     if setting is None:
-        _out().print("\n".join(explain.overview(run.fleet)))
-        _out().print(f"\nbackupspec explain {first} NAME explains one of them, and NAME.SETTING one setting.")
+        out().print("\n".join(explain.overview(run.fleet)))
+        out().print(f"\nbackupspec explain {first} NAME explains one of them, and NAME.SETTING one setting.")
         return
     settings = explain.explain(run.fleet, setting, run.document.root if run.document else None)
     if not settings:
@@ -265,7 +265,7 @@ def _explain(
         raise typer.BadParameter("; ".join(filter(None, (f"nothing is called {setting!r} here", hint))))
     folder = path if path.is_dir() else path.parent
     for each in settings:
-        _out().print(explain.text(each, "" if folder == Path() else f"{folder}/"))
+        out().print(explain.text(each, "" if folder == Path() else f"{folder}/"))
 
 
 @app.command("schema")
@@ -284,7 +284,10 @@ def _schema(
 )
 def _migrate() -> None:
     """Move rsnapshot trees and dated copies into Borg, with their whole history."""
-    _fail("`migrate` needs borg's Python package: pipx install 'backupspec[migrate]'", ENVIRONMENT)
+    fail("`migrate` needs borg's Python package: pipx install 'backupspec[migrate]'", ENVIRONMENT)
+
+
+app.add_typer(libvirt_app, name="libvirt")
 
 
 class _Told:
@@ -308,7 +311,7 @@ class _Told:
         if outcome:
             vanished = diff.findings(outcome.vanished, outcome.appeared, self.run.hosts_place)
             found = (*found, *self.run.accepted(vanished))
-        if outcome is None or _code((*self.found, *found), strict=self.strict):
+        if outcome is None or exit_code((*self.found, *found), strict=self.strict):
             self.stop(found)
         self.found += found
         return outcome
@@ -317,23 +320,23 @@ class _Told:
         """End the command for what was found."""
         self.found += found
         self.show()
-        raise typer.Exit(_code(self.found, strict=self.strict) or FINDINGS)
+        raise typer.Exit(exit_code(self.found, strict=self.strict) or FINDINGS)
 
     def show(self) -> None:
         """Show the findings; of notes, text only says how many there are."""
         if self.form != "text":
-            _out().print(findings.rendered(self.run, self.found, self.form), end="")
+            out().print(findings.rendered(self.run, self.found, self.form), end="")
             return
         worse = tuple(each for each in self.found if each.severity is not Severity.NOTE)
         if worse:
-            _err().print(findings.rendered(self.run, worse, self.form), end="")
+            err().print(findings.rendered(self.run, worse, self.form), end="")
         notes = len(self.found) - len(worse)
         if notes:
-            _err().print(f"{notes} note{'s' if notes > 1 else ''}: `backupspec validate {self.path}` shows them\n")
+            err().print(f"{notes} note{'s' if notes > 1 else ''}: `backupspec validate {self.path}` shows them\n")
 
     def lines(self, lines: Iterable[tuple[diff.Style, str]]) -> None:
         """Show what else there is to say, beside the findings."""
-        console = _out() if self.form == "text" else _err()
+        console = out() if self.form == "text" else err()
         for style, line in lines:
             console.print(Text(line, style=_COLOURS[style]))
 
@@ -352,14 +355,6 @@ def _hosts(tree: Tree, hosts: list[str]) -> frozenset[str]:
     return frozenset(hosts)
 
 
-def _code(found: Iterable[Any], *, strict: bool) -> int:
-    found = tuple(found)
-    if any(each.severity is Severity.ERROR and each.code in _OF_THE_ENVIRONMENT for each in found):
-        return ENVIRONMENT
-    warned = any(each.severity is Severity.WARNING for each in found)
-    return FINDINGS if has_errors(found) or (strict and warned) else 0
-
-
 def _date(text: str | None) -> str | None:
     if text is None:
         return None
@@ -369,18 +364,5 @@ def _date(text: str | None) -> str | None:
         raise typer.BadParameter("write a day such as 2027-01-31", param_hint="--today") from None
 
 
-def _fail(message: str, code: int) -> Never:
-    _err().print(message)
-    raise typer.Exit(code)
-
-
 def _raw(text: str) -> None:
     sys.stdout.write(text)
-
-
-def _out() -> Console:
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-
-
-def _err() -> Console:
-    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from backupspec.document import Mapping, plain
-from backupspec.fleet import DatabaseJob, FilesJob, Fleet, Host, Job, Origin
+from backupspec.fleet import DatabaseJob, FilesJob, Fleet, Host, Job, MachineSnapshots, Origin
 from backupspec.inventory import Settings
 from backupspec.language import INVENTORY
-from backupspec.plan.times import times
+from backupspec.plan.times import snapshot_times, times
 from backupspec.suggest import did_you_mean
 
 _WRITTEN = ("repositories", "servers")
@@ -94,13 +94,13 @@ def _at(path: str, wanted: str) -> bool:
 
 def _above(path: str, host: Host) -> Iterator[str]:
     """Give the paths of the host's jobs that lie above a setting of it."""
-    for job in host.jobs:
+    for job in (*host.jobs, *host.machine_snapshots):
         if _at(path, _path(job)):
             yield _path(job)
             yield _path(job).rpartition(f".{job.name}")[0]
 
 
-def _path(job: Job) -> str:
+def _path(job: Job | MachineSnapshots) -> str:
     return job.where.removeprefix("hosts.")
 
 
@@ -157,6 +157,15 @@ def settings(host: Host) -> Iterator[Setting]:
                 (name, _with(value, meant.get(name, value)), origin) for name, value, origin in target.origins
             )
             yield from _settings(f"{path}.{to}", (path, host.name, f"{host.name}.{to}"), (*named, computed))
+    for snapshots in host.machine_snapshots:
+        path = _path(snapshots)
+        stands_for = {"retention": str(snapshots.retention), "schedule": str(snapshots.schedule)}
+        when = ", ".join(snapshot_times(host, snapshots)) or "never"
+        said = tuple(
+            (name, _with(value, stands_for.get(name, value)), origin) for name, value, origin in snapshots.origins
+        )
+        timed = ("times", when, Origin("computed from the schedule", None))
+        yield from _settings(path, (path, host.name), (*said, timed))
 
 
 def text(setting: Setting, folder: str) -> str:

@@ -14,6 +14,7 @@ from backupspec.database import Drill, Kind
 from backupspec.diagnostic import Span
 from backupspec.domain import Disk
 from backupspec.schedule import Quiet, Schedule
+from backupspec.ssh_peers import HostKey, Jump, Remote
 from backupspec.systems import Borg, System
 from backupspec.virtual_machine import BootDrill, NotBackedUp
 
@@ -69,24 +70,6 @@ class Hook:
 
 
 @dataclass(frozen=True, slots=True)
-class HostKey:
-    """A machine's public ssh host key: algorithm and base64 text, as they stand in known_hosts."""
-
-    algorithm: str
-    blob: str
-
-
-@dataclass(frozen=True, slots=True)
-class Jump:
-    """A machine that ssh goes through."""
-
-    address: str
-    port: int
-    user: str
-    host_key: HostKey
-
-
-@dataclass(frozen=True, slots=True)
 class Server:
     """A machine that holds repositories."""
 
@@ -107,20 +90,6 @@ class Server:
     def where(self) -> str:
         """Give the logical path."""
         return f"servers.{self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class Remote:
-    """How ssh reaches the machine that holds a repository.
-
-    `borg` is the program there, where it is not simply `borg`.
-    """
-
-    user: str | None
-    address: str
-    port: int
-    host_key: HostKey
-    borg: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +288,34 @@ class VirtualMachineJob:
         return f"hosts.{self.host}.virtual_machines.{self.name}"
 
 
+@dataclass(frozen=True, slots=True)
+class MachineSnapshots:
+    """Snapshots of a libvirt domain in its own images, for a quick way back: no backup, and so no `Job`.
+
+    `firmware`: its variables are where no snapshot can be. `keep_free`: bytes that stay free beside the images.
+    """
+
+    name: str
+    host: str
+    domain: str
+    known: tuple[Disk, ...]
+    firmware: bool
+    keep_free: int
+    schedule: Schedule
+    retention: Retention
+    priority: Literal["low", "normal", "idle"]
+    before: tuple[Hook, ...]
+    after: tuple[Hook, ...]
+    description: str
+    origins: tuple[tuple[str, str, Origin], ...]
+    span: Span
+
+    @property
+    def where(self) -> str:
+        """Give the logical path."""
+        return f"hosts.{self.host}.virtual_machines.{self.name}"
+
+
 Job: TypeAlias = FilesJob | DatabaseJob | VirtualMachineJob
 
 
@@ -343,6 +340,7 @@ class Host:
     files: tuple[FilesJob, ...]
     databases: tuple[DatabaseJob, ...]
     virtual_machines: tuple[VirtualMachineJob, ...]
+    machine_snapshots: tuple[MachineSnapshots, ...]
     not_backed_up: tuple[NotBackedUp, ...]
     origins: tuple[tuple[str, str, Origin], ...]
     span: Span
@@ -356,6 +354,11 @@ class Host:
     def jobs(self) -> tuple[Job, ...]:
         """Give all jobs that run here: databases first, as they run."""
         return (*self.databases, *(job for job in self.virtual_machines if job.method != "guest"), *self.files)
+
+    @property
+    def runs(self) -> bool:
+        """Tell whether anything runs here by a timer."""
+        return bool(self.jobs or self.machine_snapshots)
 
     @property
     def repositories(self) -> tuple[Repository, ...]:

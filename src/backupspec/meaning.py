@@ -193,6 +193,12 @@ _TABLE: dict[tuple[str, str], _Parts | _Value] = {
         _Sentence("{subject} takes archives even while {value} is not mounted", bad=True),
     ),
 }
+_TABLE["snapshots", "domain"] = _Value(
+    _Sentence("{subject} of {host} takes snapshots of the virtual machine {new}, no longer of {old}", bad=True)
+)
+_TABLE["snapshots", "schedule"] = _TABLE["target", "schedule"]
+for _fact in ("before", "after"):
+    _TABLE["snapshots", _fact] = _TABLE["job", _fact]
 _TABLE["machine", "drill"] = _TABLE["databases", "drill"]
 for _fact in ("compression", "before", "after"):
     _TABLE["databases", _fact] = _TABLE["machine", _fact] = _TABLE["job", _fact]
@@ -233,6 +239,11 @@ def _of_host(host: str, before: Facts, after: Facts) -> Iterator[Meaning]:
                 yield Meaning(host, f"job {name} is given up: no new archives are made", loss=True)
             elif kind == "target":
                 yield Meaning(host, f"job {name} is new")
+            elif kind == "snapshots" and subject in old:
+                text = f"{name} takes no more snapshots; those that exist stay in the images until they are deleted"
+                yield Meaning(host, text, loss=True)
+            elif kind == "snapshots":
+                yield Meaning(host, f"{name} takes snapshots, which are no backup")
 
 
 def _of_subject(host: str, kind: str, subject: str, before: Facts, after: Facts) -> Iterator[Meaning]:
@@ -240,7 +251,7 @@ def _of_subject(host: str, kind: str, subject: str, before: Facts, after: Facts)
         old, new = before.get(fact), after.get(fact)
         if old == new:
             continue
-        if (kind, fact) == ("target", "retention"):
+        if fact == "retention":
             yield _of_retention(host, subject, _below(before, fact), _below(after, fact))
             continue
         match _TABLE.get((kind, fact)):

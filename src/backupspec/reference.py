@@ -33,6 +33,7 @@ _PARTS = {
     "4": "Rules of the whole fleet",
     "5": "Output",
     "6": "Migration",
+    "7": "Hypervisors",
     "9": "Environment",
 }
 
@@ -107,9 +108,17 @@ def _command_page(group: Any, context: Any, title: str, source: str) -> str:  # 
     if "migrate" in there:
         lines.append(f"* [{context.command_path} migrate](migrate.md): {_MIGRATE}")
     for name, command in commands.items():
-        inner = _context(command, name, context)
-        lines += ["", f"## {inner.command_path}", "", *_helped(command, inner)]
+        lines += _command_section(command, name, context, "##")
     return "\n".join(lines) + "\n"
+
+
+def _command_section(command: Any, name: str, parent: Any, level: str) -> Iterator[str]:  # noqa: ANN401 - as in _context
+    """Give the section of a command, and those of the commands below it."""
+    context = _context(command, name, parent)
+    yield from ["", f"{level} {context.command_path}", "", *_helped(command, context)]
+    if isinstance(command, typer.core.TyperGroup):
+        for inner in command.list_commands(context):
+            yield from _command_section(command.get_command(context, inner), inner, context, f"{level}#")
 
 
 def diagnostics_page(entries: Sequence[Entry]) -> str:

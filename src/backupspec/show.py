@@ -122,17 +122,17 @@ class _Page:
     def add(self, found: Diagnostic) -> None:
         colour = _COLOURS[found.severity]
         self.whole.append(f"{found.severity.label}[{found.code}]", style=colour)
-        self.whole.append(f": {_visible(found.message)}\n", style="bold")
+        self.whole.append(f": {visible(found.message)}\n", style="bold")
         margin = " " * max(len(str(span.line)) for span in (found.span, *(each.span for each in found.related)))
         self.add_place(found.span, margin, "-->", colour, found.message)
         for each in found.related:
             self.whole.append(f"{margin} = ", style="blue")
-            self.whole.append(f"{_visible(each.message)}:\n")
+            self.whole.append(f"{visible(each.message)}:\n")
             self.add_place(each.span, margin, ":::", "bold blue")
         if found.hint:
             self.whole.append(f"{margin} = ", style="blue")
             self.whole.append("hint: ", style="bold")
-            self.whole.append(f"{_visible(found.hint)}\n")
+            self.whole.append(f"{visible(found.hint)}\n")
         self.whole.append("\n")
 
     def add_place(self, span: Span, margin: str, arrow: str, colour: str, message: str = "") -> None:
@@ -141,7 +141,7 @@ class _Page:
             return
         position = "" if whole else f":{span.line}:{span.column}"
         self.whole.append(f"{margin}{arrow} ", style="blue")
-        self.whole.append(f"{_visible(_path(span.file, self.folder))}{position}\n")
+        self.whole.append(f"{visible(_path(span.file, self.folder))}{position}\n")
         lines = self.lines.get(span.file, [])
         line = lines[span.line - 1] if span.line <= len(lines) else ""
         if not line:
@@ -158,9 +158,9 @@ def _excerpt(line: str, span: Span) -> tuple[str, int, int]:
     start = min(span.column - 1, len(line))
     end = min(span.end_column - 1, len(line)) if span.end_line == span.line else len(line.rstrip())
     cut = max(start - _BEFORE_CARET, 0) if len(line) > _WIDEST_EXCERPT else 0
-    before = ("…" if cut else "") + _visible(line[cut:start])
-    marked = _visible(line[start : max(end, start)])
-    after = _visible(line[max(end, start) : cut + _WIDEST_EXCERPT])
+    before = ("…" if cut else "") + visible(line[cut:start])
+    marked = visible(line[start : max(end, start)])
+    after = visible(line[max(end, start) : cut + _WIDEST_EXCERPT])
     if len(line) > _WIDEST_EXCERPT:
         room = max(cut + _WIDEST_EXCERPT - start, 1)
         marked = marked[:room]
@@ -168,7 +168,7 @@ def _excerpt(line: str, span: Span) -> tuple[str, int, int]:
     return (before + marked + after).rstrip(), cell_len(before), max(cell_len(marked), 1)
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """Give text that moves no cursor and hides nothing: a tab as four spaces, other control characters as escapes."""
     if unfit_character(text) is None:
         return text
@@ -228,7 +228,7 @@ def _annotation(found: Diagnostic, folder: str) -> str:
 
 def _escaped(text: str) -> str:
     """Escape what ends a workflow command; other control characters are shown as escapes."""
-    shown = "\n".join(_visible(line) for line in text.split("\n"))
+    shown = "\n".join(visible(line) for line in text.split("\n"))
     return shown.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from backupspec.diagnostic import Span
 from backupspec.schedule import Schedule
 
+DRILL_COPY = "backupspec-drill-"
+"""How the names of copies begin that drills boot. libvirt knows one only while it runs."""
+
 
 @dataclass(frozen=True, slots=True)
 class BootDrill:

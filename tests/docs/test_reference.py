@@ -99,7 +99,7 @@ def test_every_concept_says_where_it_is_used() -> None:
 
 def test_every_command_has_a_section() -> None:
     named = set(re.findall(r"^## backupspec (\w+)$", PAGES["cli.md"], re.MULTILINE))
-    assert named == {"init", "validate", "compile", "diff", "explain", "schema"}
+    assert named == {"init", "validate", "compile", "diff", "explain", "libvirt", "schema"}
 
 
 def test_every_code_has_an_entry() -> None:

@@ -72,6 +72,20 @@ def test_only_a_start_is_refused_while_the_disks_are_held(kvm: Hypervisor, opera
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids="-".join)
+def test_whoever_goes_back_to_a_snapshot_may_start_it(kvm: Hypervisor, operation: tuple[str, str, str]) -> None:
+    """The lock that says so counts while it is held."""
+    for name in NAMES:
+        starts = f"/run/backupspec-vm/lock/{hashlib.sha256(name.encode()).hexdigest()}.starts"
+        kvm.machine.write(starts, "")
+        refused = operation[0] in {"prepare", "start"}
+        assert call(kvm, name, operation, held=name).code == (1 if refused else 0)
+        guard = starts.replace(".starts", ".guard")
+        said = kvm.machine.run(["flock", starts, "flock", guard, HOOK, name, *operation], check=False)
+        assert (said.code, said.output) == (0, ""), name
+    kvm.machine.sh("rm -rf /run/backupspec-vm/lock/*")
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids="-".join)
 def test_what_waits_is_started_when_the_guest_is_off(kvm: Hypervisor, operation: tuple[str, str, str]) -> None:
     """Once, without waiting; nothing but units of ours is ever started."""
     kvm.machine.sh("rm -f /run/started")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import tempfile
@@ -11,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from backupspec.hypervisor.compare import compare
+from backupspec.hypervisor.read import read_hypervisor
+from backupspec.pipeline import load_fleet
 from demo.lab import unit
 from demo.lab.command import Outcome
 from tests.libvirt import linux_guest
@@ -91,6 +95,21 @@ def test_file_systems_are_held_still_for_the_instant_of_the_backup(kvm: Hypervis
     print(f"from freeze to thaw: {held[1]} ms")
     assert json.loads(kvm.stored(kvm.newest(NAME), "manifest.json"))["consistency"] == "quiesced"
     assert frozen(kvm) == "thawed"
+
+
+def test_an_agent_that_is_connected_is_discovered_and_one_that_is_not_is_missed(kvm: Hypervisor) -> None:
+    """Through the read-only socket: what a running machine's definition says of its channel."""
+    uri = f"qemu+unix:///system?socket=/proc/{kvm.machine.pid}/root/run/libvirt/libvirt-sock-ro"
+    found = read_hypervisor(uri)
+    (real,) = (machine for machine in found.machines if machine.name == NAME)
+    assert real.agent == "connected"
+    agentless = dataclasses.replace(real, running=dataclasses.replace(real.now, agent="silent"))
+    fleet, _ = load_fleet(kvm.site.inventory)
+    assert fleet is not None
+    (host,) = fleet.hosts
+    assert compare(host, found, {}) == ()
+    (only,) = compare(host, dataclasses.replace(found, machines=(agentless,)), {})
+    assert only.code == "BS708"
 
 
 def test_a_job_that_is_killed_leaves_no_guest_frozen(kvm: Hypervisor) -> None:

@@ -39,20 +39,22 @@ HALF_HOUR = timedelta(minutes=30)
 class Timer:
     """One timer, its `OnCalendar=` values, and the schedule behind it, if it is a job's (None: a check's).
 
-    `tried` is one of what travels: it elapses every half hour, and a script beside it tells what is due.
+    `repository`: None for snapshots of virtual machines. `tried` is one of what travels: it elapses every half
+    hour, and a script beside it tells what is due.
     """
 
     name: str
     host: Host
     schedule: Schedule | None
     lines: tuple[str, ...]
-    repository: Repository
+    repository: Repository | None
 
     @property
     def tried(self) -> bool:
         drill = "-drill-" in self.name
         at_a_time = self.schedule is not None and self.schedule.calendar is not None
-        return travels(self.host, self.repository) and not drill and not at_a_time
+        to = self.repository
+        return to is not None and travels(self.host, to) and not drill and not at_a_time
 
 
 def _timers(name: str, compiled: Compiled) -> Iterator[Timer]:
@@ -69,10 +71,13 @@ def _timers(name: str, compiled: Compiled) -> Iterator[Timer]:
             for target in job.targets
             if job.drill is not None
         }
+        kept = {f"backupspec-{job.name}_snapshots.timer": job.schedule for job in host.machine_snapshots}
+        schedules |= kept
         for path in sorted((compiled(name) / "hosts" / host.name / "root" / UNITS).glob("*.timer")):
             lines = re.findall(r"^OnCalendar=(.*)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
             where = re.split(r"_|-check-", path.stem)[-1]
-            repository = next(item for item in host.repositories if item.name == where)
+            repository = next((item for item in host.repositories if item.name == where), None)
+            assert repository is not None or path.name in kept
             yield Timer(f"{host.name} {path.name}", host, schedules.get(path.name), tuple(lines), repository)
 
 

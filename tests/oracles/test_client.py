@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from backupspec.fleet import Host, Jump, Remote
+from backupspec.fleet import Host
+from backupspec.ssh_peers import Jump, Remote
 from tests.golden.trees import INVENTORIES, Compiled
 from tests.oracles.machines import fleet, images
 

@@ -69,8 +69,13 @@ def test_no_file_says_where_packages_come_from(checkout: Path) -> None:
 
 
 def test_the_compiler_never_needs_borg_or_libvirt(checkout: Path) -> None:
-    compiler = sorted((checkout / "src").rglob("*.py"))
-    assert [module for module in compiler if _imports(module) & {"borg", "libvirt"}] == []
+    """One module asks for libvirt, when a hypervisor is to be read; the stages of a compile know nothing of it."""
+    source = checkout / "src/backupspec"
+    users = [module for module in source.rglob("*.py") if _imports(module) & {"borg", "libvirt"}]
+    assert users == [source / "hypervisor/read.py"]
+    assert not re.search(r"^(?:import|from) libvirt", _text(users[0]), re.MULTILINE)
+    inside = {module for module in source.rglob("*.py") if "backupspec.hypervisor" in _text(module)}
+    assert {module.relative_to(source).parts[0] for module in inside} == {"cli.py", "hypervisor"}
 
 
 def test_the_migration_is_entered_from_the_command_line_only(checkout: Path) -> None:

@@ -172,6 +172,14 @@ def test_without_the_extra_migrate_says_what_to_install(program: Path, tmp_path:
     assert "Traceback" not in run.stderr
 
 
+def test_without_the_extra_libvirt_says_what_to_install(program: Path) -> None:
+    run = _run(program, "libvirt", "discover", "test:///default")
+    assert (run.returncode, run.stdout) == (3, "")
+    assert "backupspec[libvirt]" in run.stderr
+    assert "python3-libvirt" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
 @pytest.mark.root
 @pytest.mark.borg
 def test_with_the_extra_a_rehearsal_runs_away_from_the_checkout(migrating: Path, tmp_path: Path) -> None:

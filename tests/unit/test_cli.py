@@ -468,7 +468,7 @@ def test_the_exit_codes_are_in_the_help(program: Program, command: str) -> None:
 
 def test_every_command_has_its_name_in_the_help(program: Program) -> None:
     listed = re.findall(r"^  (\w+)  +[A-Z]", program("--help").out.partition("Commands:")[2], re.MULTILINE)
-    assert listed == ["init", "validate", "compile", "diff", "explain", "schema", "migrate"]
+    assert listed == ["init", "validate", "compile", "diff", "explain", "schema", "migrate", "libvirt"]
 
 
 def test_what_nobody_expected_is_told_without_a_traceback(

@@ -228,8 +228,9 @@ def test_every_fact_that_is_compiled_can_be_told() -> None:
         for subject in subjects.values()
         for fact in subject
     }
-    assert {"databases", "host", "job", "machine", "target", "repository", "server"} == {kind for kind, _ in known}
-    for kind, fact in known - {("target", "retention")}:
+    kinds = {"databases", "host", "job", "machine", "snapshots", "target", "repository", "server"}
+    assert {kind for kind, _ in known} == kinds
+    for kind, fact in known - {("target", "retention"), ("snapshots", "retention")}:
         assert len(meanings({fact: "a"}, {fact: "b"}, kind)) in {1, 2}, (kind, fact)
 
 
@@ -252,6 +253,18 @@ def test_jobs_and_hosts_that_come_and_go_are_told() -> None:
         ("www", "is called www1 now, which takes over its archives", False),
         ("www1", "new in the inventory", False),
         ("young", "new in the inventory", False),
+    ]
+
+
+def test_snapshots_that_come_and_go_are_told() -> None:
+    """They are no backup, and what is in the images stays there."""
+    old = tree(kvm={"snapshots": {"a": {"domain": "x", "retention": {"daily": 3}}, "b": {"domain": "y"}}})
+    new = tree(kvm={"snapshots": {"a": {"domain": "z", "retention": {"daily": 2}}, "c": {"domain": "y"}}})
+    assert [(each.text, each.loss) for each in diff(old, new).meanings] == [
+        ("a of kvm takes snapshots of the virtual machine z, no longer of x", True),
+        ("retention gets shorter on kvm (a): daily 3 → 2", True),
+        ("b takes no more snapshots; those that exist stay in the images until they are deleted", True),
+        ("c takes snapshots, which are no backup", False),
     ]
 
 

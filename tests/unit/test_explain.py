@@ -58,6 +58,7 @@ FLEET: Fleet = made(
             files=(WWW,),
             databases=(),
             virtual_machines=(),
+            machine_snapshots=(),
         ),
         made(
             Host,
@@ -66,6 +67,7 @@ FLEET: Fleet = made(
             files=(),
             databases=(),
             virtual_machines=(),
+            machine_snapshots=(),
         ),
     ),
 )

@@ -77,3 +77,48 @@ def test_a_guest_that_backs_itself_up_is_left_alone(tmp_path: Path) -> None:
     assert [code for code in codes_in(tmp_path, text) if code.startswith("BS45")] == []
     planned, _ = plan(fleet_of(tmp_path, text))
     assert [file.path for file in planned.files if "libvirt" in file.path or "/jobs/web_" in file.path] == []
+
+
+SNAPSHOTS = """
+repositories:
+  usb: USB
+hosts:
+  kvm:
+    to: [usb]
+    scratch: /srv/scratch
+    virtual_machines:
+      web: {{disks: [vda]}}
+      web-back: {{domain: web, method: snapshot, {job}}}
+    {more}
+"""
+
+
+def test_snapshots_beside_a_backup_are_no_second_one(tmp_path: Path) -> None:
+    text = SNAPSHOTS.format(job="retention: {hourly: 6, daily: 3}, schedule: {every: 4h, timezone: UTC}", more="")
+    assert [code for code in codes_in(tmp_path, text) if code.startswith("BS4")] == []
+    text = text.replace("web: {disks: [vda]}", "other: {disks: [vda]}")
+    assert "BS460" in codes_in(tmp_path, text)
+    said = SNAPSHOTS.format(job="retention: {daily: 3}", more="not_backed_up: [{what: 'vm:web', because: 'no need'}]")
+    assert "BS460" not in codes_in(tmp_path, said.replace("web: {disks: [vda]}", "other: {disks: [vda]}"))
+
+
+def test_a_schedule_and_a_retention_of_snapshots_are_judged_like_others(tmp_path: Path) -> None:
+    text = SNAPSHOTS.format(job="retention: {hourly: 6}", more="")
+    assert "BS308" in codes_in(tmp_path, text)
+    quiet = 'quiet: {window: "00:00-06:00", timezone: UTC}'
+    assert "BS305" in codes_in(tmp_path, SNAPSHOTS.format(job="retention: {daily: 3}", more=quiet))
+
+
+def test_a_host_that_only_takes_snapshots_gets_all_that_they_need(tmp_path: Path) -> None:
+    """A unit without network or secrets, the command for people, the slice; nothing of a repository."""
+    text = SNAPSHOTS.format(job="retention: {daily: 3}", more="").replace("      web: {disks: [vda]}\n", "")
+    planned, found = plan(fleet_of(tmp_path, text))
+    assert found == ()
+    files = {file.path.removeprefix("hosts/kvm/root"): text_of(file) for file in planned.files}
+    service = files["/etc/systemd/system/backupspec-web-back_snapshots.service"]
+    assert "\nCapabilityBoundingSet=CAP_DAC_READ_SEARCH CAP_SETGID CAP_SETUID\n" in service
+    assert "\nPrivateNetwork=true\n" in service
+    assert "LoadCredential" not in service
+    assert "/etc/systemd/system/backupspec.slice" in files
+    assert "rollback" in files["/usr/local/sbin/backupspec-run"]
+    assert [path for path in files if "/repositories/" in path] == []

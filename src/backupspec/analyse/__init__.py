@@ -68,6 +68,8 @@ RULES = (
     virtual_machines.guests_back_themselves_up,
     virtual_machines.a_machine_is_read_once,
     virtual_machines.what_is_left_out_is_not_backed_up,
+    virtual_machines.snapshots_have_qcow2,
+    virtual_machines.snapshots_are_no_backup,
     virtual_machines.scratch_space_is_declared,
     virtual_machines.disks_are_read_while_the_guest_rests,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backupspec.diagnostic import Span
-from backupspec.fleet import Host, Job, Origin, Target
+from backupspec.fleet import Host, Job, MachineSnapshots, Origin, Target
 
 Origins = tuple[tuple[str, str, Origin], ...]
 _SECTIONS = {"databases": "databases", "virtual machine": "virtual_machines"}
@@ -15,13 +15,16 @@ def host_place(host: Host, setting: str) -> tuple[Span, str]:
     return _place(host.origins, setting, None, host.name, host.span, host.where)
 
 
-def job_place(job: Job, setting: str, text: str | None = None) -> tuple[Span, str]:
+def job_place(job: Job | MachineSnapshots, setting: str, text: str | None = None) -> tuple[Span, str]:
     """Give place and logical path of a job's setting; with `text`, of that entry of a list (`exclude`, `paths`, …)."""
     return _place(job.origins, setting, text, job.host, job.span, job.where)
 
 
-def target_place(job: Job, target: Target, setting: str) -> tuple[Span, str]:
-    """Give place and logical path of `schedule`, `retention` or `upload_limit` of a job's way into one repository."""
+def target_place(job: Job | MachineSnapshots, target: Target | MachineSnapshots, setting: str) -> tuple[Span, str]:
+    """Give place and logical path of `schedule`, `retention` or `upload_limit` of a job's way into one repository.
+
+    Snapshots, which go nowhere, stand for both.
+    """
     return _place(target.origins, setting, None, job.host, target.span, job.where)
 
 

@@ -8,13 +8,13 @@ from backupspec.analyse.places import host_place, target_place
 from backupspec.calendar_grammar import read_calendar
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Related
-from backupspec.fleet import Fleet, Host, Job, Target
+from backupspec.fleet import Fleet, Host, Job, MachineSnapshots, Target
 from backupspec.schedule import always_quiet_minutes, clock, minutes, quiet_minutes
 
 
 def jobs_have_a_time(fleet: Fleet) -> Iterator[Diagnostic]:
     """Something is left of each window after quiet hours and what summer time skips."""
-    for host, job, target in _ways(fleet):
+    for host, job, target in _timed(fleet):
         schedule = target.schedule
         if schedule.kind == "calendar" or minutes(schedule, host.quiet, job.name):
             continue
@@ -34,7 +34,7 @@ def jobs_have_a_time(fleet: Fleet) -> Iterator[Diagnostic]:
 
 def calendars_keep_quiet(fleet: Fleet) -> Iterator[Diagnostic]:
     """No time that a calendar names lies in the quiet hours of a host; if all of them do, the job never runs."""
-    for host, job, target in _ways(fleet):
+    for host, job, target in _timed(fleet):
         schedule = target.schedule
         calendar = None if schedule.calendar is None else read_calendar(schedule.calendar)
         if host.quiet is None or calendar is None or isinstance(calendar, str):
@@ -64,7 +64,7 @@ def calendars_keep_quiet(fleet: Fleet) -> Iterator[Diagnostic]:
 
 def policies_mean_what_they_say(fleet: Fleet) -> Iterator[Diagnostic]:
     """No bucket of a retention is finer than its job's schedule."""
-    for host, job, target in _ways(fleet):
+    for host, job, target in _timed(fleet):
         daily, weekly = _pace(host, job, target)
         buckets = dict(target.retention.buckets())
         fine = ("secondly", "minutely", "hourly") if daily else ()
@@ -102,7 +102,13 @@ def _ways(fleet: Fleet) -> Iterator[tuple[Host, Job, Target]]:
     return ((host, job, target) for host in fleet.hosts for job in host.jobs for target in job.targets)
 
 
-def _pace(host: Host, job: Job, target: Target) -> tuple[bool, bool]:
+def _timed(fleet: Fleet) -> Iterator[tuple[Host, Job | MachineSnapshots, Target | MachineSnapshots]]:
+    """Give all that has a schedule and a retention; snapshots go nowhere, and so are both."""
+    yield from _ways(fleet)
+    yield from ((host, each, each) for host in fleet.hosts for each in host.machine_snapshots)
+
+
+def _pace(host: Host, job: Job | MachineSnapshots, target: Target | MachineSnapshots) -> tuple[bool, bool]:
     """Tell whether a job makes at most one archive a day, and whether at most one a week."""
     schedule = target.schedule
     if schedule.calendar is None:

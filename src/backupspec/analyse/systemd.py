@@ -59,4 +59,8 @@ def _written(fleet: Fleet) -> tuple[tuple[str, Span, str], ...]:
                 if target.schedule.calendar is not None:
                     span, where = target_place(job, target, "schedule")
                     found.setdefault((target.schedule.calendar, span), where)
+        for each in host.machine_snapshots:
+            if each.schedule.calendar is not None:
+                span, where = target_place(each, each, "schedule")
+                found.setdefault((each.schedule.calendar, span), where)
     return tuple((text, span, where) for (text, span), where in found.items())

@@ -10,7 +10,7 @@ from backupspec.analyse.patterns import below
 from backupspec.analyse.places import job_place, target_place
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Related
-from backupspec.fleet import Fleet, Host, VirtualMachineJob
+from backupspec.fleet import Fleet, Host, MachineSnapshots, VirtualMachineJob
 from backupspec.schedule import Schedule
 
 _PREFIX = "vm:"
@@ -70,10 +70,10 @@ def guests_back_themselves_up(fleet: Fleet) -> Iterator[Diagnostic]:
 
 
 def a_machine_is_read_once(fleet: Fleet) -> Iterator[Diagnostic]:
-    """No two jobs of a hypervisor read the same virtual machine."""
-    for host in fleet.hosts:
-        first: dict[str, VirtualMachineJob] = {}
-        for job in host.virtual_machines:
+    """No two jobs of a hypervisor back up the same virtual machine, and no two take snapshots of it."""
+    for jobs in (jobs for host in fleet.hosts for jobs in (host.virtual_machines, host.machine_snapshots)):
+        first: dict[str, VirtualMachineJob | MachineSnapshots] = {}
+        for job in jobs:
             other = first.setdefault(job.domain, job)
             if other is not job:
                 yield diagnose(
@@ -81,7 +81,8 @@ def a_machine_is_read_once(fleet: Fleet) -> Iterator[Diagnostic]:
                     f"`{other.name}` and `{job.name}` are both the virtual machine `{job.domain}`",
                     job.span,
                     where=job.where,
-                    hint="keep one of them; it can have several repositories under `to`",
+                    hint="keep one of them"
+                    + ("; it can have several repositories under `to`" if isinstance(job, VirtualMachineJob) else ""),
                     related=(Related("the other one is here", other.span),),
                 )
 
@@ -100,6 +101,42 @@ def what_is_left_out_is_not_backed_up(fleet: Fleet) -> Iterator[Diagnostic]:
                     where=f"{host.where}.not_backed_up",
                     hint="delete it here, or delete the job",
                     related=(Related("the job is here", job.span),),
+                )
+
+
+def snapshots_have_qcow2(fleet: Fleet) -> Iterator[Diagnostic]:
+    """Every disk that a snapshot must hold can hold it."""
+    for job in (job for host in fleet.hosts for job in host.machine_snapshots):
+        unfit = [
+            (f"the disk `{disk.target}`", disk.format)
+            for disk in job.known
+            if not disk.read_only and disk.format != "qcow2"
+        ]
+        unfit += [("the firmware's memory", "raw")] if job.firmware else []
+        for what, kind in unfit:
+            span, where = job_place(job, "method")
+            yield diagnose(
+                "BS459",
+                f"`{job.name}` cannot have snapshots: {what} of `{job.domain}` is {kind}",
+                span,
+                where=where,
+                hint="a snapshot is of all that the virtual machine writes to, which must be qcow2",
+            )
+
+
+def snapshots_are_no_backup(fleet: Fleet) -> Iterator[Diagnostic]:
+    """Whatever has snapshots is backed up besides, or said not to be."""
+    for host in fleet.hosts:
+        said = {job.domain for job in host.virtual_machines}
+        said |= {item.what.removeprefix(_PREFIX) for item in host.not_backed_up}
+        for job in host.machine_snapshots:
+            if job.domain not in said:
+                yield diagnose(
+                    "BS460",
+                    f"`{job.domain}` of {host.name} has snapshots, and no backup",
+                    job.span,
+                    where=job.where,
+                    hint=f"add an entry with `domain: {job.domain}`, or say under `not_backed_up` why none is needed",
                 )
 
 

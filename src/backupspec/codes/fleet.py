@@ -334,8 +334,9 @@ FLEET: tuple[Entry, ...] = (
     Entry(
         "BS454",
         "one machine, two jobs",
-        "Two jobs of a hypervisor read the disks of the same virtual machine. libvirt does one backup of a machine at "
-        "a time, and everything would be stored twice. Give one job several repositories under `to` instead.",
+        "Two jobs of a hypervisor do the same with the same virtual machine. libvirt does one backup of a machine at a "
+        "time, and everything would be stored twice: give one job several repositories under `to`. Snapshots beside a "
+        "backup are no such case, but two jobs that take snapshots would delete each other's.",
     ),
     Entry(
         "BS455",
@@ -363,5 +364,20 @@ FLEET: tuple[Entry, ...] = (
         "guest that does not back itself up",
         "`method: guest` says that a host of this inventory, which runs in the virtual machine, backs itself up. No "
         "such host is named, or it has no job, so nothing of the virtual machine would be saved.",
+    ),
+    Entry(
+        "BS459",
+        "disk that holds no snapshot",
+        "`method: snapshot` needs qcow2 for every disk that the virtual machine can write to, and for the variables of "
+        "its firmware: a snapshot is of all of them or of none. Convert what is raw (`qemu-img convert -O qcow2`) and "
+        "give a new definition, or delete the entry.",
+    ),
+    Entry(
+        "BS460",
+        "snapshots, and no backup",
+        "All that there is of a virtual machine is snapshots. They lie in the images themselves and are lost with "
+        "them: a way back after a bad update, not a backup. Add an entry for the same `domain` with `method: "
+        "pull` or `guest`, or say under `not_backed_up` why none is needed.",
+        Severity.WARNING,
     ),
 )

@@ -177,6 +177,20 @@ NAMES: tuple[Entry, ...] = (
         "that `xml` names, or in a list under `disks`.",
     ),
     Entry(
+        "BS226",
+        "setting of another method",
+        "An entry of `virtual_machines` says something that its `method` does nothing with. `snapshot` takes all "
+        "writable disks and leaves the snapshot in their images: nothing goes to a repository, nothing is left out, "
+        "and no agent is asked. `keep_free` is for snapshots alone.",
+    ),
+    Entry(
+        "BS227",
+        "snapshots without a retention of their own",
+        "Snapshots of a virtual machine grow inside its images, so how many of them stay is never taken over from the "
+        "host, its profiles or `defaults`, whose retention is meant for backups. Say it in the entry: `retention: "
+        "{hourly: 6, daily: 3}`.",
+    ),
+    Entry(
         "BS301",
         "unknown time zone",
         "Time zones are names of the IANA database, such as `America/Toronto` or `UTC`. Abbreviations such as `CET` "

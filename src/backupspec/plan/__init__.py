@@ -14,7 +14,7 @@ from functools import partial
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Diagnostics, Span
 from backupspec.fleet import Fleet, Host
-from backupspec.plan import rollout, scripts, ssh, units
+from backupspec.plan import machine_snapshots, rollout, scripts, ssh, units
 from backupspec.plan.facts import facts
 from backupspec.plan.types import Plan, PlannedFile
 from backupspec.words import Unrepresentable
@@ -45,6 +45,7 @@ def plan(fleet: Fleet) -> tuple[Plan, Diagnostics]:
         if host is not None:
             own += collect(host.where, host.span, host, partial(units.units, host))
             own += collect(host.where, host.span, host, partial(scripts.scripts, host, fleet.alerts))
+            own += collect(host.where, host.span, host, partial(machine_snapshots.of_host, host))
             own += collect(host.where, host.span, host, partial(ssh.client, host))
         if store is not None:
             own += collect(store.where, store.span, None, partial(ssh.server, fleet, store))

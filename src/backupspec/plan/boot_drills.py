@@ -10,7 +10,7 @@ from backupspec.plan import borg
 from backupspec.plan.libvirt import DISK_LIST, EDIT, Libvirt, libvirt_of, run_folder
 from backupspec.plan.places import DRILLS, SCRIPTS, notice, script
 from backupspec.plan.types import PlannedFile
-from backupspec.virtual_machine import BootDrill
+from backupspec.virtual_machine import DRILL_COPY, BootDrill
 from backupspec.words import ArchiveGlob, ArchiveStart, Comment, ShellWord
 
 
@@ -63,7 +63,7 @@ def of_target(host: Host, job: VirtualMachineJob, target: Target, drill: BootDri
         run=ShellWord(run),
         scratch=ShellWord(str(job.scratch)),
         folder=ShellWord(folder),
-        copy=ShellWord(f"backupspec-drill-{name}"),
+        copy=ShellWord(f"{DRILL_COPY}{name}"),
         prove=ShellWord(f"{where}/prove"),
         disk_list=ShellWord(DISK_LIST),
         edit=ShellWord(EDIT),

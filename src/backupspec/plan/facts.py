@@ -11,14 +11,16 @@ from backupspec.fleet import (
     FilesJob,
     Fleet,
     Host,
-    HostKey,
+    MachineSnapshots,
     Repository,
+    Retention,
     Server,
     Target,
     VirtualMachineJob,
 )
 from backupspec.plan.kinds import describe
 from backupspec.plan.ssh import key_of
+from backupspec.ssh_peers import HostKey
 
 Facts = dict[str, object]
 
@@ -37,6 +39,7 @@ def facts(fleet: Fleet) -> tuple[tuple[str, str], ...]:
             "job": {job.name: _job(job) for job in host.files},
             "databases": {job.name: _databases(job) for job in host.databases},
             "machine": {job.name: _machine(job) for job in host.virtual_machines},
+            "snapshots": {job.name: _snapshots(job) for job in host.machine_snapshots},
             "target": {
                 f"{job.name}_{target.repository.name}": _target(target) for job in host.jobs for target in job.targets
             },
@@ -144,12 +147,28 @@ def _machine(job: VirtualMachineJob) -> Facts:
     }
 
 
-def _target(target: Target) -> Facts:
-    retention = target.retention
+def _snapshots(job: MachineSnapshots) -> Facts:
     return {
-        "retention": dict(retention.buckets())
-        | ({"within": retention.within} if retention.within else {})
-        | ({"forever": True} if retention.forever else {}),
+        "domain": job.domain,
+        "retention": _retention(job.retention),
+        "schedule": str(job.schedule),
+        "before": [str(hook) for hook in job.before],
+        "after": [str(hook) for hook in job.after],
+    }
+
+
+def _retention(retention: Retention) -> Facts:
+    found: Facts = dict(retention.buckets())
+    if retention.within:
+        found["within"] = retention.within
+    if retention.forever:
+        found["forever"] = True
+    return found
+
+
+def _target(target: Target) -> Facts:
+    return {
+        "retention": _retention(target.retention),
         "schedule": str(target.schedule),
         "upload_limit": target.upload_limit,
     }

@@ -10,7 +10,8 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-from backupspec.fleet import Host, Jump, Remote, Repository
+from backupspec.fleet import Host, Repository
+from backupspec.ssh_peers import Jump, Remote
 from backupspec.words import Comment, ConfigToken, UnitText
 
 
@@ -77,12 +78,13 @@ _PLAIN = (
 )
 
 
-def directives(host: Host, touch: Touch, repository: Repository) -> tuple[Directive, ...]:
-    """Give the directives for a unit that touches this and writes to `repository`, in the order of the file."""
+def directives(host: Host, touch: Touch, repository: Repository | None) -> tuple[Directive, ...]:
+    """Give the directives for a unit that touches this and writes to `repository`, if any, in the order of the file."""
     found = []
+    store = None if repository is None or not repository.local else repository.path
     for name, value, hidden in _HIDING:
         read = next((path for path in hidden if _reads(touch, path)), None)
-        kept = next((path for path in hidden if repository.local and _within(repository.path, path)), None)
+        kept = None if store is None else next((path for path in hidden if _within(store, path)), None)
         if read is not None:
             found.append(_left_out(name, f"it would show {read}, which this job reads, as something else"))
         elif kept is not None:
@@ -125,14 +127,14 @@ def isolated(*, jit: bool) -> tuple[Directive, ...]:
     return (*plain, _directive("DevicePolicy", "closed"), *_NO_NETWORK)
 
 
-def _network(host: Host, touch: Touch, repository: Repository) -> tuple[Directive, ...]:
+def _network(host: Host, touch: Touch, repository: Repository | None) -> tuple[Directive, ...]:
     """Give the address filters: none but local sockets, or the literal addresses of the machines that it talks to."""
-    hop = () if repository.remote is None else (first_hop(host, repository.remote).address,)
+    remote = None if repository is None else repository.remote
+    hop = () if remote is None else (first_hop(host, remote).address,)
     addresses = (*hop, *touch.addresses)
     if not addresses:
-        families = _directive(
-            "RestrictAddressFamilies", "AF_UNIX", "The repository is on this machine: no network at all."
-        )
+        what = "The repository is on this machine" if repository is not None else "Snapshots stay on this machine"
+        families = _directive("RestrictAddressFamilies", "AF_UNIX", f"{what}: no network at all.")
         return (families, *_NO_NETWORK[1:])
     families = _directive("RestrictAddressFamilies", "AF_UNIX AF_INET AF_INET6")
     literal: list[str] = []

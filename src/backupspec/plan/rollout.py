@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backupspec.fleet import Fleet
-from backupspec.plan import snapshots, virtual_machines
+from backupspec.plan import machine_snapshots, snapshots, virtual_machines
 from backupspec.plan.kinds import recipe
 from backupspec.plan.kinds.account import steps
 from backupspec.plan.places import STATE, notice
@@ -96,6 +96,8 @@ def apply(fleet: Fleet, name: str, files: tuple[PlannedFile, ...]) -> tuple[Plan
         tools |= {program: package for job in host.databases for program, package in recipe(job).tools}
         if virtual_machines.read(host):
             tools |= virtual_machines.TOOLS
+    if host is not None and host.machine_snapshots:
+        tools |= machine_snapshots.TOOLS
     if remote:
         tools["ssh-keygen"] = "openssh-client"
     if store is not None:

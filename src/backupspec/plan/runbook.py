@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backupspec.fleet import DatabaseJob, FilesJob, Fleet, Host, Job, Target, VirtualMachineJob
+from backupspec.fleet import DatabaseJob, FilesJob, Fleet, Host, Job, MachineSnapshots, Target, VirtualMachineJob
 from backupspec.plan import virtual_machines
 from backupspec.plan.kinds import describe, recipe
 from backupspec.plan.kinds.account import Step, steps
 from backupspec.plan.kinds.recovery import DATABASE, recovery
 from backupspec.plan.ssh import uses
-from backupspec.plan.times import times, travels
+from backupspec.plan.times import snapshot_times, times, travels
 from backupspec.plan.types import PlannedFile
 from backupspec.words import MarkdownCode, MarkdownCommand, MarkdownLine, MarkdownText
 
@@ -98,6 +98,7 @@ def page(fleet: Fleet) -> PlannedFile:
         for job in host.jobs
         for target in job.targets
     )
+    jobs += tuple(_snapshots(host, job) for host in fleet.hosts for job in host.machine_snapshots)
     stores = tuple(
         StoreLine(
             MarkdownCode(server.name),
@@ -113,6 +114,19 @@ def page(fleet: Fleet) -> PlannedFile:
     databases = tuple(_databases(host, job) for host in fleet.hosts for job in host.databases if job.targets)
     view = Page(MarkdownText(fleet.name), jobs, stores, databases)
     return PlannedFile("README.md", 0o644, "root:root", "docs/compiled.md.j2", view, "fleet", fleet.span)
+
+
+def _snapshots(host: Host, job: MachineSnapshots) -> JobLine:
+    return JobLine(
+        MarkdownCode(host.name),
+        MarkdownCode(job.name),
+        MarkdownText(f"snapshots of virtual machine {job.domain}, which are no backup"),
+        MarkdownCode("the images"),
+        MarkdownText(str(job.schedule)),
+        MarkdownCode(", ".join(snapshot_times(host, job)) or "never"),
+        MarkdownText(str(job.retention)),
+        MarkdownText("has hooks" if job.before or job.after else "none"),
+    )
 
 
 def _databases(host: Host, job: DatabaseJob) -> DatabasesPart:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from backupspec.alert import Alert
 from backupspec.fleet import DatabaseJob, Host, Repository
-from backupspec.plan import borg, dumps, virtual_machines
+from backupspec.plan import borg, dumps, machine_snapshots, virtual_machines
 from backupspec.plan.kinds import recipe
 from backupspec.plan.places import CREDENTIALS, RESTORE, SCRIPTS, STATE, notice, script
 from backupspec.plan.types import PlannedFile
@@ -62,6 +62,15 @@ class RunMachine:
 
 
 @dataclass(frozen=True, slots=True)
+class RunSnapshots:
+    """What backupspec-run knows of the snapshots of a virtual machine."""
+
+    name: ShellWord
+    unit: ShellWord
+    script: ShellWord
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """The view of run.sh.j2."""
 
@@ -77,6 +86,8 @@ class Run:
     drill_names: ShellWord
     machines: tuple[RunMachine, ...]
     machine_names: ShellWord
+    snapshots: tuple[RunSnapshots, ...]
+    snapshot_names: ShellWord
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +124,7 @@ class QuietView:
 
 def scripts(host: Host, alerts: tuple[Alert, ...]) -> tuple[PlannedFile, ...]:
     """Plan all scripts and pattern files of a host."""
-    if not host.jobs:
+    if not host.runs:
         return ()
     files = [file for job in host.files for target in job.targets for file in borg.of_job(host, job, target)]
     for job in host.databases:
@@ -153,7 +164,7 @@ def _run(host: Host) -> Run:
     )
     databases = tuple(_databases(job, target.repository) for job in host.databases for target in job.targets)
     names = ShellWord(" ".join(repository.name for repository in host.repositories))
-    job_names = ShellWord(" ".join(job.name for job in host.jobs))
+    job_names = ShellWord(" ".join(job.name for job in (*host.jobs, *host.machine_snapshots)))
     title = Comment(f"Work with the backups of {host.name} by hand.")
     read = virtual_machines.read(host)
     drills = [job.name for job in host.databases if job.drill is not None]
@@ -180,6 +191,15 @@ def _run(host: Host) -> Run:
             for target in job.targets
         ),
         machine_names=ShellWord(" ".join(job.name for job in read)),
+        snapshots=tuple(
+            RunSnapshots(
+                ShellWord(job.name),
+                ShellWord(f"{machine_snapshots.unit_of(job)}.service"),
+                ShellWord(f"{SCRIPTS}/jobs/{machine_snapshots.name_of(job)}/rollback"),
+            )
+            for job in host.machine_snapshots
+        ),
+        snapshot_names=ShellWord(" ".join(job.name for job in host.machine_snapshots)),
     )
 
 

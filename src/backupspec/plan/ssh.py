@@ -6,11 +6,12 @@ import ipaddress
 from dataclasses import dataclass
 
 from backupspec import accounts
-from backupspec.fleet import Fleet, Host, HostKey, Repository, Server
+from backupspec.fleet import Fleet, Host, Repository, Server
 from backupspec.plan import drills
 from backupspec.plan.borg import alias
 from backupspec.plan.places import CONFIG, KEYS, notice, planned
 from backupspec.plan.types import PlannedFile
+from backupspec.ssh_peers import HostKey
 from backupspec.words import (
     Comment,
     ConfigToken,
@@ -214,7 +215,7 @@ def server(fleet: Fleet, machine: Server) -> tuple[PlannedFile, ...]:
 def machine(fleet: Fleet, name: str) -> tuple[PlannedFile, ...]:
     """Plan the accounts and folders of a machine, as a host, as a server, or both."""
     host, store = fleet.host(name), fleet.server(name)
-    is_client = host is not None and bool(host.jobs)
+    is_client = host is not None and host.runs
     here = () if store is None else uses(fleet, store)
     note = notice(store.where if store is not None else f"hosts.{name}")
     origin = store.where if store is not None else f"hosts.{name}"

@@ -7,7 +7,7 @@ import itertools
 from datetime import date, timedelta
 
 from backupspec.calendar_grammar import Calendar, read_calendar
-from backupspec.fleet import DatabaseJob, Host, Job, Repository, Target, VirtualMachineJob
+from backupspec.fleet import DatabaseJob, Host, Job, MachineSnapshots, Repository, Target, VirtualMachineJob
 from backupspec.schedule import DAY, DAYS, YEARS, Schedule, Window, calendar_lines, minutes, spread
 
 CHECK_WINDOW = Window(60, 300)
@@ -68,6 +68,11 @@ def drill_times(host: Host, job: DatabaseJob | VirtualMachineJob, target: Target
     if job.drill is None:
         return ()
     return calendar_lines(job.drill.schedule, host.quiet, f"{host.name} drill {job.name} {target.repository.name}")
+
+
+def snapshot_times(host: Host, job: MachineSnapshots) -> tuple[str, ...]:
+    """Give the OnCalendar= values of snapshots of a virtual machine."""
+    return calendar_lines(job.schedule, host.quiet, f"{host.name} {job.name} snapshots")
 
 
 def oldest_dump(host: Host, job: DatabaseJob, target: Target) -> int:

@@ -111,7 +111,7 @@ def units(host: Host) -> tuple[PlannedFile, ...]:
     for repository in host.repositories:
         if repository.check != "off":
             files += _check(host, repository)
-    if host.jobs:
+    if host.runs:
         fixed = [("backupspec.slice", "slice"), ("backupspec-alert@.service", "alert")]
         if host.stay_awake:
             fixed.append(("backupspec-awake.service", "awake"))
@@ -165,15 +165,19 @@ def _job(host: Host, job: Job, target: Target) -> tuple[PlannedFile, ...]:
         credentials=_credentials(repository, touch),
         conditions=_conditions(host, repository, folder),
         waits=snapshots.waits(job, target),
-        before=(*(_hook(hook) for hook in job.before), *stages.before(job, target), *snapshots.take(job, target)),
+        before=(
+            *(hook_command(hook) for hook in job.before),
+            *stages.before(job, target),
+            *snapshots.take(job, target),
+        ),
         programs=tuple(programs),
-        after=(*snapshots.drop(job, target), *(_after(hook) for hook in job.after), *stages.after(job, target)),
+        after=(*snapshots.drop(job, target), *(hook_after(hook) for hook in job.after), *stages.after(job, target)),
         writable=(*_writable(repository), *stages.writable(job)),
         directives=directives(host, touch, repository),
     )
-    timer = _timer(job.where, description, times(host, job, target))
-    pair = _pair(host, unit_name(job, repository), service, timer, job.where)
-    return pair if isinstance(job, FilesJob) or job.drill is None else (*pair, *_drill(host, job, target))
+    timer = timer_of(job.where, description, times(host, job, target))
+    both = pair(host, unit_name(job, repository), service, timer, job.where)
+    return both if isinstance(job, FilesJob) or job.drill is None else (*both, *_drill(host, job, target))
 
 
 def _drill(host: Host, job: DatabaseJob | VirtualMachineJob, target: Target) -> tuple[PlannedFile, ...]:
@@ -190,7 +194,7 @@ def _drill(host: Host, job: DatabaseJob | VirtualMachineJob, target: Target) -> 
             times=lines,
             where=job.where,
             touch=dataclasses.replace(touched(job, repository), hooks=False),
-            conditions=_quiet(host),
+            conditions=quiet_condition(host),
             before=(Command(ExecProgram(f"{program}-prepare"), root=True),),
             after=(Command(ExecProgram(f"{program}-end"), root=True),),
             writable=stages.writable(job),
@@ -203,7 +207,7 @@ def _drill(host: Host, job: DatabaseJob | VirtualMachineJob, target: Target) -> 
         times=lines,
         where=job.where,
         touch=Touch(),
-        conditions=_quiet(host),
+        conditions=quiet_condition(host),
         runtime=name,
         before=drills.before(job, repository),
         after=drills.after(job, repository),
@@ -308,23 +312,25 @@ def _proof(host: Host, repository: Repository, proof: Proof) -> tuple[PlannedFil
         writable=(*_writable(repository), *proof.writable),
         directives=directives(host, proof.touch, repository),
     )
-    return _pair(host, proof.name, service, _timer(proof.where, proof.description, proof.times), proof.where)
+    return pair(host, proof.name, service, timer_of(proof.where, proof.description, proof.times), proof.where)
 
 
-def _timer(where: str, description: str, lines: Iterable[str]) -> Timer:
+def timer_of(where: str, description: str, lines: Iterable[str]) -> Timer:
+    """Give a timer; `lines` are OnCalendar= values."""
     return Timer(notice(where), UnitText(description), tuple(UnitCalendar(line) for line in lines))
 
 
-def _pair(host: Host, name: str, service: Service, timer: Timer, origin: str) -> tuple[PlannedFile, ...]:
+def pair(host: Host, name: str, service: Service, timer: Timer, origin: str) -> tuple[PlannedFile, ...]:
+    """Plan a service and its timer."""
     return (
         planned(host.name, f"{UNITS}/{name}.service", "systemd/service.unit.j2", service, origin, host.span),
         planned(host.name, f"{UNITS}/{name}.timer", "systemd/timer.unit.j2", timer, origin, host.span),
     )
 
 
-def _after(hook: Hook) -> Command:
+def hook_after(hook: Hook) -> Command:
     """Keep a hook from running where the job itself was held back by a condition (systemd.exec(5), SERVICE_RESULT)."""
-    command = _hook(hook)
+    command = hook_command(hook)
     guard = '[ "$SERVICE_RESULT" = exec-condition ] || exec "$@"'
     words = (ExecWord("-c"), ExecWord(guard), ExecWord("hook"), ExecWord(command.program.text), *command.arguments)
     return Command(ExecProgram("/bin/sh"), words, root=command.root)
@@ -333,14 +339,15 @@ def _after(hook: Hook) -> Command:
 def _conditions(host: Host, repository: Repository, folder: str) -> tuple[Command, ...]:
     """Give what a unit asks before it starts: is it quiet now, and, of what travels, is it due and in reach."""
     due = (Command(ExecProgram(f"{folder}/due")),) if travels(host, repository) else ()
-    return (*_quiet(host), *due)
+    return (*quiet_condition(host), *due)
 
 
-def _quiet(host: Host) -> tuple[Command, ...]:
+def quiet_condition(host: Host) -> tuple[Command, ...]:
+    """Give what holds a unit back in the quiet hours of a host, if it has any."""
     return () if host.quiet is None else (Command(ExecProgram(f"{SCRIPTS}/quiet-hours")),)
 
 
-def _hook(hook: Hook) -> Command:
+def hook_command(hook: Hook) -> Command:
     """Wrap a hook in timeout(1) where the inventory bounds it; the unit itself has no time-out."""
     argv = hook.argv if hook.timeout is None else ("/usr/bin/timeout", str(hook.timeout), *hook.argv)
     return Command(ExecProgram(argv[0]), tuple(ExecWord(word) for word in argv[1:]), root=hook.user == "root")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from backupspec.fleet import HostKey
 from backupspec.inventory import Written
 from backupspec.resolve.tables import Tables
 from backupspec.source import holds_private_key, names_key_file
+from backupspec.ssh_peers import HostKey
 from backupspec.words import PublicKey, Unrepresentable
 
 

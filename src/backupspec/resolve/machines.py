@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from backupspec.fleet import Host, Jump, Server
+from backupspec.fleet import Host, Server
 from backupspec.inventory import Machine, WrittenHost, WrittenJump, WrittenServer
 from backupspec.resolve.databases import databases_of
 from backupspec.resolve.jobs import WIDE, files_of, without_live
@@ -15,6 +15,7 @@ from backupspec.resolve.tables import Tables
 from backupspec.resolve.virtual_machines import virtual_machines_of
 from backupspec.schedule import Quiet
 from backupspec.source import names_key_file
+from backupspec.ssh_peers import Jump
 from backupspec.systems import DEFAULT_SYSTEM, SYSTEMS, Borg, BorgVersion, System
 from backupspec.virtual_machine import NotBackedUp
 
@@ -75,7 +76,7 @@ def host_of(tables: Tables, written: WrittenHost) -> Host:
     taken = {job.name: ("files job", job.span) for job in files}
     databases = databases_of(tables, written, layers, taken)
     taken |= {job.name: ("databases job", job.span) for job in databases}
-    machines = virtual_machines_of(tables, written, layers, taken)
+    machines, snapshots = virtual_machines_of(tables, written, layers, taken)
     if None in known:  # what that profile would have brought is not missing as well
         tables.found[before:] = [found for found in tables.found[before:] if found.code not in _FOLLOW]
     return Host(
@@ -96,6 +97,7 @@ def host_of(tables: Tables, written: WrittenHost) -> Host:
         files=tuple(without_live(job, [path for each in databases for path in each.own]) for job in files),
         databases=databases,
         virtual_machines=machines,
+        machine_snapshots=snapshots,
         not_backed_up=tuple(
             sorted(
                 (NotBackedUp(what.value, because, what.span) for what, because in written.not_backed_up),

@@ -6,10 +6,11 @@ import re
 from typing import cast
 
 from backupspec import accounts
-from backupspec.fleet import HostKey, Remote, Repository
+from backupspec.fleet import Repository
 from backupspec.inventory import Written, WrittenHost, WrittenRepository
 from backupspec.resolve.keys import host_key
 from backupspec.resolve.tables import Tables
+from backupspec.ssh_peers import HostKey, Remote
 
 
 def repository_of(tables: Tables, written: WrittenRepository, host: WrittenHost) -> Repository:

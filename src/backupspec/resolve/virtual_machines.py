@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from typing import Literal, cast
 
 from backupspec.diagnostic import Span
-from backupspec.domain import Disk, Domain, read_domain
-from backupspec.fleet import Hook, Origin, VirtualMachineJob
-from backupspec.inventory import Layer, Settings, Written, WrittenBoot, WrittenHost, WrittenVirtualMachine
+from backupspec.domain import Disk, Domain
+from backupspec.fleet import Hook, MachineSnapshots, VirtualMachineJob
+from backupspec.inventory import Layer, Settings, Written, WrittenBoot, WrittenHost
 from backupspec.resolve.databases import FILES_ONLY, drill_schedule
+from backupspec.resolve.domains import Own, Said, domain_of, said_number, said_origins, said_text
 from backupspec.resolve.jobs import WIDE, gather, targets_of, two_of_a_name
 from backupspec.resolve.layers import merge, value
+from backupspec.resolve.machine_snapshots import SNAPSHOT, snapshots_of
+from backupspec.resolve.methods import check_method
 from backupspec.resolve.tables import Tables
 from backupspec.virtual_machine import BootDrill
-
-Own = list[tuple[str, WrittenVirtualMachine, Span]]
-Said = Mapping[str, tuple[Written[object], str]]
 
 CHUNK_SIZE = 2**20
 TIME_LIMIT = 600
@@ -28,26 +27,36 @@ SCRATCH_FREE = 10**9
 
 def virtual_machines_of(
     tables: Tables, written: WrittenHost, layers: list[Layer], taken: Mapping[str, tuple[str, Span]]
-) -> tuple[VirtualMachineJob, ...]:
-    """Give all virtual machines of a host, by name; `taken` are the names of its other jobs, with what each is."""
+) -> tuple[tuple[VirtualMachineJob, ...], tuple[MachineSnapshots, ...]]:
+    """Give all virtual machines of a host that are backed up, and all that get snapshots, by name.
+
+    `taken` are the names of its other jobs, with what each is.
+    """
     host = written.machine.name.value
     known = gather(tables, host, "virtual_machines", ((layer.name, layer.virtual_machines) for layer in layers))
     two_of_a_name(tables, host, ("virtual_machines", "virtual machine"), known, taken)
     wide = [(layer.name, layer.settings) for layer in layers]
-    return tuple(_job(tables, written, name, wide, own) for name, own in known.items())
+    jobs, snapshots = [], []
+    for name, own in known.items():
+        said: Said = {key: (option, layer) for layer, job, _ in own for key, option in job.options}
+        check_method(tables, own, said, f"hosts.{host}.virtual_machines.{name}")
+        if said_text(said, "method", "pull") == SNAPSHOT:
+            snapshots.append(snapshots_of(tables, host, name, wide, own, said))
+        else:
+            jobs.append(_job(tables, written, name, wide, own, said))
+    return tuple(jobs), tuple(snapshots)
 
 
-def _job(
-    tables: Tables, written: WrittenHost, name: str, wide: list[tuple[str, Settings]], own: Own
+def _job(  # noqa: PLR0913 - what is known of one entry
+    tables: Tables, written: WrittenHost, name: str, wide: list[tuple[str, Settings]], own: Own, said: Said
 ) -> VirtualMachineJob:
     host = written.machine.name.value
     where = f"hosts.{host}.virtual_machines.{name}"
     span = own[-1][2]
     layers = [*wide, *((layer, job.settings) for layer, job, _ in own)]
     merged = merge(tables, layers, where)
-    said: Said = {key: (option, layer) for layer, job, _ in own for key, option in job.options}
-    method = cast(Literal["pull", "guest"], _text(said, "method", "pull"))
-    known = _domain(tables, said, name, where)
+    method = cast(Literal["pull", "guest"], said_text(said, "method", "pull"))
+    known = domain_of(tables, said, name, where)
     without = cast(tuple[tuple[Written[str], str], ...], said["without"][0].value if "without" in said else ())
     disks = _disks(tables, said, known, where, left_out={target.value for target, _ in without})
     if method == "pull" and disks is None:
@@ -59,22 +68,22 @@ def _job(
             "add `xml: FILE`, what `virsh dumpxml --inactive` writes, or name them: `disks: [vda]`",
         )
     origins = [item for item in merged.origins() if item[0] not in (WIDE - {"scratch"}) | FILES_ONLY]
-    origins += [(key, _shown(option.value), Origin(layer, option.span)) for key, (option, layer) in said.items()]
+    origins += said_origins(said)
     guest = _guest(tables, said, where)
     scratch = merged.scalar("scratch")
     return VirtualMachineJob(
         name=name,
         host=host,
         series=(host, *(item.value for item in written.formerly)),
-        domain=_text(said, "domain", name),
+        domain=said_text(said, "domain", name),
         known=() if known is None else known.disks,
         disks=disks or (),
         without=tuple(sorted((target.value, because) for target, because in without)),
         method=method,
-        quiesce=cast(Literal["required", "preferred", "off"], _text(said, "quiesce", "preferred")),
-        chunk_size=_number(said, "chunk_size", CHUNK_SIZE),
+        quiesce=cast(Literal["required", "preferred", "off"], said_text(said, "quiesce", "preferred")),
+        chunk_size=said_number(said, "chunk_size", CHUNK_SIZE),
         scratch=None if scratch is None else str(scratch.value),
-        scratch_free=_number(said, "scratch_free", SCRATCH_FREE),
+        scratch_free=said_number(said, "scratch_free", SCRATCH_FREE),
         guest=guest,
         drill=_drill(tables, said, where),
         compression=str(value(merged, "compression")),
@@ -86,31 +95,6 @@ def _job(
         origins=tuple(sorted(origins, key=lambda item: (item[0], item[1]))),
         span=span,
     )
-
-
-def _domain(tables: Tables, said: Said, name: str, where: str) -> Domain | None:
-    """Give what the XML file says, if there is one and it is fit; what is wrong with it is reported."""
-    if "xml" not in said:
-        return None
-    written = said["xml"][0]
-    file = str(written.value)
-    text = tables.files.get(file)
-    if text is None:
-        words = shlex.join(("virsh", "dumpxml", "--inactive", "--domain", _text(said, "domain", name)))
-        hint = f"on the hypervisor: {words} >{file}"
-        tables.report("BS224", f"there is no file `{file}`", written.span, f"{where}.xml", hint)
-        return None
-    found = read_domain(text)
-    if isinstance(found, str):
-        hint = "put there what `virsh dumpxml --inactive DOMAIN` writes"
-        tables.report("BS224", f"`{file}` cannot be used: {found}", written.span, f"{where}.xml", hint)
-        return None
-    if found.name != _text(said, "domain", name):
-        hint = f"write `domain: {found.name}` if that is the one, or name its own file"
-        message = f"`{file}` defines `{found.name}`, not `{_text(said, 'domain', name)}`"
-        tables.report("BS224", message, written.span, f"{where}.xml", hint)
-        return None
-    return found
 
 
 def _disks(
@@ -149,19 +133,3 @@ def _drill(tables: Tables, said: Said, where: str) -> BootDrill | None:
     written = cast(WrittenBoot, said["drill"][0].value)
     limit = TIME_LIMIT if written.time_limit is None else written.time_limit
     return BootDrill(drill_schedule(tables, written.schedule, where), written.agent, written.console, limit)
-
-
-def _text(said: Said, key: str, default: str) -> str:
-    return str(said[key][0].value) if key in said else default
-
-
-def _number(said: Said, key: str, default: int) -> int:
-    return cast(int, said[key][0].value) if key in said else default
-
-
-def _shown(option: object) -> str:
-    if isinstance(option, WrittenBoot):
-        return "boots" if option.agent or option.console else "without a boot"
-    if not isinstance(option, tuple):
-        return str(option)
-    return ", ".join(each.value if isinstance(each, Written) else f"{each[0].value} ({each[1]})" for each in option)
