@@ -19,12 +19,16 @@ pytestmark = [pytest.mark.root, pytest.mark.borg, pytest.mark.databases, pytest.
 
 APP = "/srv/app/app.db"
 DUMP = ".2fsrv.2fapp.2fapp.2edb.dump"
+HOOKS = [
+    {"run": "[ ! -e /var/lib/backupspec-stage/through_local ] && [ ! -e /srv/hook-fails ]"},
+    {"run": "echo the last hook"},
+]
 KEPT = {"stage": "/srv/my dumps", "retention": {"forever": True}}
 JOBS = {
     "wiki": {"kind": "postgresql", "databases": ["pages", "notes"], "accounts": "none", "keep_vanished": "10d", **KEPT},
     "many": {"kind": "postgresql", "databases": ["pages", "notes"], "accounts": "none", "most_series": 1, **KEPT},
     "app": {"kind": "sqlite", "files": [APP], **KEPT},
-    "through": {"kind": "sqlite", "files": [APP], "retention": {"forever": True}},
+    "through": {"kind": "sqlite", "files": [APP], "retention": {"forever": True}, "hooks": {"after": HOOKS}},
 }
 FILES = {"srv": {"paths": ["/srv"], "retention": {"forever": True}}}
 BECOME = ("setpriv", "--reuid=www-data", "--regid=www-data", "--init-groups", "--")
@@ -180,6 +184,17 @@ def test_a_run_that_was_killed_leaves_nothing_to_the_next(stage: Stage) -> None:
     killer.join()
     assert ran.code != 0
     assert stage.house.archives() == before
+
+
+def test_a_hook_that_fails_after_the_job_leaves_no_dump(stage: Stage) -> None:
+    before = stage.house.archives()
+    stage.machine.run(["touch", "/srv/hook-fails"])
+    ran = stage.house.job("through", check=False)
+    stage.machine.run(["rm", "/srv/hook-fails"])
+    assert ran.code == 1
+    assert "the last hook" not in ran.stdout
+    assert "the last hook" in stage.house.job("through").stdout
+    assert len(stage.house.archives()) == len(before) + 2
 
 
 def test_the_last_dump_of_one_that_is_gone_stays_as_long_as_its_archives(stage: Stage) -> None:
