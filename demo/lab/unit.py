@@ -1,8 +1,9 @@
 """Run a compiled unit's command lines as systemd would, on a machine where no systemd runs.
 
 What is taken from the unit file: ExecStartPre=, ExecStart=, ExecStopPost= (with `+` as root, with `!` as root with no
-more than CapabilityBoundingSet=, with `-` whatever its code), User=, LoadCredential=, RuntimeDirectory=, AmbientCapabilities=,
-StandardOutput=truncate:, PrivateNetwork= where no line runs as root. A line that starts another unit runs that one.
+more than CapabilityBoundingSet=, with `-` whatever its code), User=, LoadCredential=, RuntimeDirectory=,
+AmbientCapabilities=, StandardOutput=truncate:, PrivateNetwork= where no line runs as root. A line that starts another
+unit runs that one.
 What is not: the rest of the sandbox, which the tests of the fleet run for real.
 """
 

@@ -323,7 +323,7 @@ def _pair(host: Host, name: str, service: Service, timer: Timer, origin: str) ->
 
 
 def _own(job: Job, target: Target) -> Iterator[Command]:
-    """Give what takes away what the job itself left, before hooks that may fail: systemd runs nothing after one that did.
+    """Give what takes away what the job itself left, before hooks that may fail: systemd runs nothing after one.
 
     Nor does it keep the hooks from running. What cannot be taken away has failed the job before, or fails the next one.
     """
