@@ -376,6 +376,7 @@ def test_a_drill_that_is_killed_leaves_no_dump_behind(server: Server) -> None:
 
 def test_a_drill_that_would_fill_the_disk_says_so_before(server: Server) -> None:
     run = server.machine.run
+    run(["mkdir", "-p", "/var/lib/backupspec-stage"])
     run(["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", "/var/lib/backupspec-stage"])
     drilled = server.house.drill("wiki", check=False)
     run(["umount", "/var/lib/backupspec-stage"])
