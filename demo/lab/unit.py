@@ -1,13 +1,15 @@
 """Run a compiled unit's command lines as systemd would, on a machine where no systemd runs.
 
 What is taken from the unit file: ExecStartPre=, ExecStart=, ExecStopPost= (with `+` as root, with `!` as root with no
-more than CapabilityBoundingSet=), User=, LoadCredential=, RuntimeDirectory=, AmbientCapabilities=,
-StandardOutput=truncate:, PrivateNetwork= where no line runs as root. A line that starts another unit runs that one.
+more than CapabilityBoundingSet=, with `-` whatever its code), User=, LoadCredential=, RuntimeDirectory=,
+AmbientCapabilities=, StandardOutput=truncate:, PrivateNetwork= where no line runs as root. A line that starts another
+unit runs that one.
 What is not: the rest of the sandbox, which the tests of the fleet run for real.
 """
 
 import shlex
 import uuid
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from demo.lab.command import CommandFailedError, Outcome
@@ -42,7 +44,8 @@ def read(machine: Machine, name: str) -> Unit:
 def run(machine: Machine, name: str, *, check: bool = True, seconds: int = 300) -> Outcome:
     """Run a service to its end and return the last code and all output.
 
-    The first program that fails ends the row, as in systemd; what comes after (ExecStopPost=) runs in any case.
+    The first program that fails ends the row, as in systemd; what comes after (ExecStopPost=) runs in any case, and is
+    a row of its own.
     Raises CommandFailedError for any code but 0 if `check`.
     """
     unit = read(machine, name)
@@ -52,12 +55,9 @@ def run(machine: Machine, name: str, *, check: bool = True, seconds: int = 300) 
         machine.run(["install", "-d", "-m", "0700", "-o", unit.one("User"), "-g", unit.one("Group"), folder])
     done: list[Outcome] = []
     try:
-        for line in (*unit.all("ExecStartPre"), *unit.all("ExecStart")):
-            done.append(_line(machine, unit, line, folder, seconds))
-            if done[-1].code:
-                break
+        done += _row(machine, unit, (*unit.all("ExecStartPre"), *unit.all("ExecStart")), folder, seconds)
     finally:
-        done.extend(_line(machine, unit, line, folder, seconds) for line in unit.all("ExecStopPost"))
+        done += _row(machine, unit, unit.all("ExecStopPost"), folder, seconds)
         if folder:
             machine.run(["rm", "-rf", folder])
     code = next((outcome.code for outcome in done if outcome.code), 0)
@@ -67,9 +67,24 @@ def run(machine: Machine, name: str, *, check: bool = True, seconds: int = 300) 
     return outcome
 
 
+def _row(machine: Machine, unit: Unit, lines: Iterable[str], folder: str, seconds: int) -> Iterator[Outcome]:
+    for line in lines:
+        outcome = _line(machine, unit, line, folder, seconds)
+        if "-" in _flags(line):
+            outcome = Outcome(0, outcome.stdout, outcome.stderr)
+        yield outcome
+        if outcome.code:
+            break
+
+
+def _flags(line: str) -> str:
+    return line[: len(line) - len(line.lstrip("+-!"))]
+
+
 def _line(machine: Machine, unit: Unit, line: str, folder: str, seconds: int) -> Outcome:
     # No hostile names here: those are held by the parser of systemd itself.
-    argv = [word.replace("%%", "%").replace("$$", "$") for word in shlex.split(line.lstrip("+-!"))]
+    flags = _flags(line)
+    argv = [word.replace("%%", "%").replace("$$", "$") for word in shlex.split(line.removeprefix(flags))]
     match argv:
         case [*_, "/bin/systemctl", "start", other]:
             return run(machine, other.removesuffix(".service"), check=False, seconds=seconds)
@@ -78,15 +93,15 @@ def _line(machine: Machine, unit: Unit, line: str, folder: str, seconds: int) ->
         case _:
             pass
     env = {"RUNTIME_DIRECTORY": folder, "SERVICE_RESULT": "success"}
-    user = "root" if line.startswith("+") else unit.one("User")
-    if line.startswith("!"):
+    user = "root" if "+" in flags else unit.one("User")
+    if "!" in flags:
         kept = tuple(word.removeprefix("CAP_").lower() for word in unit.one("CapabilityBoundingSet").split())
         bound = "".join(f",+{name}" for name in kept)
         argv = ["setpriv", f"--bounding-set=-all{bound}", "--inh-caps=-all", "--no-new-privs", "--", *argv]
         user = "root"
     capabilities = tuple(word.removeprefix("CAP_").lower() for word in unit.one("AmbientCapabilities").split())
     wanted = tuple(value.partition(":")[0] for value in unit.all("LoadCredential"))
-    alone = unit.one("PrivateNetwork") == "true" and not any(value.startswith(("+", "!")) for _, value in unit.lines)
+    alone = unit.one("PrivateNetwork") == "true" and not any({"+", "!"} & set(_flags(value)) for _, value in unit.lines)
     outcome = machine.as_service(
         user,
         argv,

@@ -85,6 +85,32 @@ _TABLE: dict[tuple[str, str], _Parts | _Value] = {
     ("databases", "keep_vanished"): _Value(
         _Sentence("archives of databases of {subject} that are gone live {new}, no longer {old}"), unit="seconds"
     ),
+    ("databases", "server"): _Value(_Sentence("server of {subject} on {host}: {old} → {new}")),
+    ("databases", "login"): _Value(_Sentence("{subject} of {host} comes to its server as {new}, no longer as {old}")),
+    ("databases", "account"): _Value(_Sentence("account that dumps {subject} of {host}: {old} → {new}")),
+    ("databases", "configuration"): _Value(_Sentence("configuration of slapd for {subject} on {host}: {old} → {new}")),
+    ("databases", "load"): _Value(_Sentence("command that restores {subject} of {host}: {old} → {new}")),
+    ("databases", "oplog"): _Parts(
+        _Sentence("{subject} of {host} now dumps all databases together, at one moment"),
+        _Sentence("{subject} of {host} now dumps each database by itself, and none as of one moment", bad=True),
+    ),
+    ("databases", "time_limit"): _Value(
+        _Sentence("a dump of {subject} on {host} may take {new}, no longer {old}"), unit="seconds"
+    ),
+    ("databases", "lock_wait"): _Value(
+        _Sentence("a dump of {subject} on {host} waits {new} for a lock, no longer {old}"), unit="seconds"
+    ),
+    ("databases", "most_series"): _Value(
+        _Sentence("{subject} of {host} puts all dumps of a run into one archive above {new} databases, no longer {old}")
+    ),
+    ("databases", "drill_oldest"): _Parts(
+        _Sentence("drills of {subject} on {host} fail with a newest dump older than {value}"),
+        _Sentence("drills of {subject} on {host} no longer fail with one older than {value}", bad=True),
+    ),
+    ("databases", "drill_asks"): _Parts(
+        _Sentence("drills of {subject} on {host} ask {value}"),
+        _Sentence("drills of {subject} on {host} no longer ask {value}", bad=True),
+    ),
     ("databases", "accounts"): _Parts(
         _Sentence("{subject} of {host} now dumps {value} too"),
         _Sentence("{subject} of {host} no longer dumps {value}", bad=True),

@@ -184,8 +184,10 @@ head -c 30000000 /dev/urandom
 """
 
 
-@pytest.mark.parametrize("interval", ["0", "1"])
-@pytest.mark.parametrize("end", ["exit 7", "kill -KILL $$", "kill -KILL $PPID; sleep 3"])
+@pytest.mark.parametrize(
+    ("interval", "end"),
+    [("1", "exit 7"), ("0", "exit 7"), ("0", "kill -KILL $$"), ("0", "kill -KILL $PPID; sleep 3")],
+)
 def test_without_checkpoints_nothing_is_left_however_long_a_dump_took(server: Server, interval: str, end: str) -> None:
     # It ends with a code, is killed, or who watches over its time is.
     # As compiled, and the other way round to see that this is what counts: with an interval borg leaves something.

@@ -314,24 +314,35 @@ def test_a_configuration_brings_no_code_and_no_folder_of_its_own(ldap: Directori
     whole = ldap.house.content("ldap_.configuration").decode()
     unit = "/etc/systemd/system/ssh.service.d"
     assert f"olcDbDirectory: {LONG}"[:70] in whole
-    try:
+    hostile = [
+        whole.replace(old, new)
         for old, new in (
             ("olcModuleLoad: {0}back_mdb", "olcModuleLoad: {0}back_mdb\nolcModuleLoad: {1}/srv/modules/evil.so"),
             ("olcModulePath: /usr/lib/ldap", "olcModulePath: /srv/modules:/usr/lib/ldap"),
             ("olcModuleLoad: {0}back_mdb", "olcModuleLoad: {0}back_mdb\nolcModuleLoad: {1}back_perl"),
-        ):
-            ldap.house.store("ldap_.configuration", whole.replace(old, new).encode())
-            drilled = ldap.house.drill("ldap", check=False)
-            ldap.house.unstore("ldap_.configuration")
-            assert drilled.code == 1
-            assert "message=the configuration loads " in machine.read("/var/lib/backupspec/drill/ldap_local")
+        )
+    ]
+    become = ["setpriv", "--reuid=backupspec-drill", "--regid=backupspec-drill", "--init-groups", "--"]
+    try:
+        ldap.house.store("ldap_.configuration", hostile[0].encode())
+        drilled = ldap.house.drill("ldap", check=False)
+        ldap.house.unstore("ldap_.configuration")
+        assert drilled.code == 1
+        assert "message=the configuration loads " in machine.read("/var/lib/backupspec/drill/ldap_local")
+        for text in hostile[1:]:
+            machine.sh("rm -rf /srv/judged; install -d -o backupspec-drill /srv/judged /srv/judged/work")
+            machine.write("/srv/judged/.configuration.dump", text)
+            words = [f"{SCRIPTS}/scratch", "/srv/judged", "/srv/judged/work"]
+            judged = machine.run([*become, *words], check=False)
+            assert judged.code == 1
+            assert judged.stderr.startswith("the configuration loads ")
         folder = re.sub(r"olcDbDirectory: (.|\n )*/\n? ?4\n", f"olcDbDirectory: {unit}\n", whole)
         assert folder != whole
         ldap.house.store("ldap_.configuration", folder.encode())
         refused = ldap.house.restore("ldap", ".configuration", "--replace", check=False)
         ldap.house.unstore("ldap_.configuration")
     finally:
-        machine.sh("rm -r /srv/modules")
+        machine.sh("rm -rf /srv/modules /srv/judged")
     assert refused.code == 1
     assert f"a directory lies in {unit}, which openldap cannot make" in refused.stderr
     assert machine.run(["test", "-e", unit], check=False).code == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ JOBS = {
         "drill": {"assert": ASSERT},
     },
     "bare": {"kind": "postgresql", "databases": ["postgres", "wiki"], "accounts": "none", "drill": {"assert": ASSERT}},
+    "second": {"kind": "postgresql", "port": 5433, "databases": ["wiki"], "accounts": "none"},
 }
 
 
@@ -340,6 +342,20 @@ def test_a_day_is_meant_to_its_end_in_the_zone_of_the_job(server: Server) -> Non
         repository_script(server.machine, "local", "borg", "delete", f"::{HOST}_wiki_postgres_{when}")
 
 
+def test_another_instance_on_the_host_is_dumped_and_restored_by_its_port(server: Server) -> None:
+    other = Server(server.house, port=5433)
+    try:
+        other.ask("CREATE DATABASE wiki")
+        other.ask("CREATE TABLE pages AS SELECT 'of the second' AS text", "wiki")
+        server.house.job("second")
+        other.ask("DROP DATABASE wiki")
+        server.house.restore("second", "wiki")
+        assert other.ask("SELECT text FROM pages", "wiki") == "of the second"
+    finally:
+        other.stop()
+    assert server.ask("SELECT count(*) FROM pages", "wiki") == "1000"
+
+
 def test_where_no_accounts_are_dumped_a_drill_needs_none(server: Server) -> None:
     server.house.job("bare")
     server.house.drill("bare")
@@ -356,6 +372,19 @@ def test_a_drill_that_is_killed_leaves_no_dump_behind(server: Server) -> None:
     assert killed.code != 0
     assert "wiki.dump" in server.machine.read("/srv/dumps").split()
     assert server.machine.run(["ls", "-A", "/var/lib/backupspec-stage"]).stdout == ""
+
+
+def test_a_drill_that_would_fill_the_disk_says_so_before(server: Server) -> None:
+    run = server.machine.run
+    run(["mkdir", "-p", "/var/lib/backupspec-stage"])
+    run(["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", "/var/lib/backupspec-stage"])
+    drilled = server.house.drill("wiki", check=False)
+    run(["umount", "/var/lib/backupspec-stage"])
+    assert drilled.code == 1
+    told = server.machine.read("/var/lib/backupspec/drill/wiki_local")
+    said = "beside the dumps a restore takes 3 times their size and 256 MiB"
+    assert re.search(f"\nmessage=no room in /var/lib/backupspec-stage for .+: {said}\n", told)
+    assert "Traceback" not in drilled.stderr
 
 
 def test_a_drill_with_old_dumps_fails_however_well_they_are_restored(server: Server) -> None:

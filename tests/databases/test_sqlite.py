@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -321,6 +322,33 @@ def test_a_dump_that_is_killed_leaves_no_archive(files: Files) -> None:
     assert f"backupspec: not backed up: {BIG}\n" in ran.stderr
     (added,) = set(files.house.archives()) - set(before)
     assert SERIES[BIG] not in added
+
+
+HALF = """#!/bin/sh
+case " $* " in *" extract "*)
+    printf half
+    exec sleep 4567
+    ;;
+esac
+exec /usr/bin/borg.whole "$@"
+"""
+KILL = "pkill -KILL -f '^/bin/sh /usr/local/lib/backupspec/|^[s]leep 4567'"
+
+
+@pytest.mark.parametrize("words", [("--as", "/srv/app/copy.db"), ("--file", "/srv/app/copy.db")])
+def test_a_restore_that_is_killed_leaves_nothing(files: Files, words: tuple[str, str]) -> None:
+    before = files.look()
+    files.machine.run(["mv", "/usr/bin/borg", "/usr/bin/borg.whole"])
+    files.machine.write("/usr/bin/borg", HALF, mode=0o755)
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(files.house.restore, "app", APP, *words, check=False)
+        begun = "until find /srv/app -newer /usr/bin/borg -size 4c | grep .; do sleep 0.1; done"
+        files.machine.run(["timeout", "300", "sh", "-c", begun])
+        files.machine.run(["sh", "-c", KILL], check=False)
+        killed = running.result()
+    files.machine.run(["mv", "/usr/bin/borg.whole", "/usr/bin/borg"])
+    assert killed.code != 0
+    assert files.look() == before
 
 
 def test_nobody_gets_another_accounts_file_opened(files: Files) -> None:

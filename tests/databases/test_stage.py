@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import yaml
@@ -19,15 +20,20 @@ pytestmark = [pytest.mark.root, pytest.mark.borg, pytest.mark.databases, pytest.
 
 APP = "/srv/app/app.db"
 DUMP = ".2fsrv.2fapp.2fapp.2edb.dump"
+HOOKS = [
+    {"run": "[ ! -e /var/lib/backupspec-stage/through_local ] && [ ! -e /srv/hook-fails ]"},
+    {"run": "echo the last hook"},
+]
 KEPT = {"stage": "/srv/my dumps", "retention": {"forever": True}}
 JOBS = {
     "wiki": {"kind": "postgresql", "databases": ["pages", "notes"], "accounts": "none", "keep_vanished": "10d", **KEPT},
     "many": {"kind": "postgresql", "databases": ["pages", "notes"], "accounts": "none", "most_series": 1, **KEPT},
     "app": {"kind": "sqlite", "files": [APP], **KEPT},
-    "through": {"kind": "sqlite", "files": [APP], "retention": {"forever": True}},
+    "through": {"kind": "sqlite", "files": [APP], "retention": {"forever": True}, "hooks": {"after": HOOKS}},
 }
 FILES = {"srv": {"paths": ["/srv"], "retention": {"forever": True}}}
 BECOME = ("setpriv", "--reuid=www-data", "--regid=www-data", "--init-groups", "--")
+KNOWN = "/var/lib/backupspec/databases/wiki_local"
 PATIENCE = 60  # seconds
 
 
@@ -166,20 +172,60 @@ def test_a_full_disk_ends_the_dump_and_leaves_the_last_whole_one(stage: Stage, j
     assert all("pages" not in archive and "app" not in archive for archive in set(stage.house.archives()) - set(before))
 
 
-def test_a_run_that_was_killed_leaves_nothing_to_the_next(stage: Stage) -> None:
-    for job in ("app", "wiki"):
-        left = "mkdir now_local; echo half >now_local/pages.dump; echo '=x' >now_local/entries"
-        stage.machine.sh(f"cd '/srv/my dumps/{job}'; {left}; chown -R --reference=. now_local")
-        stage.house.job(job)
-        assert stage.machine.run(["grep", "-rlx", "half", f"/srv/my dumps/{job}"], check=False).stdout == ""
-    before = stage.house.archives()
-    kill = "until pkill -KILL -f '^/bin/sh /usr/local/lib/backupspec/databases/app/stage'; do :; done"
-    killer = threading.Thread(target=stage.machine.run, args=(["timeout", "60", "sh", "-c", kill],))
-    killer.start()
-    ran = stage.house.job("app", check=False)
-    killer.join()
+def test_what_a_loss_of_power_left_is_gone_after_the_next_run_or_the_next_boot(stage: Stage) -> None:
+    left = (
+        "mkdir now_local; echo half >now_local/pages.dump; echo =x >now_local/entries; chown -R --reference=. now_local"
+    )
+    folders = [f"/srv/my dumps/{job}" for job in ("app", "wiki")]
+    for folder in folders:
+        stage.machine.sh(f"cd '{folder}'; {left}")
+    stage.machine.sh(f"cd /var/lib/backupspec-stage; mkdir work_app_local through_local; {left}")
+    stage.house.job("wiki")
+    assert "now_local" not in stage.look("wiki")
+    assert "now_local" in stage.look("app")
+    stage.machine.run(["systemd-tmpfiles", "--boot", "--remove", "backupspec.conf"])
+    assert stage.machine.run(["find", *folders, "-name", "now_local"]).stdout == ""
+    # Of all else that is there nothing goes.
+    assert stage.machine.sh("ls /var/lib/backupspec-stage").stdout == "now_local\n"
+    stage.machine.sh("rm -r /var/lib/backupspec-stage/now_local")
+    assert stage.look("app").count(".dump") == 1
+
+
+HANGS = '#!/bin/sh\necho half\nif [ -n "${FOLDER-}" ]; then echo half >"$FOLDER/copy"; fi\nexec sleep 4567\n'
+KILL = "pkill -KILL -f '^/bin/sh /usr/local/lib/backupspec/|^timeout .*/dump|^[s]leep 4567'"
+OURS = """
+find /run /srv /var/lib/backupspec /var/lib/backupspec-stage \\
+    '(' -path /run/postgresql -o -path /srv/pg -o -name .cache ')' -prune -o -print
+find /tmp /var/tmp -user backupspec -o -user www-data
+"""
+
+
+@pytest.mark.parametrize("job", ["app", "wiki", "through"])
+def test_a_run_that_is_killed_leaves_no_file_at_all(stage: Stage, job: str) -> None:
+    machine = stage.machine
+    dump = f"/usr/local/lib/backupspec/databases/{job}/dump"
+    compiled, archives, kept = machine.read(dump), stage.house.archives(), machine.sh(OURS).stdout
+    machine.write(dump, HANGS, mode=0o755)
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(stage.house.job, job, check=False)
+        machine.run(["timeout", "300", "sh", "-c", "until pgrep -f '^sleep 4567'; do sleep 0.1; done"])
+        machine.run(["sh", "-c", KILL], check=False)
+        ran = running.result()
+    machine.write(dump, compiled, mode=0o755)
     assert ran.code != 0
-    assert stage.house.archives() == before
+    assert stage.house.archives() == archives
+    assert machine.sh(OURS).stdout == kept
+
+
+def test_a_hook_that_fails_after_the_job_leaves_no_dump(stage: Stage) -> None:
+    before = stage.house.archives()
+    stage.machine.run(["touch", "/srv/hook-fails"])
+    ran = stage.house.job("through", check=False)
+    stage.machine.run(["rm", "/srv/hook-fails"])
+    assert ran.code == 1
+    assert "the last hook" not in ran.stdout
+    assert "the last hook" in stage.house.job("through").stdout
+    assert len(stage.house.archives()) == len(before) + 2
 
 
 def test_the_last_dump_of_one_that_is_gone_stays_as_long_as_its_archives(stage: Stage) -> None:
@@ -187,10 +233,19 @@ def test_the_last_dump_of_one_that_is_gone_stays_as_long_as_its_archives(stage: 
         "cd '/srv/my dumps/wiki'; for name in old.20one new notes; do echo x >$name.dump; done; chown backupspec ./*\n"
         "touch -d '11 days ago' old.20one.dump; touch -d '9 days ago' new.dump; touch -d '11 days ago' notes.dump"
     )
-    stage.house.job("wiki")
+    stage.machine.sh(f"echo ghost >>{KNOWN}")
+    ran = stage.house.job("wiki")
     kept = stage.machine.run(["ls", "/srv/my dumps/wiki"]).stdout.split()
     stage.machine.run(["rm", "/srv/my dumps/wiki/new.dump"])
     assert kept == ["new.dump", "notes.dump", "pages.dump"]
+    # It is kept for ever, but what is said of it has an end: no prune of this job would ever see to that.
+    assert "the database ghost is gone, or left out by now; its archives stay\n" in ran.stderr
+    assert "the database ghost is gone" in stage.house.job("wiki").stderr
+    stage.machine.sh(
+        f"awk '{{ print $1, $2 - 11 * 86400 }}' {KNOWN}.gone >/srv/gone; cp /srv/gone {KNOWN}.gone; rm /srv/gone"
+    )
+    assert "ghost" not in stage.house.job("wiki").stderr
+    assert "ghost" not in stage.machine.sh(f"cat {KNOWN} {KNOWN}.gone").stdout
 
 
 def test_files_jobs_leave_kept_dumps_out(stage: Stage) -> None:

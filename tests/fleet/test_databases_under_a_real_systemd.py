@@ -35,6 +35,7 @@ JOBS = {
         "files": ["/srv/app/app.db"],
         "stage": "/srv/dumps",
         "drill": {"assert": [{"database": "/srv/app/app.db", "query": "SELECT count(*) = 2 FROM t"}]},
+        "hooks": {"after": [{"run": "test ! -e /etc/hook-fails"}]},
     },
     "wiki": {
         "kind": "postgresql",
@@ -151,6 +152,16 @@ def test_a_job_is_confined_as_promised(host: Host, job: str) -> None:
         score = re.search(r"exposure level for \S+: ([0-9.]+)", said)
         assert score is not None
         assert float(score[1]) <= 2.0, said
+
+
+def test_a_hook_that_fails_after_the_job_leaves_no_dump(host: Host) -> None:
+    host.machine.run(["touch", "/etc/hook-fails"])
+    failed = host.machine.run(["backupspec-run", "create", "app"], check=False)
+    host.machine.sh("rm /etc/hook-fails; systemctl reset-failed")
+    assert failed.code != 0, failed.output
+    assert host.machine.sh("ls -A /srv/dumps/app; ls -A /var/lib/backupspec-stage").stdout.split() == [
+        ".2fsrv.2fapp.2fapp.2edb.dump"
+    ]
 
 
 def test_what_is_destroyed_comes_back_by_hand(host: Host) -> None:

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backupspec.data import data_folder
+from backupspec.plan.kinds import ENCODING
 
-ENCODE = (data_folder("templates") / "databases/encode.sh.j2").read_text(encoding="utf-8")
+_TEMPLATE = (data_folder("templates") / "databases/encode.sh.j2").read_text(encoding="utf-8")
+ENCODE = re.sub(r"\{\{ encoding\.([a-z]+) \}\}", lambda found: str(getattr(ENCODING, found[1])), _TEMPLATE)
 DECODE = (data_folder("templates") / "databases/decode.sh.j2").read_text(encoding="utf-8")
 LOOP = 'for name in "$@"; do encode "=$name"; echo; done'
 LONGEST = 130

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from backupspec.fleet import Hook
+from backupspec.database import Command, Kind
+from backupspec.fleet import DatabaseJob, Hook
+from backupspec.plan.kinds import describe
+from backupspec.plan.units import drill_name, unit_name
 from demo.lab.room import Room
 from tests.golden.trees import INVENTORIES, Compiled
 from tests.oracles.machines import SCRIPTS, UNITS, fleet, images, runs, units
@@ -113,13 +116,35 @@ def _kinds(name: str, image: Path) -> dict[str, str]:
             found[path.name] = path.stem.removeprefix("backupspec-").rstrip("@")
         elif path.name.startswith("backupspec-check-"):
             found[path.name] = "check"
+        elif path.name.startswith("backupspec-scratch-"):
+            found[path.name] = "databases, scratch server of a drill"
     for run in runs(fleet(name)):
         if run.host.name == image.parent.name:
             place = "local" if run.target.repository.local else "remote"
             hooks = ", with hooks" if run.job.before or run.job.after else ""
             snapshot = "" if run.job.snapshot is None else f", {run.job.snapshot.kind} snapshot"
             found[f"backupspec-{run.name}.service"] = f"job, {place}{hooks}{snapshot}"
+    return found | _kinds_of_databases(name, image)
+
+
+def _kinds_of_databases(name: str, image: Path) -> dict[str, str]:
+    found = {}
+    for host in fleet(name).hosts:
+        for job in host.databases if host.name == image.parent.name else ():
+            kind = "command" if isinstance(job.kind, Command) else re.split("[: ]", describe(job))[0]
+            for target in job.targets:
+                found[f"{unit_name(job, target.repository)}.service"] = f"databases, {kind}{_freedom(job)}"
+                if job.drill is not None:
+                    found[f"{drill_name(job, target.repository)}.service"] = "databases, drill"
     return found
+
+
+def _freedom(job: DatabaseJob) -> str:
+    """Say what makes a job of databases need more than others of its kind."""
+    inside = getattr(getattr(job.kind, "endpoint", None), "container", None)
+    if inside is not None:
+        return f" in a container of {inside.engine}"
+    return ", with hooks" if job.before or job.after else ""
 
 
 def test_a_job_that_only_reads_files_is_hardly_exposed(compiled: Compiled) -> None:
@@ -140,3 +165,6 @@ def test_a_job_that_only_reads_files_is_hardly_exposed(compiled: Compiled) -> No
     assert max(scores["job, local"]) <= 2.0
     assert max(score for kind, found in scores.items() if "snapshot" in kind for score in found) <= 2.0
     assert max(scores["check"]) <= 2.0
+    dumps = {kind: found for kind, found in scores.items() if kind.startswith("databases, ")}
+    assert len(dumps) >= len(Kind.__args__)
+    assert max(score for kind, found in dumps.items() if "hooks" not in kind for score in found) <= 2.0

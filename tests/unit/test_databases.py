@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from backupspec.data import data_folder
+from backupspec.meaning import meanings
 from backupspec.plan import plan
+from backupspec.plan.facts import facts
 from backupspec.render import text_of
 from backupspec.resolve.databases import DATA
+from backupspec.tree import Tree
 
 from .fleets import resolved
 
@@ -151,6 +154,68 @@ def test_what_the_schema_calls_a_default_changes_nothing_when_it_is_said(kind: s
     assert "time_limit" in defaults
     for key, default in defaults.items():
         assert trees({**least, key: default}) == trees(least), key
+
+
+SILENT = {"kind", "description", "priority"}
+"""Keys that `diff` says nothing of: one that makes another job (BS223), and two that change no backup."""
+OTHER: dict[str, object] = {
+    "account": "other",
+    "accounts": "none",
+    "address": "192.0.2.9",
+    "compression": "lz4",
+    "configuration": "/srv/slapd.d",
+    "container": {"name": "box"},
+    "credential": "other",
+    "data": ["/srv/data"],
+    "databases": ["one"],
+    "dump": ["/usr/local/bin/export-tickets", "--all"],
+    "exclude": ["test*"],
+    "files": ["/srv/app/other.db"],
+    "hooks": {"after": [{"run": "true"}]},
+    "keep_vanished": "1w",
+    "load": ["/usr/local/bin/import-tickets"],
+    "lock_wait": "1m",
+    "most_series": 7,
+    "oplog": True,
+    "port": 7,
+    "retention": "long",
+    "schedule": "day",
+    "socket": "/srv/socket",
+    "stage": "/srv/dumps",
+    "time_limit": "1h",
+    "to": ["two"],
+    "upload_limit": "1MB/s",
+    "user": "other",
+}
+DRILL: dict[str, object] = {
+    "assert": [{"database": "wiki", "query": "SELECT true"}],
+    "oldest": "9d",
+    "schedule": "day",
+}
+
+
+def meant(old: dict[str, object], new: dict[str, object]) -> list[str]:
+    """Give what `diff` says of one databases job that changes."""
+    found = []
+    for settings in (old, new):
+        fleet, _ = resolved(f"hosts: {{web: {{to: [one], databases: {{it: {json.dumps(settings)}}}}}}}")
+        found.append(Tree((), ("web",), facts(fleet)))
+    return [each.text for each in meanings(*found)]
+
+
+@pytest.mark.parametrize("kind", BRANCHES)
+def test_diff_tells_what_a_change_of_each_key_means(kind: str) -> None:
+    branch = BRANCHES[kind]
+    least = {key: branch["examples"][0][key] for key in branch["required"]} | {"kind": kind}
+    for key in branch["properties"].keys() - SILENT - {"drill"}:
+        other = False if (kind, key) in {("mariadb", "accounts"), ("mysql", "accounts")} else OTHER[key]
+        assert meant(least, {**least, key: other}), key
+        assert meant({**least, key: other}, least), key
+    if "drill" in branch["properties"]:
+        drilled = {**least, "drill": {}}
+        assert meant(least, drilled)
+        for key in whole(branch["properties"]["drill"])["properties"]:  # type: ignore[attr-defined]
+            assert meant(drilled, {**least, "drill": {key: DRILL[key]}}), key
 
 
 def test_the_schema_names_the_folders_that_files_jobs_leave_out() -> None:

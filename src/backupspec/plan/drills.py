@@ -7,6 +7,7 @@ writes reaches the first through a file of root's. One drill on a host restores 
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from backupspec.fleet import DatabaseJob, Host, Repository
@@ -74,10 +75,10 @@ def programs(job: DatabaseJob, repository: Repository) -> tuple[Command, ...]:
 
 
 def after(job: DatabaseJob, repository: Repository) -> tuple[Command, ...]:
-    """End what still runs, say that it failed if it did, and take the dumps away."""
+    """End what still runs, say that it failed if it did, and take the dumps away, whatever became of the first two."""
     return (
-        _as_root("/bin/systemctl", "stop", f"{name(job, repository)}.service"),
-        _program(job, repository, "ended"),
+        dataclasses.replace(_as_root("/bin/systemctl", "stop", f"{name(job, repository)}.service"), lenient=True),
+        dataclasses.replace(_program(job, repository, "ended"), lenient=True),
         _as_root("/bin/rm", "-rf", "--", folder(job, repository)),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from backupspec.fleet import DatabaseJob, Host, Target
 from backupspec.plan import borg, drills, stages
-from backupspec.plan.kinds import Recipe, recipe
+from backupspec.plan.kinds import ENCODING, Encoding, Recipe, Room, recipe
 from backupspec.plan.places import DRILLS, RESTORE, SCRIPTS, STATE, notice, script
 from backupspec.plan.times import oldest_dump
 from backupspec.plan.types import PlannedFile
@@ -23,7 +23,7 @@ class Create:
     """The view of databases/create.sh.j2.
 
     `folder` holds the dumps, which this script has made there (`stages`) or another program before it. `owned`: it also
-    says whose each database is, and its mode.
+    says whose each database is, and its mode. `forgets`: names of vanished databases, which a prune does elsewhere.
     """
 
     title: Comment
@@ -41,8 +41,10 @@ class Create:
     special: tuple[ShellWord, ...]
     most_series: int
     keep_days: int
+    forgets: bool
     known: ShellWord
     stamp: ShellWord
+    encoding: Encoding = ENCODING
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Stage:
     writer: ShellWord | None
     keep: ShellWord | None
     keep_days: int
+    encoding: Encoding = ENCODING
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,7 @@ class Restore:
     peeks: bool
     places: bool
     owned: bool
+    encoding: Encoding = ENCODING
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,7 @@ class Drill:
     folder: ShellWord
     result: ShellWord
     oldest: int  # seconds
+    room: Room
 
 
 def of_kind(host: Host, job: DatabaseJob) -> tuple[PlannedFile, ...]:
@@ -170,6 +175,7 @@ def of_target(host: Host, job: DatabaseJob, target: Target) -> tuple[PlannedFile
         special=_special(made),
         most_series=job.most_series,
         keep_days=job.keep_vanished // DAY,
+        forgets=not prunes(target),
         known=known,
         stamp=ShellWord(f"{STATE}/done/{name}"),
     )
@@ -205,6 +211,7 @@ def of_target(host: Host, job: DatabaseJob, target: Target) -> tuple[PlannedFile
             folder=ShellWord(drills.folder(job, repository)),
             result=ShellWord(f"{DRILLS}/{name}"),
             oldest=oldest_dump(host, job, target),
+            room=made.room,
         )
         files.append(script(host, f"{where}/drill", "databases/drill", drill, job.where))
     return tuple(files)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 
-from backupspec.database import Kind, MySQL, PostgreSQL
+from backupspec.database import Command, Endpoint, Kind, MongoDB, MySQL, OpenLDAP, PostgreSQL, SQLite
 from backupspec.fleet import (
     DatabaseJob,
     FilesJob,
@@ -18,6 +18,7 @@ from backupspec.fleet import (
     Target,
     VirtualMachineJob,
 )
+from backupspec.nodes import duration
 from backupspec.plan.kinds import describe
 from backupspec.plan.ssh import key_of
 from backupspec.ssh_peers import HostKey
@@ -106,16 +107,51 @@ def _job(job: FilesJob) -> Facts:
 
 
 def _databases(job: DatabaseJob) -> Facts:
+    drill = job.drill
     return {
-        "what": describe(job),
+        **_kind(job.kind),
+        "what": f"what {shlex.join(job.kind.dump)} writes" if isinstance(job.kind, Command) else describe(job),
         "accounts": _accounts(job.kind),
         "data": list(job.data),
         "stage": job.stage,
+        "time_limit": job.time_limit,
         "keep_vanished": job.keep_vanished,
-        "drill": None if job.drill is None else str(job.drill.schedule),
+        "most_series": job.most_series,
+        "drill": None if drill is None else str(drill.schedule),
+        "drill_oldest": None if drill is None or drill.oldest is None else duration(drill.oldest),
+        "drill_asks": [] if drill is None else [f"{each.database}: {each.query}" for each in drill.assertions],
         "compression": job.compression,
         "before": [str(hook) for hook in job.before],
         "after": [str(hook) for hook in job.after],
+    }
+
+
+def _kind(kind: Kind) -> Facts:
+    """Give how a server is reached, and what else only some kinds have."""
+    found: Facts = {}
+    match kind:
+        case PostgreSQL() | MySQL() | SQLite():
+            found["lock_wait"] = kind.lock_wait
+        case OpenLDAP():
+            found |= {"account": kind.account, "configuration": kind.configuration}
+        case MongoDB():
+            found["oplog"] = kind.oplog
+        case Command():
+            found |= {"account": kind.account, "load": shlex.join(kind.load) or None}
+        case _:
+            pass
+    endpoint = getattr(kind, "endpoint", None)
+    return found | _reached(endpoint) if isinstance(endpoint, Endpoint) else found
+
+
+def _reached(endpoint: Endpoint) -> Facts:
+    inside = endpoint.container
+    place = f"the {inside.engine} container {inside.name}" if inside else endpoint.address or endpoint.socket
+    port = "" if endpoint.port is None else f", port {endpoint.port}"
+    secret = "" if endpoint.credential is None else f", with the password {endpoint.credential}"
+    return {
+        "server": f"{place or 'the usual place'}{port}",
+        "login": f"{endpoint.user or 'the usual user'}{secret}",
     }
 
 

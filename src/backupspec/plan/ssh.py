@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import ipaddress
 from dataclasses import dataclass
 
 from backupspec import accounts
 from backupspec.fleet import Fleet, Host, Repository, Server
-from backupspec.plan import drills
+from backupspec.plan import drills, stages
 from backupspec.plan.borg import alias
 from backupspec.plan.places import CONFIG, KEYS, notice, planned
 from backupspec.plan.types import PlannedFile
@@ -117,6 +118,7 @@ class Tmpfiles:
     notice: Comment
     client: bool
     folders: tuple[Folder, ...]
+    passing: tuple[TmpfilesField, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +238,8 @@ def machine(fleet: Fleet, name: str) -> tuple[PlannedFile, ...]:
                 parent = path.rsplit("/", 1)[0]
                 folders[parent] = _folder(parent, "0711", "root")
             folders[path] = _folder(path, "0700", account)
-    tmpfiles = Tmpfiles(note, is_client, tuple(folders[path] for path in sorted(folders)))
+    passing = () if host is None else tuple(TmpfilesField(glob.escape(path)) for path in stages.passing_folders(host))
+    tmpfiles = Tmpfiles(note, is_client, tuple(folders[path] for path in sorted(folders)), passing)
     sysusers = Sysusers(note, is_client, host is not None and drills.wanted(host), tuple(lines))
     return (
         planned(name, "/etc/sysusers.d/backupspec.conf", "systemd/accounts.sysusers.j2", sysusers, origin, span),

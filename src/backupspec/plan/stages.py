@@ -7,7 +7,10 @@ job; what is whole gets there by a link, so that jobs into several repositories 
 
 from __future__ import annotations
 
-from backupspec.fleet import DatabaseJob, Job, Target, VirtualMachineJob
+from collections.abc import Iterator
+
+from backupspec.fleet import DatabaseJob, Host, Job, Target, VirtualMachineJob
+from backupspec.plan import drills
 from backupspec.plan.commands import Command
 from backupspec.plan.kinds import recipe
 from backupspec.plan.places import RUN, SCRIPTS, STAGE
@@ -54,6 +57,15 @@ def after(job: Job, target: Target) -> tuple[Command, ...]:
     return (_remove(_folders(job, target), root=recipe(job).writer is not None),)
 
 
+def passing_folders(host: Host) -> tuple[str, ...]:
+    """Give, sorted, every folder on a disk that is there for the time of a run alone."""
+    found = {drills.folder(job, target.repository) for job, target in _targets(host) if job.drill is not None}
+    for job, target in _targets(host):
+        if staged(job, target) is not None:
+            found |= {path for path in _folders(job, target) if not path.startswith("/run/")}
+    return tuple(sorted(found))
+
+
 def writable(job: Job) -> tuple[UnitListPath, ...]:
     """Open the folder that keeps dumps, if the job itself writes them; of a virtual machine, sockets and scratch space.
 
@@ -85,6 +97,10 @@ def _folders(job: DatabaseJob, target: Target) -> tuple[str, ...]:
             return (folder, f"/run/backupspec-root_{name}")
         case _:
             return (folder,)
+
+
+def _targets(host: Host) -> Iterator[tuple[DatabaseJob, Target]]:
+    return ((job, target) for job in host.databases for target in job.targets)
 
 
 def _around(job: VirtualMachineJob, target: Target, word: str) -> Command:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from backupspec.fleet import DatabaseJob, FilesJob, Hook, Host, Job, Repository, Target, VirtualMachineJob
@@ -171,7 +171,7 @@ def _job(host: Host, job: Job, target: Target) -> tuple[PlannedFile, ...]:
             *snapshots.take(job, target),
         ),
         programs=tuple(programs),
-        after=(*snapshots.drop(job, target), *(hook_after(hook) for hook in job.after), *stages.after(job, target)),
+        after=(*_own(job, target), *(hook_after(hook) for hook in job.after)),
         writable=(*_writable(repository), *stages.writable(job)),
         directives=directives(host, touch, repository),
     )
@@ -326,6 +326,15 @@ def pair(host: Host, name: str, service: Service, timer: Timer, origin: str) -> 
         planned(host.name, f"{UNITS}/{name}.service", "systemd/service.unit.j2", service, origin, host.span),
         planned(host.name, f"{UNITS}/{name}.timer", "systemd/timer.unit.j2", timer, origin, host.span),
     )
+
+
+def _own(job: Job, target: Target) -> Iterator[Command]:
+    """Give what takes away what the job itself left, before hooks that may fail: systemd runs nothing after one.
+
+    Nor does it keep the hooks from running. What cannot be taken away has failed the job before, or fails the next one.
+    """
+    for command in (*snapshots.drop(job, target), *stages.after(job, target)):
+        yield dataclasses.replace(command, lenient=True)
 
 
 def hook_after(hook: Hook) -> Command:

@@ -11,7 +11,7 @@ from backupspec.words.html import HtmlAttribute, HtmlText, HtmlTokens, SvgNumber
 from backupspec.words.markdown import MarkdownCode, MarkdownCommand, MarkdownLine, MarkdownText
 from backupspec.words.plain import Comment, ConfigToken, Unrepresentable
 from backupspec.words.shell import ShellPattern, ShellWord
-from backupspec.words.sql import MySqlAccount, SqlName
+from backupspec.words.sql import MySqlAccount, SqlName, SqlTexts
 from backupspec.words.ssh import KeyOption, KnownHost, PublicKey, SshConfigValue
 from backupspec.words.systemd import (
     ExecProgram,
@@ -52,6 +52,7 @@ __all__ = [
     "ShellPattern",
     "ShellWord",
     "SqlName",
+    "SqlTexts",
     "SshConfigValue",
     "SvgNumber",
     "SvgPath",

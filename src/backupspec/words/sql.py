@@ -24,6 +24,24 @@ class SqlName:
 
 
 @dataclass(frozen=True, slots=True)
+class SqlTexts:
+    """Texts in a list, as `IN ( )` takes it, in the SQL standard's form, which PostgreSQL and MySQL read alike."""
+
+    texts: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse an empty list, a second line, and a backslash, which only some of them take as it is."""
+        require(self.texts, "", "is an empty list")
+        for text in self.texts:
+            require_line(text)
+            require("\\" not in text, text, "holds a backslash")
+
+    def __str__(self) -> str:
+        """Give the texts in single quotes."""
+        return ", ".join("'" + text.replace("'", "''") + "'" for text in self.texts)
+
+
+@dataclass(frozen=True, slots=True)
 class MySqlAccount:
     """An account of MariaDB or MySQL: a user, and the host that it comes from (their manuals, "Account Names")."""
 

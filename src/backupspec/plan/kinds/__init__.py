@@ -5,9 +5,9 @@ from __future__ import annotations
 from backupspec.database import Choice, Command, CouchDB, MongoDB, MySQL, OpenLDAP, PostgreSQL, Redis, SQLite
 from backupspec.fleet import DatabaseJob
 from backupspec.plan.kinds import command, couchdb, mongodb, mysql, openldap, postgresql, redis, sqlite
-from backupspec.plan.kinds.recipe import Recipe, Script, Word
+from backupspec.plan.kinds.recipe import ENCODING, Encoding, Recipe, Room, Script, Word
 
-__all__ = ["Recipe", "Script", "Word", "describe", "recipe"]
+__all__ = ["ENCODING", "Encoding", "Recipe", "Room", "Script", "Word", "describe", "recipe"]
 
 
 def recipe(job: DatabaseJob) -> Recipe:

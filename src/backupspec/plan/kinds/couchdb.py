@@ -12,6 +12,8 @@ from backupspec.words import Comment, ShellWord
 HERE = "127.0.0.1"
 PORT = 5984
 USER = "backupspec"
+OWN = ("_global_changes",)
+"""The server's own note of what happened. Users and replications are databases too, and dumped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ def recipe(job: DatabaseJob, kind: CouchDB) -> Recipe:
             server=ShellWord(f"http://{host}:{endpoint.port or PORT}"),
             user=ShellWord(endpoint.user or USER),
             credential=None if endpoint.credential is None else ShellWord(endpoint.credential),
-            names=names(kind.choice),
+            names=names(kind.choice, OWN),
         )
 
     scripts = [

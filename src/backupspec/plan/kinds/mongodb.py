@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from backupspec.database import MongoDB
 from backupspec.fleet import DatabaseJob
-from backupspec.plan.kinds.recipe import Client, Names, Recipe, Script, client, names, note, rights, title
+from backupspec.plan.kinds.recipe import MIB, Client, Names, Recipe, Room, Script, client, names, note, rights, title
 from backupspec.words import Comment, ShellWord
 
 HERE = "127.0.0.1"
 PORT = 27017
+OWN = ("config", "local")
+"""What every server has for itself. `admin`, which holds users and roles, is dumped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ def recipe(job: DatabaseJob, kind: MongoDB) -> Recipe:
             client=client(endpoint, HERE, PORT),
             container=None if container is None else ShellWord(container.name),
             socket=endpoint.socket is not None and endpoint.address is None,
-            names=names(kind.choice),
+            names=names(kind.choice, OWN),
             oplog=kind.oplog,
         )
 
@@ -64,6 +66,7 @@ def recipe(job: DatabaseJob, kind: MongoDB) -> Recipe:
         writer=writer,
         peeks=True,
         renames=not kind.oplog,
+        room=Room(2, 256 * MIB),
         restores=(),
         jit=True,
         tools=() if container is not None else tools,

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from backupspec.database import MySQL
 from backupspec.fleet import DatabaseJob
 from backupspec.plan.kinds.recipe import (
+    MIB,
     Client,
     Names,
     Question,
     Recipe,
+    Room,
     Script,
     client,
     names,
@@ -19,10 +21,14 @@ from backupspec.plan.kinds.recipe import (
     rights,
     title,
 )
-from backupspec.words import Comment, ShellWord
+from backupspec.words import Comment, ShellWord, SqlTexts
 
 SOCKET = "/run/mysqld/mysqld.sock"
 PORT = 3306
+OWN = ("information_schema", "mysql", "performance_schema", "sys")
+"""What every server has for itself. Of mysql, users and rights are dumped by themselves."""
+INTERNAL = ("mysql.infoschema", "mysql.session", "mysql.sys")
+"""Accounts that MySQL makes for itself, and nobody logs in as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,7 @@ class View:
     as_root: bool
     names: Names
     accounts: bool
+    internal: ShellWord
     lock_wait: int  # seconds
 
 
@@ -80,8 +87,9 @@ def recipe(job: DatabaseJob, kind: MySQL) -> Recipe:
             credential=None if as_root else reached.credential,
             container=None if endpoint.container is None else ShellWord(endpoint.container.name),
             as_root=as_root,
-            names=names(kind.choice),
+            names=names(kind.choice, OWN),
             accounts=kind.accounts,
+            internal=ShellWord(str(SqlTexts(INTERNAL))),
             lock_wait=kind.lock_wait,
         )
 
@@ -114,5 +122,6 @@ def recipe(job: DatabaseJob, kind: MySQL) -> Recipe:
         credentials=() if endpoint.credential is None else (endpoint.credential,),
         tools=tools if endpoint.container is None else (),
         writer=writer,
+        room=Room(3, 256 * MIB),
         restores=None if endpoint.container is not None else (),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from backupspec.database import OpenLDAP
 from backupspec.fleet import DatabaseJob
-from backupspec.plan.kinds.recipe import Names, Recipe, Script, names, note, title
+from backupspec.plan.kinds.recipe import ENCODING, MIB, Encoding, Names, Recipe, Room, Script, names, note, title
 from backupspec.words import Comment, ShellWord
 
 
@@ -19,6 +19,7 @@ class View:
     account: ShellWord
     configuration: ShellWord
     names: Names
+    encoding: Encoding = ENCODING
 
 
 def recipe(job: DatabaseJob, kind: OpenLDAP) -> Recipe:
@@ -48,6 +49,7 @@ def recipe(job: DatabaseJob, kind: OpenLDAP) -> Recipe:
         aside="the folder backupspec-aside in its own",
         tools=(("setpriv", "util-linux"), ("slapcat", "slapd")),
         writer=kind.account,
+        room=Room(3, 16 * MIB),
         restores=tuple(sorted({kind.configuration.rpartition("/")[0] or "/", *(job.data or ("/var/lib/ldap",))})),
         offline=True,
         renames=False,

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from backupspec.database import PostgreSQL
 from backupspec.fleet import DatabaseJob
 from backupspec.plan.kinds.recipe import (
+    MIB,
     Client,
     Names,
     Question,
     Recipe,
+    Room,
     Script,
     client,
     names,
@@ -23,6 +25,8 @@ from backupspec.words import Comment, ShellWord
 
 SOCKET = "/run/postgresql"
 PORT = 5432
+OWN = ("template1",)
+"""What every server has for itself, beside template0, which lets nobody in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ def recipe(job: DatabaseJob, kind: PostgreSQL) -> Recipe:
             notice=note(job),
             client=client(endpoint, SOCKET, PORT, inside="postgres"),
             container=None if endpoint.container is None else ShellWord(endpoint.container.name),
-            names=names(kind.choice),
+            names=names(kind.choice, OWN),
             accounts=kind.accounts != "none",
             passwords=kind.accounts == "with-passwords",
             lock_wait=kind.lock_wait * 1000,
@@ -92,5 +96,6 @@ def recipe(job: DatabaseJob, kind: PostgreSQL) -> Recipe:
         places=True,
         tools=() if endpoint.container is not None else (("pg_dump", "postgresql-client"),),
         writer=writer,
+        room=Room(3, 256 * MIB),
         restores=None if endpoint.container is not None else (),
     )

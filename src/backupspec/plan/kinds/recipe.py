@@ -42,6 +42,35 @@ class Script:
 
 
 @dataclass(frozen=True, slots=True)
+class Encoding:
+    """How long a name in an archive's may get, in characters, and what of one that is longer stays.
+
+    `kept` of its encoding and `hashed` digits of its SHA-256. Other numbers would begin new series.
+    """
+
+    longest: int = 120
+    kept: int = 80
+    hashed: int = 32
+
+
+ENCODING = Encoding()
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a scratch server takes on the disk beside the dumps: `factor` times their size, and `least` bytes.
+
+    An estimate from above for common tables and their indexes; tables of very narrow rows take more.
+    """
+
+    factor: int = 0
+    least: int = 0
+
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """How one kind is dumped and restored, and what that touches.
 
@@ -52,9 +81,10 @@ class Recipe:
     needs no network; `anything`: what it needs is not known; `jit`: its programs make code while they run. `peeks`:
     `load` wants to see the beginning of a dump first. `renames`: a dump can be restored under another name. `special`:
     all words that name what is no database. `aside`: in words, where a restore that was interrupted may have left what
-    was there, or what it was to be replaced by. `places`: it makes a database elsewhere than where it belongs.
-    `restores`: the folders that `load` writes to, beside memory and the server; None where that is not known, or where
-    it talks to a container's engine. `named_by_path`: its databases are files, and so is what `--as` names.
+    was there, or what it was to be replaced by. `places`: it makes a database elsewhere than where it belongs. `room`:
+    what a drill takes. `restores`: the folders that `load` writes to, beside memory and the server; None where that is
+    not known, or where it talks to a container's engine. `named_by_path`: its databases are files, and so is what
+    `--as` names.
     """
 
     scripts: tuple[Script, ...]
@@ -72,6 +102,7 @@ class Recipe:
     peeks: bool = False
     renames: bool = True
     places: bool = False
+    room: Room = Room()
     restores: tuple[str, ...] | None = None
     named_by_path: bool = False
 
@@ -106,10 +137,11 @@ class Question:
     query: ShellWord
 
 
-def names(choice: Choice) -> Names:
-    """Give the choice as a script takes it: entries with their sign."""
+def names(choice: Choice, own: tuple[str, ...] = ()) -> Names:
+    """Give the choice as a script takes it: entries with their sign. `own` are the server's, which `all` leaves out."""
     given = tuple(ShellWord(f"={name}") for name in choice.names or ())
-    return Names(choice.names is None, given, tuple(ShellPattern(f"={pattern}") for pattern in choice.exclude))
+    left_out = tuple(ShellPattern(f"={pattern}") for pattern in (*own, *choice.exclude))
+    return Names(choice.names is None, given, left_out)
 
 
 def title(job: DatabaseJob, text: str) -> Comment:

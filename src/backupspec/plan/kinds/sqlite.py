@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from backupspec.database import SQLite
 from backupspec.fleet import DatabaseJob
-from backupspec.plan.kinds.recipe import Question, Recipe, Script, note, questions, title
+from backupspec.plan.kinds.recipe import ENCODING, Encoding, Question, Recipe, Script, note, questions, title
 from backupspec.words import Comment, ShellWord
 
 LONGEST_WAIT = 2**31 - 1
@@ -22,6 +22,7 @@ class View:
     names: tuple[ShellWord, ...]
     lock_wait: int  # milliseconds
     questions: tuple[Question, ...]
+    encoding: Encoding = ENCODING
 
 
 def recipe(job: DatabaseJob, kind: SQLite) -> Recipe:
