@@ -8,14 +8,17 @@ What is not: the rest of the sandbox, which the tests of the fleet run for real.
 """
 
 import shlex
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from demo.lab.command import CommandFailedError, Outcome
 from demo.lab.machine import Machine
 
 UNITS = "/etc/systemd/system"
+_ended: Final[dict[tuple[int, str], int]] = {}  # when each service's last run ended, in whole seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +48,12 @@ def run(machine: Machine, name: str, *, check: bool = True, seconds: int = 300) 
     """Run a service to its end and return the last code and all output.
 
     The first program that fails ends the row, as in systemd; what comes after (ExecStopPost=) runs in any case, and is
-    a row of its own.
+    a row of its own. An archive's name holds the second it was begun in, so a second run waits until the last one's is
+    over.
     Raises CommandFailedError for any code but 0 if `check`.
     """
+    while int(time.time()) == _ended.get((machine.pid, name)):
+        time.sleep(0.05)
     unit = read(machine, name)
     runtime = unit.one("RuntimeDirectory")
     folder = f"/run/{runtime}" if runtime else ""
@@ -60,6 +66,7 @@ def run(machine: Machine, name: str, *, check: bool = True, seconds: int = 300) 
         done += _row(machine, unit, unit.all("ExecStopPost"), folder, seconds)
         if folder:
             machine.run(["rm", "-rf", folder])
+        _ended[machine.pid, name] = int(time.time())
     code = next((outcome.code for outcome in done if outcome.code), 0)
     outcome = Outcome(code, "".join(one.stdout for one in done), "".join(one.stderr for one in done))
     if check and code:

@@ -11,7 +11,6 @@ from demo.lab.command import CommandFailedError, Outcome
 from demo.lab.traces import Traces
 from demo.story import NotTrueError
 from demo.telling import NEXT, Telling
-from tests.conftest import CI
 
 _STEPS = [
     "Compile",
@@ -42,12 +41,11 @@ def test_the_demo_comes_true_and_leaves_nothing(checkout: Path) -> None:
     assert len(re.findall(r"^  ✓ ", done.stdout, re.MULTILINE)) == len(_STEPS)
     assert done.stderr == ""
     assert before.left() == ()
-    ending = re.search(r"\nAll of it came true, in (\d+) seconds; nothing is left on this machine\.\n\n", done.stdout)
+    ending = re.search(r"\nAll of it came true, in \d+ seconds; nothing is left on this machine\.\n\n", done.stdout)
     assert ending is not None
     figures, _, next_steps = done.stdout[ending.end() :].partition("\n\n")
     assert [line.split("  ")[1].removeprefix("✓ ").strip() for line in figures.splitlines()] == _STEPS
     assert next_steps == NEXT
-    assert int(ending[1]) <= (120 if CI else 240)  # a laptop may have something else to do
 
 
 def test_what_the_demo_says_to_look_at_next_is_there(checkout: Path) -> None:
