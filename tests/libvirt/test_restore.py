@@ -20,6 +20,7 @@ SAYS = "I am up"
 # Interfaces are no part of a copy, so no definition of the tests is without one.
 CARD = "<interface type='user'><model type='virtio'/></interface>"
 VIRSH = "/usr/local/bin/virsh"
+GROUP = "/tmp/group"
 COPY = "/tmp/copy.xml"
 OWNERS = "/tmp/owners"
 WATCHED = f"""\
@@ -54,6 +55,7 @@ def kvm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hypervisor]:
         schedule = {"window": "01:00-05:00", "timezone": "Europe/Berlin"}
         found.written({NAME: job}, {NAME: text}, schedule=schedule)
         found.job(NAME)
+        found.borg(f"mkdir {GROUP}; cd {GROUP}; borg extract ::{found.newest(NAME)}")
         yield found
 
 
@@ -80,14 +82,29 @@ def program(kvm: Hypervisor, name: str, text: str) -> Iterator[None]:
 def archived(kvm: Hypervisor, edit: str) -> Iterator[None]:
     """Change the definition in the newest archive by a line of sed, as who can write into the repository could."""
     newest = kvm.newest(NAME)
-    take = f"rm -rf /tmp/group; mkdir /tmp/group; cd /tmp/group; borg extract ::{newest}"
-    give = f"borg delete ::{newest}; borg create ::{newest} domain.xml manifest.json"
+    give = f"cd {GROUP}; borg delete ::{newest}; borg create ::{newest} domain.xml manifest.json"
     kvm.machine.write("/tmp/edit.sed", edit)
-    kvm.borg(f"{take}; cp domain.xml /tmp/was.xml; sed -i -f /tmp/edit.sed domain.xml; {give}")
+    kvm.borg(f"cd {GROUP}; sed -i.was -f /tmp/edit.sed domain.xml; {give}")
     try:
         yield
     finally:
-        kvm.borg(f"cd /tmp/group; cp /tmp/was.xml domain.xml; {give}; rm -rf /tmp/group /tmp/was.xml")
+        kvm.borg(f"cd {GROUP}; mv domain.xml.was domain.xml; {give}")
+
+
+@contextlib.contextmanager
+def planted(kvm: Hypervisor, *edits: str) -> Iterator[tuple[str, ...]]:
+    """Add archives of times to come with such changes, and without disks; give their times."""
+    times = tuple(f"2099-01-01T00:00:{number:02}Z" for number in range(len(edits)))
+    for edit, time in zip(edits, times, strict=True):
+        kvm.machine.write("/tmp/edit.sed", edit)
+        kvm.borg(
+            f"cd {GROUP}; rm -rf edited; mkdir edited; cd edited; cp ../manifest.json .;"
+            f"sed -f /tmp/edit.sed ../domain.xml >domain.xml; borg create ::{HOST}_{NAME}_{time} domain.xml manifest.json"
+        )
+    try:
+        yield times
+    finally:
+        kvm.borg(f"borg delete --glob-archives '{HOST}_{NAME}_2099-*'")
 
 
 def test_a_libvirt_that_does_not_answer_is_no_missing_machine(kvm: Hypervisor) -> None:
@@ -130,7 +147,7 @@ def test_who_has_another_name_now_is_not_replaced(kvm: Hypervisor) -> None:
     refused(kvm, "is called old now")
     kvm.virsh("undefine", NAME)
     identity = kvm.virsh("domuuid", "old").stdout.strip()
-    with archived(kvm, f"s/{identity}/00000000-0000-4000-8000-000000000001/"):
+    with planted(kvm, f"s/{identity}/00000000-0000-4000-8000-000000000001/"):
         refused(kvm, "is an image of another virtual machine")
     kvm.virsh("domrename", "old", NAME)
 
@@ -159,19 +176,16 @@ def test_one_that_was_put_to_sleep_is_not_replaced(kvm: Hypervisor) -> None:
 def test_a_backup_leads_to_no_other_file_of_the_host(kvm: Hypervisor) -> None:
     """Nor is anything read for it: a definition with entities is none of libvirt's."""
     path = image(NAME, "vdb")
-    with archived(kvm, f"s|{path}|/etc/profile.d/vm.sh|"):
-        refused(kvm, "say --into /etc/profile.d")
-        refused(kvm, "say --into /etc/profile.d", "--latest", "--as", "copy")
-    with archived(kvm, f"s|{path}|{IMAGES}/../profile.d/vm.sh|"):
-        refused(kvm, "there is no folder")
-    kvm.machine.run(["truncate", "-s", "1M", f"{IMAGES}/of somebody"])
-    with archived(kvm, f"s|{path}|{IMAGES}/of somebody|"):
-        refused(kvm, "is no image of web")
-    kvm.machine.run(["rm", f"{IMAGES}/of somebody"])
-    with archived(kvm, '1i <!DOCTYPE domain [<!ENTITY x SYSTEM "file:///etc/shadow">]>'):
-        refused(kvm, "is none of libvirt's")
-    with archived(kvm, "s|</domain>||"):
-        refused(kvm, "the definition in")
+    somebody = f"{IMAGES}/of somebody"
+    kvm.machine.run(["truncate", "-s", "1M", somebody])
+    places = ("/etc/profile.d/vm.sh", f"{IMAGES}/../profile.d/vm.sh", somebody)
+    whys = ("say --into /etc/profile.d", "there is no folder", "is no image of web", "is none of libvirt's", "cannot be read")
+    edits = (*(f"s|{path}|{place}|" for place in places), '1i <!DOCTYPE domain [<!ENTITY x "x">]>', "s|</domain>||")
+    with planted(kvm, *edits) as times:
+        for time, why in zip(times, whys, strict=True):
+            refused(kvm, why, "--at", time, "--replace")
+        refused(kvm, whys[0], "--at", times[0], "--as", "copy")
+    kvm.machine.run(["rm", somebody])
 
 
 def test_a_machine_that_is_gone_comes_back_beside_its_images_or_where_it_is_told(kvm: Hypervisor) -> None:
