@@ -72,7 +72,9 @@ def kvm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hypervisor]:
     """One hypervisor for all tests of this file, with the jobs of all their virtual machines."""
     with hypervisor(tmp_path_factory.mktemp("kvm")) as found:
         told = {name: SPECIAL.get(name, {}) for name in (*NAMES, *SPECIAL)}
-        found.written({key: job for name, own in told.items() for key, job in jobs(name, **own).items()}, {}, schedule=SCHEDULE)
+        found.written(
+            {key: job for name, own in told.items() for key, job in jobs(name, **own).items()}, {}, schedule=SCHEDULE
+        )
         yield found
 
 
