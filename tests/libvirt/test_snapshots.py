@@ -25,8 +25,9 @@ case "$*" in *snapshot-create-as*) ;; *) exec /usr/bin/virsh "$@" ;; esac
 : >/tmp/taken
 sleep 600
 """
-NAMES = tuple(f"vm{number}" for number in range(1, 13))
+NAMES = tuple(f"vm{number}" for number in range(1, 16))
 FREE = iter(NAMES)
+SCHEDULE = {"window": "01:00-05:00", "timezone": "Europe/Berlin"}
 SPECIAL: Mapping[str, Mapping[str, object]] = {
     "forever": {"retention": {"forever": True}},
     "full": {"keep_free": "900TB"},
@@ -71,7 +72,9 @@ def kvm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hypervisor]:
     """One hypervisor for all tests of this file, with the jobs of all their virtual machines."""
     with hypervisor(tmp_path_factory.mktemp("kvm")) as found:
         told = {name: SPECIAL.get(name, {}) for name in (*NAMES, *SPECIAL)}
-        found.written({key: job for name, own in told.items() for key, job in jobs(name, **own).items()}, {})
+        found.written(
+            {key: job for name, own in told.items() for key, job in jobs(name, **own).items()}, {}, schedule=SCHEDULE
+        )
         yield found
 
 
@@ -112,6 +115,38 @@ def test_a_guest_goes_back_and_forth_again(guest: Guest) -> None:
     assert guest.names() == [first, second]
     guest.virsh("destroy")
     assert (guest.disk(0)[:1], guest.disk(1)[:1]) == (b"\x21", b"\x22")
+
+
+def test_the_latest_is_one_that_the_job_took(guest: Guest) -> None:
+    """What a way back kept is passed over, however often one goes back; it is named when libvirt cannot go back."""
+    guest.virsh("destroy")
+    guest.snapshot()
+    (first,) = guest.names()
+    time = first.removeprefix("backupspec_")
+    for _ in range(2):
+        assert f"is as of {time}" in guest.rollback("--latest").output
+    _, second, third = guest.names()
+    kept = [f"{name.removeprefix('backupspec_')} shutoff, kept by a way back" for name in (second, third)]
+    assert guest.rollback().stdout.splitlines() == [f"{time} shutoff", *kept]
+    guest.kvm.machine.run(["qemu-img", "snapshot", "-d", first, image(guest.name, "vda")])
+    ran = guest.rollback("--latest", check=False)
+    newest = guest.names()[-1].removeprefix("backupspec_")
+    assert f"do this again with --at {time}, or go back with --at {newest} to what was there before" in ran.output
+
+
+def test_a_day_is_meant_to_its_end_in_the_zone_of_the_job(guest: Guest) -> None:
+    # In Berlin: the evening of the 22nd, and the last second of the day after.
+    times = ("2026-03-22T22:59:59Z", "2026-03-23T22:59:59Z", "2026-03-23T23:00:00Z")
+    guest.virsh("destroy")
+    for time in times:
+        guest.virsh("snapshot-create-as", "--name", f"backupspec_{time}")
+    for at, taken in {"2026-03-22": times[0], "2026-03-23": times[1], "2026-03-24 00:00:00": times[2]}.items():
+        assert f"is as of {taken}" in guest.rollback("--at", at, "--discard").output
+
+
+def test_the_word_for_a_backup_names_the_one_for_snapshots(guest: Guest) -> None:
+    ran = guest.kvm.machine.run(["backupspec-run", "restore-vm", f"{guest.name}-back", "--latest"], check=False)
+    assert (ran.code, f"backupspec-run rollback {guest.name}-back" in ran.output) == (2, True)
 
 
 def test_one_that_is_off_is_off_again(guest: Guest) -> None:

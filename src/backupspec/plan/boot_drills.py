@@ -24,6 +24,7 @@ class Drill:
     run: ShellWord
     scratch: ShellWord
     folder: ShellWord
+    disks: ShellWord
     copy: ShellWord
     prove: ShellWord
     disk_list: ShellWord
@@ -63,6 +64,7 @@ def of_target(host: Host, job: VirtualMachineJob, target: Target, drill: BootDri
         run=ShellWord(run),
         scratch=ShellWord(str(job.scratch)),
         folder=ShellWord(folder),
+        disks=ShellWord(" ".join(job.disks)),
         copy=ShellWord(f"{DRILL_COPY}{name}"),
         prove=ShellWord(f"{where}/prove"),
         disk_list=ShellWord(DISK_LIST),

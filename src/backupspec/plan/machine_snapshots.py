@@ -54,6 +54,7 @@ class Rollback:
     pending: ShellWord
     keep_free: int
     definitions: ShellWord
+    timezone: ShellWord
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,7 @@ def _scripts(host: Host, job: MachineSnapshots) -> tuple[PlannedFile, ...]:
         pending=pending,
         keep_free=job.keep_free,
         definitions=ShellWord(f"{RESTORE}/{job.name}"),
+        timezone=ShellWord(job.schedule.timezone),
     )
     files = [
         script(host, f"{folder}/create", "virtual-machines/snapshot", snapshot, job.where),
