@@ -34,6 +34,12 @@ failed=/tmp/failed.$$
 }
 [ ! -e "$failed" ]
 """
+# In front of the real program: a call whose words match a line of /run/fails fails.
+FAILS = """\
+#!/bin/sh
+if [ -e /run/fails ] && printf '%s\\n' "$*" | grep -q -f /run/fails; then exit 2; fi
+exec /usr/bin/{} "$@"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +47,8 @@ def kvm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hypervisor]:
     """One hypervisor for all tests of this file."""
     with hypervisor(tmp_path_factory.mktemp("kvm")) as found:
         found.machine.write("/usr/local/bin/nbdcopy", HALFWAY, mode=0o755)
+        for program in ("borg", "virsh"):
+            found.machine.write(f"/usr/local/bin/{program}", FAILS.format(program), mode=0o755)
         yield found
 
 
@@ -63,7 +71,8 @@ class Guest:
         job = {"xml": f"domains/{self.name}.xml", "scratch_free": "1MB", "retention": {"forever": True}, **settings}
         self.kvm.written({self.name: job}, {self.name: text})
         # borg looks at a lock that a killed one left after a tenth of the time that it would wait, which is a minute.
-        self.kvm.machine.sh("sed -i 's/--lock-wait 600/--lock-wait 20/' /usr/local/lib/backupspec/jobs/*/*")
+        edit = "s/--lock-wait 600/--lock-wait 20/; s|/usr/bin/borg |/usr/local/bin/borg |"
+        self.kvm.machine.sh(f"sed -i '{edit}' /usr/local/lib/backupspec/jobs/*/*")
 
     def archives(self) -> tuple[str, ...]:
         """Give the names of its archives, without host and time."""
@@ -89,6 +98,20 @@ class Guest:
 
 def there(kvm: Hypervisor, path: str) -> bool:
     return kvm.machine.run(["test", "-e", path], check=False).code == 0
+
+
+@contextlib.contextmanager
+def failing(kvm: Hypervisor, *patterns: str) -> Iterator[None]:
+    """Let every call of borg or virsh fail whose words match."""
+    kvm.machine.write("/run/fails", "".join(f"{pattern}\n" for pattern in patterns), mode=0o644)
+    try:
+        yield
+    finally:
+        kvm.machine.sh("rm -f /run/fails")
+
+
+def stamp(guest: Guest) -> bool:
+    return there(guest.kvm, f"/var/lib/backupspec/done/{guest.name}_local")
 
 
 def nothing_is_left(guest: Guest) -> bool:
@@ -161,6 +184,24 @@ def test_after_a_crash_the_next_run_clears_up(guest: Guest) -> None:
     assert [name for name in left if "partial" in name] == []
     assert guest.archives() == names(guest, 2)
     assert nothing_is_left(guest)
+
+
+def test_whatever_fails_while_it_is_read_fails_the_job(guest: Guest) -> None:
+    """A definition that libvirt does not give, and a repository that does not take the last step; the next run is whole."""
+    with failing(guest.kvm, "dumpxml.*--inactive"):
+        ran = guest.job(check=False)
+    assert (ran.code != 0, "does not say how" in ran.output) == (True, True)
+    assert guest.archives() == ()
+    with failing(guest.kvm, "^rename .*_vdb"):
+        ran = guest.job(check=False)
+    assert (ran.code != 0, "it does not count" in ran.output) == (True, True)
+    assert "stored as of" not in ran.output
+    assert "switched off" not in ran.output
+    assert not stamp(guest)
+    assert nothing_is_left(guest)
+    guest.job()
+    assert guest.archives() == names(guest)
+    assert stamp(guest)
 
 
 def test_a_foreign_job_is_left_alone(guest: Guest) -> None:
