@@ -204,6 +204,23 @@ def test_whatever_fails_while_it_is_read_fails_the_job(guest: Guest) -> None:
     assert stamp(guest)
 
 
+def test_the_end_of_one_unit_leaves_the_backup_of_another(guest: Guest) -> None:
+    """With two repositories a run may begin as soon as the other lets go of its lock, before what comes after it."""
+    mine = f"{guest.name}_local"
+    other = f"{guest.name}_other"
+    with guest.halfway() as future:
+        guest.kvm.machine.sh(
+            f"sed 's/{mine}/{other}/g' /usr/local/lib/backupspec/jobs/{mine}/end >/root/end; "
+            f"cp -a /run/backupspec-vm/{mine} /run/backupspec-vm/{other}; sh /root/end"
+        )
+        assert "Unbounded" in guest.virsh("domjobinfo").stdout
+        guest.kvm.machine.sh(": >/run/go")
+        ran = future.result(timeout=120)
+    assert ran.code == 0, ran.output
+    assert guest.archives() == names(guest)
+    assert nothing_is_left(guest)
+
+
 def test_a_foreign_job_is_left_alone(guest: Guest) -> None:
     """At once, without the half minute that libvirt waits for the end of such a job."""
     xml = (
