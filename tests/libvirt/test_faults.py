@@ -281,6 +281,25 @@ def test_a_guest_runs_on_when_the_scratch_space_is_full(guest: Guest, free: str)
         machine.run(["umount", SCRATCH])
 
 
+def test_a_guest_that_may_be_frozen_is_not_forgotten(guest: Guest) -> None:
+    """An agent, or a libvirt, that does not answer is no thawed guest: the job fails, and the next one asks again."""
+    folder = f"/usr/local/lib/backupspec/jobs/{guest.name}_local"
+    note = f"/run/backupspec-vm/{guest.name}_local/frozen"
+    guest.kvm.machine.sh(f"sed -i 's/thaw 600*/thaw 0/' {folder}/create {folder}/end")
+    guest.kvm.machine.sh(f"mkdir -p {note.removesuffix('/frozen')}; : >{note}")
+    ran = guest.job(check=False)
+    assert (ran.code != 0, "may still be frozen" in ran.output, stamp(guest)) == (True, True, False)
+    assert guest.archives() == names(guest)
+    assert there(guest.kvm, note)
+    with failing(guest.kvm, "domstate", "qemu-agent-command"):
+        assert guest.kvm.machine.run([f"{folder}/end"], check=False).code != 0
+    assert there(guest.kvm, note)
+    guest.virsh("destroy")
+    guest.job()
+    assert stamp(guest)
+    assert not there(guest.kvm, note)
+
+
 def test_there_must_be_scratch_space_to_begin_with(guest: Guest) -> None:
     guest.told(scratch_free="900TB")
     ran = guest.job(check=False)
