@@ -34,10 +34,14 @@ failed=/tmp/failed.$$
 }
 [ ! -e "$failed" ]
 """
-# In front of the real program: a call whose words match a line of /run/fails fails; with /run/slow, virsh comes back late from
+# In front of the real program: with /run/cut, a list breaks off before the definitions; a call whose words match a line of /run/fails fails; with /run/slow, virsh comes back late from
 # an abort, so that whoever called it is gone by then.
 FAILS = """\
 #!/bin/sh
+if [ -e /run/cut ] && [ "$1" = list ]; then
+    /usr/bin/borg "$@" | grep _vda
+    exit 2
+fi
 if [ -e /run/fails ] && printf '%s\\n' "$*" | grep -q -f /run/fails; then exit 2; fi
 case "$*" in
     *domjobabort*)
@@ -441,6 +445,21 @@ def test_words_of_another_language_are_understood(guest: Guest) -> None:
     guest.kvm.machine.run(["chmod", "755", path])
     assert guest.job().code == 0
     assert guest.archives() == names(guest)
+
+
+def test_a_list_that_breaks_off_deletes_nothing(guest: Guest) -> None:
+    """Neither before a backup nor when archives are thinned out; and the list is in no file that another job writes."""
+    guest.job()
+    shared = "/var/lib/backupspec/tmp/swept"
+    guest.kvm.machine.write(shared, "of another job", owner="backupspec")
+    guest.kvm.machine.sh(": >/run/cut")
+    ran = guest.job(check=False)
+    guest.kvm.machine.sh("rm -f /run/cut")
+    assert ran.code != 0
+    assert guest.archives() == names(guest)
+    guest.job()
+    assert guest.archives() == names(guest, 2)
+    assert guest.kvm.machine.read(shared) == "of another job"
 
 
 def test_thinning_out_leaves_whole_backups_only(guest: Guest) -> None:
