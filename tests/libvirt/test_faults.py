@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import json
 import re
@@ -335,6 +336,18 @@ def test_a_guest_that_is_switched_off_meanwhile_is_read_from_its_images(guest: G
     assert guest.archives() == names(guest)
     assert guest.manifest()["consistency"] == "shut off"
     assert guest.kvm.stored(guest.kvm.newest(f"{guest.name}_vdb"), "vdb.raw") == bytes([0x22]) * 16 * MIB
+
+
+def test_whoever_waits_for_a_guest_to_be_off_waits_beside_others(guest: Guest) -> None:
+    """Each unit stands in the queue once, whatever its turn; a guest in between is one that libvirt cannot tell."""
+    queue = f"/run/backupspec-vm/queue/{hashlib.sha256(guest.name.encode()).hexdigest()}"
+    guest.kvm.machine.write(queue, "backupspec-other_local.service\n")
+    for _ in range(2):
+        with failing(guest.kvm, "domstate"):
+            assert "this job runs again when it is off" in guest.job(check=False).output
+    waits = f"backupspec-other_local.service\nbackupspec-{guest.name}_local.service\n"
+    assert guest.kvm.machine.read(queue) == waits
+    guest.kvm.machine.sh(f"rm -f {queue}")
 
 
 def test_an_overlay_that_was_left_behind_is_told_and_backed_up(guest: Guest) -> None:
