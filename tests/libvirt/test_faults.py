@@ -392,6 +392,31 @@ def test_a_guest_that_is_off_cannot_start_while_its_images_are_read(guest: Guest
     assert nothing_is_left(guest)
 
 
+def test_a_guest_that_sleeps_is_not_called_shut_off(guest: Guest) -> None:
+    """Its file systems are mounted: the manifest says that it is as after a power cut, or there is no archive."""
+    guest.virsh("managedsave")
+    assert "as after a power cut" in guest.job().output
+    assert (guest.manifest()["method"], guest.manifest()["consistency"]) == ("offline", "crash-consistent")
+    guest.told(quiesce="required")
+    assert "the inventory requires them held still" in guest.job(check=False).output
+    guest.virsh("managedsave-remove")
+    guest.job()
+    assert guest.manifest()["consistency"] == "shut off"
+
+
+def test_an_image_that_libvirt_encrypts_is_not_read_past_it(guest: Guest) -> None:
+    """A running guest is stored as it sees its disks; the image of one that is off holds something else."""
+    guest.virsh("destroy")
+    secret = "<encryption format='luks'><secret type='passphrase' uuid='0a81f5b2-8403-7b23-c8d6-21ccc2f80d6f'/></encryption>"
+    text = guest.virsh("dumpxml", "--inactive").stdout
+    changed = re.sub(r"(<source file='[^']* vdb.img')/>", rf"\1>{secret}</source>", text)
+    guest.kvm.machine.write("/root/encrypted.xml", changed)
+    guest.kvm.virsh("define", "/root/encrypted.xml")
+    ran = guest.job(check=False)
+    assert (ran.code != 0, "the image of vdb is encrypted" in ran.output) == (True, True)
+    assert guest.archives() == ()
+
+
 def test_a_restore_keeps_a_guest_from_starting(guest: Guest) -> None:
     guest.job()
     guest.virsh("destroy")
