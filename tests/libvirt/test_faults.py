@@ -375,6 +375,13 @@ def test_a_disk_that_nobody_named_is_told_and_one_that_is_missing_is_a_failure(g
     assert guest.archives() == names(guest)
 
 
+def test_what_comes_back_otherwise_is_told(guest: Guest) -> None:
+    """A disk that the next start would not take is stored without a place in the definition."""
+    guest.virsh("detach-disk", "--target", "vdb", "--config")
+    assert f"vdb was attached to {guest.name} while it runs" in guest.job().output
+    assert guest.archives() == names(guest)
+
+
 def test_a_guest_that_is_off_cannot_start_while_its_images_are_read(guest: Guest) -> None:
     """And whoever tries is told why; afterwards it can. QEMU has an account of its own, as on every Debian."""
     guest.virsh("destroy")
