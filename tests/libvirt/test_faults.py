@@ -376,10 +376,16 @@ def test_a_disk_that_nobody_named_is_told_and_one_that_is_missing_is_a_failure(g
 
 
 def test_what_comes_back_otherwise_is_told(guest: Guest) -> None:
-    """A disk that the next start would not take is stored without a place in the definition."""
+    """A disk that the next start would not take has no place in the definition; UEFI variables are not stored at all."""
     guest.virsh("detach-disk", "--target", "vdb", "--config")
-    assert f"vdb was attached to {guest.name} while it runs" in guest.job().output
-    assert guest.archives() == names(guest)
+    ran = guest.job()
+    assert f"vdb was attached to {guest.name} while it runs" in ran.output
+    assert "UEFI" not in ran.output
+    firmware = "<loader readonly='yes' type='pflash'>/srv/code</loader><nvram>/srv/variables</nvram></os>"
+    guest.kvm.machine.write("/root/efi.xml", guest.virsh("dumpxml", "--inactive").stdout.replace("</os>", firmware))
+    guest.kvm.virsh("define", "/root/efi.xml")
+    assert guest.job().output.count("warning: ") == 1
+    assert guest.archives() == names(guest, 2)
 
 
 def test_a_guest_that_is_off_cannot_start_while_its_images_are_read(guest: Guest) -> None:
