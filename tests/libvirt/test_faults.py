@@ -35,8 +35,8 @@ failed=/tmp/failed.$$
 }
 [ ! -e "$failed" ]
 """
-# In front of the real program: with /run/cut, a list breaks off before the definitions; a call whose words match a line of /run/fails fails; with /run/slow, virsh comes back late from
-# an abort, so that whoever called it is gone by then.
+# In front of the real program: with /run/cut, a list breaks off before the definitions; a call whose words match a line of
+# /run/fails fails; with /run/slow, virsh comes back late from an abort, so that whoever called it is gone by then.
 FAILS = """\
 #!/bin/sh
 if [ -e /run/cut ] && [ "$1" = list ]; then
@@ -202,7 +202,7 @@ def test_after_a_crash_the_next_run_clears_up(guest: Guest) -> None:
 
 
 def test_whatever_fails_while_it_is_read_fails_the_job(guest: Guest) -> None:
-    """A definition that libvirt does not give, and a repository that does not take the last step; the next run is whole."""
+    """A definition that libvirt does not give, and a repository that does not take the last step."""
     with failing(guest.kvm, "dumpxml.*--inactive"):
         ran = guest.job(check=False)
     assert (ran.code != 0, "does not say how" in ran.output) == (True, True)
@@ -376,7 +376,7 @@ def test_a_disk_that_nobody_named_is_told_and_one_that_is_missing_is_a_failure(g
 
 
 def test_what_comes_back_otherwise_is_told(guest: Guest) -> None:
-    """A disk that the next start would not take has no place in the definition; UEFI variables are not stored at all."""
+    """A disk that the next start would not take has no place in the definition; UEFI variables are not stored."""
     guest.virsh("detach-disk", "--target", "vdb", "--config")
     ran = guest.job()
     assert f"vdb was attached to {guest.name} while it runs" in ran.output
@@ -420,9 +420,11 @@ def test_a_guest_that_sleeps_is_not_called_shut_off(guest: Guest) -> None:
 def test_an_image_that_libvirt_encrypts_is_not_read_past_it(guest: Guest) -> None:
     """A running guest is stored as it sees its disks; the image of one that is off holds something else."""
     guest.virsh("destroy")
-    secret = "<encryption format='luks'><secret type='passphrase' uuid='0a81f5b2-8403-7b23-c8d6-21ccc2f80d6f'/></encryption>"
+    secret = "<secret type='passphrase' uuid='0a81f5b2-8403-7b23-c8d6-21ccc2f80d6f'/>"
     text = guest.virsh("dumpxml", "--inactive").stdout
-    changed = re.sub(r"(<source file='[^']* vdb.img')/>", rf"\1>{secret}</source>", text)
+    changed = re.sub(
+        r"(<source file='[^']* vdb.img')/>", rf"\1><encryption format='luks'>{secret}</encryption></source>", text
+    )
     guest.kvm.machine.write("/root/encrypted.xml", changed)
     guest.kvm.virsh("define", "/root/encrypted.xml")
     ran = guest.job(check=False)
