@@ -35,8 +35,8 @@ failed=/tmp/failed.$$
 }
 [ ! -e "$failed" ]
 """
-# In front of the real program: with /run/cut, a list breaks off before the definitions; a call whose words match a line of
-# /run/fails fails; with /run/slow, virsh comes back late from an abort, so that whoever called it is gone by then.
+# In front of the real program: with /run/cut, a list breaks off before the definitions; a call whose words match a line
+# of /run/fails fails; with /run/slow, virsh comes back late from an abort, so that whoever called it is gone by then.
 FAILS = """\
 #!/bin/sh
 if [ -e /run/cut ] && [ "$1" = list ]; then
