@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import json
 import re
@@ -34,6 +35,26 @@ failed=/tmp/failed.$$
 }
 [ ! -e "$failed" ]
 """
+# In front of the real program: with /run/cut, a list breaks off before the definitions; a call whose words match a line
+# of /run/fails fails; with /run/slow, virsh comes back late from an abort, so that whoever called it is gone by then.
+FAILS = """\
+#!/bin/sh
+if [ -e /run/cut ] && [ "$1" = list ]; then
+    /usr/bin/borg "$@" | grep _vda
+    exit 2
+fi
+if [ -e /run/fails ] && printf '%s\\n' "$*" | grep -q -f /run/fails; then exit 2; fi
+case "$*" in
+    *domjobabort*)
+        if [ -e /run/slow ]; then
+            /usr/bin/virsh "$@" || exit
+            sleep 3
+            exit 0
+        fi
+        ;;
+esac
+exec /usr/bin/{} "$@"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +62,8 @@ def kvm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hypervisor]:
     """One hypervisor for all tests of this file."""
     with hypervisor(tmp_path_factory.mktemp("kvm")) as found:
         found.machine.write("/usr/local/bin/nbdcopy", HALFWAY, mode=0o755)
+        for program in ("borg", "virsh"):
+            found.machine.write(f"/usr/local/bin/{program}", FAILS.format(program), mode=0o755)
         yield found
 
 
@@ -63,7 +86,8 @@ class Guest:
         job = {"xml": f"domains/{self.name}.xml", "scratch_free": "1MB", "retention": {"forever": True}, **settings}
         self.kvm.written({self.name: job}, {self.name: text})
         # borg looks at a lock that a killed one left after a tenth of the time that it would wait, which is a minute.
-        self.kvm.machine.sh("sed -i 's/--lock-wait 600/--lock-wait 20/' /usr/local/lib/backupspec/jobs/*/*")
+        edit = "s/--lock-wait 600/--lock-wait 20/; s|/usr/bin/borg |/usr/local/bin/borg |"
+        self.kvm.machine.sh(f"sed -i '{edit}' /usr/local/lib/backupspec/jobs/*/*")
 
     def archives(self) -> tuple[str, ...]:
         """Give the names of its archives, without host and time."""
@@ -89,6 +113,20 @@ class Guest:
 
 def there(kvm: Hypervisor, path: str) -> bool:
     return kvm.machine.run(["test", "-e", path], check=False).code == 0
+
+
+@contextlib.contextmanager
+def failing(kvm: Hypervisor, *patterns: str) -> Iterator[None]:
+    """Let every call of borg or virsh fail whose words match."""
+    kvm.machine.write("/run/fails", "".join(f"{pattern}\n" for pattern in patterns), mode=0o644)
+    try:
+        yield
+    finally:
+        kvm.machine.sh("rm -f /run/fails")
+
+
+def stamp(guest: Guest) -> bool:
+    return there(guest.kvm, f"/var/lib/backupspec/done/{guest.name}_local")
 
 
 def nothing_is_left(guest: Guest) -> bool:
@@ -163,6 +201,41 @@ def test_after_a_crash_the_next_run_clears_up(guest: Guest) -> None:
     assert nothing_is_left(guest)
 
 
+def test_whatever_fails_while_it_is_read_fails_the_job(guest: Guest) -> None:
+    """A definition that libvirt does not give, and a repository that does not take the last step."""
+    with failing(guest.kvm, "dumpxml.*--inactive"):
+        ran = guest.job(check=False)
+    assert (ran.code != 0, "does not say how" in ran.output) == (True, True)
+    assert guest.archives() == ()
+    with failing(guest.kvm, "^rename .*_vdb"):
+        ran = guest.job(check=False)
+    assert (ran.code != 0, "it does not count" in ran.output) == (True, True)
+    assert "stored as of" not in ran.output
+    assert "switched off" not in ran.output
+    assert not stamp(guest)
+    assert nothing_is_left(guest)
+    guest.job()
+    assert guest.archives() == names(guest)
+    assert stamp(guest)
+
+
+def test_the_end_of_one_unit_leaves_the_backup_of_another(guest: Guest) -> None:
+    """With two repositories a run may begin as soon as the other lets go of its lock, before what comes after it."""
+    mine = f"{guest.name}_local"
+    other = f"{guest.name}_other"
+    with guest.halfway() as future:
+        guest.kvm.machine.sh(
+            f"sed 's/{mine}/{other}/g' /usr/local/lib/backupspec/jobs/{mine}/end >/root/end; "
+            f"cp -a /run/backupspec-vm/{mine} /run/backupspec-vm/{other}; sh /root/end"
+        )
+        assert "Unbounded" in guest.virsh("domjobinfo").stdout
+        guest.kvm.machine.sh(": >/run/go")
+        ran = future.result(timeout=120)
+    assert ran.code == 0, ran.output
+    assert guest.archives() == names(guest)
+    assert nothing_is_left(guest)
+
+
 def test_a_foreign_job_is_left_alone(guest: Guest) -> None:
     """At once, without the half minute that libvirt waits for the end of such a job."""
     xml = (
@@ -194,6 +267,7 @@ def test_a_guest_runs_on_when_the_scratch_space_is_full(guest: Guest, free: str)
     guest.told(scratch_free=free)
     guest.kvm.start(guest.name)
     machine.run(["mount", "-t", "tmpfs", "-o", "size=8M", "tmpfs", SCRATCH])
+    machine.sh(": >/run/slow")
     try:
         with guest.halfway() as future:
             guest.virsh("resume")
@@ -207,8 +281,28 @@ def test_a_guest_runs_on_when_the_scratch_space_is_full(guest: Guest, free: str)
         until(lambda: written(guest) > before, "the guest does not write")
         assert [name for name in guest.archives() if not name.endswith("partial")] == []
     finally:
+        machine.sh("rm -f /run/slow")
         guest.virsh("destroy")
         machine.run(["umount", SCRATCH])
+
+
+def test_a_guest_that_may_be_frozen_is_not_forgotten(guest: Guest) -> None:
+    """An agent, or a libvirt, that does not answer is no thawed guest: the job fails, and the next one asks again."""
+    folder = f"/usr/local/lib/backupspec/jobs/{guest.name}_local"
+    note = f"/run/backupspec-vm/{guest.name}_local/frozen"
+    guest.kvm.machine.sh(f"sed -i 's/thaw 600*/thaw 0/' {folder}/create {folder}/end")
+    guest.kvm.machine.sh(f"mkdir -p {note.removesuffix('/frozen')}; : >{note}")
+    ran = guest.job(check=False)
+    assert (ran.code != 0, "may still be frozen" in ran.output, stamp(guest)) == (True, True, False)
+    assert guest.archives() == names(guest)
+    assert there(guest.kvm, note)
+    with failing(guest.kvm, "domstate", "qemu-agent-command"):
+        assert guest.kvm.machine.run([f"{folder}/end"], check=False).code != 0
+    assert there(guest.kvm, note)
+    guest.virsh("destroy")
+    guest.job()
+    assert stamp(guest)
+    assert not there(guest.kvm, note)
 
 
 def test_there_must_be_scratch_space_to_begin_with(guest: Guest) -> None:
@@ -244,6 +338,18 @@ def test_a_guest_that_is_switched_off_meanwhile_is_read_from_its_images(guest: G
     assert guest.kvm.stored(guest.kvm.newest(f"{guest.name}_vdb"), "vdb.raw") == bytes([0x22]) * 16 * MIB
 
 
+def test_whoever_waits_for_a_guest_to_be_off_waits_beside_others(guest: Guest) -> None:
+    """Each unit stands in the queue once, whatever its turn; a guest in between is one that libvirt cannot tell."""
+    queue = f"/run/backupspec-vm/queue/{hashlib.sha256(guest.name.encode()).hexdigest()}"
+    guest.kvm.machine.write(queue, "backupspec-other_local.service\n")
+    for _ in range(2):
+        with failing(guest.kvm, "domstate"):
+            assert "this job runs again when it is off" in guest.job(check=False).output
+    waits = f"backupspec-other_local.service\nbackupspec-{guest.name}_local.service\n"
+    assert guest.kvm.machine.read(queue) == waits
+    guest.kvm.machine.sh(f"rm -f {queue}")
+
+
 def test_an_overlay_that_was_left_behind_is_told_and_backed_up(guest: Guest) -> None:
     """What the guest sees is stored, wherever it lies."""
     overlay = f"{IMAGES}/overlay of {guest.name}"
@@ -269,20 +375,61 @@ def test_a_disk_that_nobody_named_is_told_and_one_that_is_missing_is_a_failure(g
     assert guest.archives() == names(guest)
 
 
+def test_what_comes_back_otherwise_is_told(guest: Guest) -> None:
+    """A disk that the next start would not take has no place in the definition; UEFI variables are not stored."""
+    guest.virsh("detach-disk", "--target", "vdb", "--config")
+    ran = guest.job()
+    assert f"vdb was attached to {guest.name} while it runs" in ran.output
+    assert "UEFI" not in ran.output
+    firmware = "<loader readonly='yes' type='pflash'>/srv/code</loader><nvram>/srv/variables</nvram></os>"
+    guest.kvm.machine.write("/root/efi.xml", guest.virsh("dumpxml", "--inactive").stdout.replace("</os>", firmware))
+    guest.kvm.virsh("define", "/root/efi.xml")
+    assert guest.job().output.count("warning: ") == 1
+    assert guest.archives() == names(guest, 2)
+
+
 def test_a_guest_that_is_off_cannot_start_while_its_images_are_read(guest: Guest) -> None:
-    """And whoever tries is told why; afterwards it can."""
+    """And whoever tries is told why; afterwards it can. QEMU has an account of its own, as on every Debian."""
     guest.virsh("destroy")
+    guest.kvm.machine.sh("chown nobody /var/lib/libvirt/qemu")
     with guest.halfway() as future:
         refused = guest.virsh("start", check=False)
         assert refused.code != 0
         assert "a backup reads the disks of this virtual machine" in refused.output
-        guest.kvm.machine.sh(": >/run/go")
+        guest.kvm.machine.sh("chown root /var/lib/libvirt/qemu; : >/run/go")
         ran = future.result(timeout=120)
     assert ran.code == 0, ran.output
     assert guest.manifest()["method"] == "offline"
     assert guest.kvm.stored(guest.kvm.newest(f"{guest.name}_vda"), "vda.raw") == bytes([0x11]) * MIB + bytes(15 * MIB)
     guest.kvm.start(guest.name)
     assert nothing_is_left(guest)
+
+
+def test_a_guest_that_sleeps_is_not_called_shut_off(guest: Guest) -> None:
+    """Its file systems are mounted: the manifest says that it is as after a power cut, or there is no archive."""
+    guest.virsh("managedsave")
+    assert "as after a power cut" in guest.job().output
+    assert (guest.manifest()["method"], guest.manifest()["consistency"]) == ("offline", "crash-consistent")
+    guest.told(quiesce="required")
+    assert "the inventory requires them held still" in guest.job(check=False).output
+    guest.virsh("managedsave-remove")
+    guest.job()
+    assert guest.manifest()["consistency"] == "shut off"
+
+
+def test_an_image_that_libvirt_encrypts_is_not_read_past_it(guest: Guest) -> None:
+    """A running guest is stored as it sees its disks; the image of one that is off holds something else."""
+    guest.virsh("destroy")
+    secret = "<secret type='passphrase' uuid='0a81f5b2-8403-7b23-c8d6-21ccc2f80d6f'/>"
+    text = guest.virsh("dumpxml", "--inactive").stdout
+    changed = re.sub(
+        r"(<source file='[^']* vdb.img')/>", rf"\1><encryption format='luks'>{secret}</encryption></source>", text
+    )
+    guest.kvm.machine.write("/root/encrypted.xml", changed)
+    guest.kvm.virsh("define", "/root/encrypted.xml")
+    ran = guest.job(check=False)
+    assert (ran.code != 0, "the image of vdb is encrypted" in ran.output) == (True, True)
+    assert guest.archives() == ()
 
 
 def test_a_restore_keeps_a_guest_from_starting(guest: Guest) -> None:
@@ -351,6 +498,21 @@ def test_words_of_another_language_are_understood(guest: Guest) -> None:
     guest.kvm.machine.run(["chmod", "755", path])
     assert guest.job().code == 0
     assert guest.archives() == names(guest)
+
+
+def test_a_list_that_breaks_off_deletes_nothing(guest: Guest) -> None:
+    """Neither before a backup nor when archives are thinned out; and the list is in no file that another job writes."""
+    guest.job()
+    shared = "/var/lib/backupspec/tmp/swept"
+    guest.kvm.machine.write(shared, "of another job", owner="backupspec")
+    guest.kvm.machine.sh(": >/run/cut")
+    ran = guest.job(check=False)
+    guest.kvm.machine.sh("rm -f /run/cut")
+    assert ran.code != 0
+    assert guest.archives() == names(guest)
+    guest.job()
+    assert guest.archives() == names(guest, 2)
+    assert guest.kvm.machine.read(shared) == "of another job"
 
 
 def test_thinning_out_leaves_whole_backups_only(guest: Guest) -> None:

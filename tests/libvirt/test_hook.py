@@ -90,12 +90,13 @@ def test_what_waits_is_started_when_the_guest_is_off(kvm: Hypervisor, operation:
     """Once, without waiting; nothing but units of ours is ever started."""
     kvm.machine.sh("rm -f /run/started")
     queue = f"/run/backupspec-vm/queue/{hashlib.sha256(b'a b').hexdigest()}"
-    kvm.machine.write(queue, "backupspec-ab_local.service\n--now sshd.service\n")
+    kvm.machine.write(queue, "backupspec-ab_local.service\n--now sshd.service\nbackupspec-ab_far.service\n")
     for _ in range(2):
         said = call(kvm, "a b", operation)
         assert (said.code, said.output) == (0, "")
     started = kvm.machine.sh("cat /run/started 2>/dev/null || :").stdout
-    assert started == ("start --no-block -- backupspec-ab_local.service\n" if operation[0] == "release" else "")
+    lines = "".join(f"start --no-block -- backupspec-ab_{name}.service\n" for name in ("local", "far"))
+    assert started == (lines if operation[0] == "release" else "")
     kvm.machine.sh(f"rm -f {queue}")
 
 
