@@ -37,18 +37,34 @@ def virtual_machines_of(
     two_of_a_name(tables, host, ("virtual_machines", "virtual machine"), known, taken)
     wide = [(layer.name, layer.settings) for layer in layers]
     jobs, snapshots = [], []
+    entries: dict[str, Said] = {
+        name: {key: (option, layer) for layer, job, _ in own for key, option in job.options}
+        for name, own in known.items()
+    }
+    definitions = {
+        name: domain_of(tables, said, name, f"hosts.{host}.virtual_machines.{name}") for name, said in entries.items()
+    }
+    machines = {each.name: each for each in definitions.values() if each is not None}
     for name, own in known.items():
-        said: Said = {key: (option, layer) for layer, job, _ in own for key, option in job.options}
+        said = entries[name]
         check_method(tables, own, said, f"hosts.{host}.virtual_machines.{name}")
         if said_text(said, "method", "pull") == SNAPSHOT:
-            snapshots.append(snapshots_of(tables, host, name, wide, own, said))
+            # The entry that backs the machine up has its definition, which need not be named twice.
+            machine = definitions[name] or machines.get(said_text(said, "domain", name))
+            snapshots.append(snapshots_of(tables, host, name, wide, own, said, machine))
         else:
-            jobs.append(_job(tables, written, name, wide, own, said))
+            jobs.append(_job(tables, written, name, wide, own, said, definitions[name]))
     return tuple(jobs), tuple(snapshots)
 
 
 def _job(  # noqa: PLR0913 - what is known of one entry
-    tables: Tables, written: WrittenHost, name: str, wide: list[tuple[str, Settings]], own: Own, said: Said
+    tables: Tables,
+    written: WrittenHost,
+    name: str,
+    wide: list[tuple[str, Settings]],
+    own: Own,
+    said: Said,
+    known: Domain | None,
 ) -> VirtualMachineJob:
     host = written.machine.name.value
     where = f"hosts.{host}.virtual_machines.{name}"
@@ -56,7 +72,6 @@ def _job(  # noqa: PLR0913 - what is known of one entry
     layers = [*wide, *((layer, job.settings) for layer, job, _ in own)]
     merged = merge(tables, layers, where)
     method = cast(Literal["pull", "guest"], said_text(said, "method", "pull"))
-    known = domain_of(tables, said, name, where)
     without = cast(tuple[tuple[Written[str], str], ...], said["without"][0].value if "without" in said else ())
     disks = _disks(tables, said, known, where, left_out={target.value for target, _ in without})
     if method == "pull" and disks is None:
