@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from backupspec.pipeline import load_fleet
 from backupspec.plan import plan
 from backupspec.render import text_of
-from tests.diagnostics.fleets import codes_in, fleet_of
+from tests.diagnostics.fleets import USB, codes_in, fleet_of
 
 HOST = """
 repositories:
@@ -74,9 +75,43 @@ def test_a_guest_may_do_its_own_jobs_in_other_hours(window: str, zone: str, code
 
 def test_a_guest_that_backs_itself_up_is_left_alone(tmp_path: Path) -> None:
     text = HOST.format(job="method: guest, guest: web", more=GUEST.format(window="01:00-05:00", zone="UTC"))
+    text = text.replace("disks: [vda], ", "")
     assert [code for code in codes_in(tmp_path, text) if code.startswith("BS45")] == []
     planned, _ = plan(fleet_of(tmp_path, text))
     assert [file.path for file in planned.files if "libvirt" in file.path or "/jobs/web_" in file.path] == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "quiesce: off",
+        "without: {vdb: swap}",
+        "drill: {agent: true}",
+        "keep_free: 1GB",
+        "scratch: /srv/other",
+        "to: [usb]",
+        "schedule: {every: 6h, timezone: UTC}",
+        "priority: idle",
+        "hooks: {before: [{run: [/bin/true]}]}",
+    ],
+)
+def test_what_a_guest_does_itself_is_not_said_outside(said: str, tmp_path: Path) -> None:
+    text = HOST.format(job=f"method: guest, guest: web, {said}", more=GUEST.format(window="01:00-05:00", zone="UTC"))
+    text = text.replace("disks: [vda], ", "").replace("USB", USB)
+    (tmp_path / "inventory.yaml").write_text(f"version: 1\nfleet: tried\n{text}", encoding="utf-8")
+    _, found = load_fleet(tmp_path)
+    assert [each.where for each in found if each.code == "BS226"] == [
+        f"hosts.kvm.virtual_machines.web.{said.partition(':')[0]}" + ".before" * said.startswith("hooks")
+    ]
+
+
+def test_a_machine_that_moves_may_stand_on_two_hypervisors(tmp_path: Path) -> None:
+    """Its guest is one host, under one name to libvirt on both."""
+    more = GUEST.format(window="01:00-05:00", zone="UTC")
+    more += "  kvm2: {to: [usb], virtual_machines: {web-there: {domain: web, method: guest, guest: web}}}\n"
+    text = HOST.format(job="method: guest, guest: web", more=more).replace("disks: [vda], ", "")
+    assert "BS462" not in codes_in(tmp_path, text)
+    assert "BS462" in codes_in(tmp_path, text.replace("domain: web", "domain: shop"))
 
 
 SNAPSHOTS = """
