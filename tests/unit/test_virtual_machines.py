@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,67 @@ def test_a_host_that_only_takes_snapshots_gets_all_that_they_need(tmp_path: Path
     assert "/etc/systemd/system/backupspec.slice" in files
     assert "rollback" in files["/usr/local/sbin/backupspec-run"]
     assert [path for path in files if "/repositories/" in path] == []
+
+
+RUNBOOK = """
+repositories:
+  usb: USB
+hosts:
+  kvm:
+    to: [usb]
+    scratch: /srv/scratch
+    virtual_machines:
+      web: {disks: [vda], without: {vdb: swap}, drill: {agent: true}}
+      shop: {domain: Old shop, disks: [vda]}
+      web-back: {domain: web, method: snapshot, retention: {daily: 3}}
+      mail: {method: guest, guest: mail}
+    not_backed_up: [{what: "vm:build", because: "made anew in minutes"}]
+  mail: {to: [usb], files: {etc: {paths: [/etc]}}}
+"""
+
+
+def read_me(folder: Path, text: str) -> str:
+    planned, _ = plan(fleet_of(folder, text))
+    (found,) = [text_of(file) for file in planned.files if file.path == "README.md"]
+    return found
+
+
+def test_the_page_says_how_each_virtual_machine_comes_back(tmp_path: Path) -> None:
+    page = read_me(tmp_path, RUNBOOK)
+    lines = page.splitlines()
+    for line in (
+        "backupspec-run restore-vm web",
+        "backupspec-run restore-vm web --latest",
+        "backupspec-run drill web",
+        "backupspec-run restore-vm shop --at '2 days ago' --as shop-copy",
+        "backupspec-run create web-back",
+        "backupspec-run rollback web-back --latest",
+        "| `kvm` | virtual machine mail | backs itself up, as mail |",
+        "| `kvm` | virtual machine build | not backed up: made anew in minutes |",
+        "| `kvm` | disk vdb of virtual machine web | not backed up: swap |",
+    ):
+        assert line in lines
+    assert "backupspec-run drill shop" not in page
+    assert "backupspec-run restore-vm mail" not in page
+    new_host = page.partition("**On a new host**")[2].partition("\n\n")[0]
+    for word in ("libnbd-bin", "`/srv/scratch`", "virsh net-define", "virsh pool-define", "`web vdb`"):
+        assert word in new_host
+
+
+def test_the_page_knows_no_option_that_the_scripts_do_not(tmp_path: Path) -> None:
+    fleet = fleet_of(tmp_path, RUNBOOK)
+    files = {file.path.removeprefix("hosts/kvm/root"): file for file in plan(fleet)[0].files}
+    page = read_me(tmp_path, RUNBOOK)
+    jobs = "/usr/local/lib/backupspec/jobs"
+    scripts = [f"{jobs}/web_usb/restore", f"{jobs}/web-back_snapshots/rollback", "/usr/local/sbin/backupspec-run"]
+    known = " ".join(text_of(files[script]) for script in scripts)
+    chapters = page.partition("## A virtual machine was lost")[2].partition("## The host was lost")[0]
+    options = set(re.findall(r"--[a-z]+", chapters))
+    assert len(options) > 5
+    assert [option for option in options if not re.search(rf"(?<![a-z-]){option}(?![a-z-])", known)] == []
+
+
+def test_the_page_is_silent_on_virtual_machines_where_there_are_none(tmp_path: Path) -> None:
+    page = read_me(tmp_path, "repositories: {usb: USB}\nhosts: {web: {to: [usb], files: {etc: {paths: [/etc]}}}}\n")
+    assert "irtual machine" not in page
+    assert "hypervisor" not in page
