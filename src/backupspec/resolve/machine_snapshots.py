@@ -36,7 +36,10 @@ def snapshots_of(  # noqa: PLR0913 - what is known of one entry
             where,
             "add a `retention` to this entry, such as `retention: {hourly: 6, daily: 3}`",
         )
-    origins = [*(item for item in merged.origins() if item[0] in _SETTINGS), *said_origins(said)]
+    origins = [
+        *(item for item in merged.origins() if item[0] in _SETTINGS),
+        *said_origins(said, {"keep_free": KEEP_FREE}),
+    ]
     return MachineSnapshots(
         name=name,
         host=host,

@@ -9,6 +9,7 @@ from backupspec.diagnostic import Span
 from backupspec.domain import Disk, Domain
 from backupspec.fleet import Hook, MachineSnapshots, VirtualMachineJob
 from backupspec.inventory import Layer, Settings, Written, WrittenBoot, WrittenHost
+from backupspec.nodes import duration
 from backupspec.resolve.databases import FILES_ONLY, drill_schedule
 from backupspec.resolve.domains import Own, Said, domain_of, said_number, said_origins, said_text
 from backupspec.resolve.jobs import WIDE, gather, targets_of, two_of_a_name
@@ -23,6 +24,8 @@ TIME_LIMIT = 600
 """Seconds that a copy may take to boot."""
 SCRATCH_FREE = 10**9
 """Bytes of scratch space that a job wants to find free where the inventory does not say."""
+
+_DEFAULTS = {"method": "pull", "quiesce": "preferred", "chunk_size": CHUNK_SIZE, "scratch_free": SCRATCH_FREE}
 
 
 def virtual_machines_of(
@@ -83,8 +86,12 @@ def _job(  # noqa: PLR0913 - what is known of one entry
             "add `xml: FILE`, what `virsh dumpxml --inactive` writes, or name them: `disks: [vda]`",
         )
     origins = [item for item in merged.origins() if item[0] not in (WIDE - {"scratch"}) | FILES_ONLY]
-    origins += said_origins(said)
     guest = _guest(tables, said, where)
+    drill = _drill(tables, said, where)
+    if method == "guest":
+        origins = list(said_origins(said, {}))
+    else:
+        origins += said_origins(said, _DEFAULTS, {} if drill is None else {"drill": _told(drill)})
     scratch = merged.scalar("scratch")
     return VirtualMachineJob(
         name=name,
@@ -100,7 +107,7 @@ def _job(  # noqa: PLR0913 - what is known of one entry
         scratch=None if scratch is None else str(scratch.value),
         scratch_free=said_number(said, "scratch_free", SCRATCH_FREE),
         guest=guest,
-        drill=_drill(tables, said, where),
+        drill=drill,
         compression=str(value(merged, "compression")),
         priority=cast(Literal["low", "normal", "idle"], value(merged, "priority")),
         before=cast(tuple[Hook, ...], merged.values("before")),
@@ -148,3 +155,13 @@ def _drill(tables: Tables, said: Said, where: str) -> BootDrill | None:
     written = cast(WrittenBoot, said["drill"][0].value)
     limit = TIME_LIMIT if written.time_limit is None else written.time_limit
     return BootDrill(drill_schedule(tables, written.schedule, where), written.agent, written.console, limit)
+
+
+def _told(drill: BootDrill) -> str:
+    """Say when a drill is and what it does."""
+    found = f"{drill.schedule}: compares the disks, checks their file systems"
+    if drill.boots:
+        waits = ["its guest agent answers"] if drill.agent else []
+        waits += [] if drill.console is None else [f'its console shows "{drill.console}"']
+        found += f", boots a copy until {' and '.join(waits)}, for {duration(drill.time_limit)} at most"
+    return found
