@@ -83,6 +83,8 @@ def read_domain(text: str) -> Domain | str:
             continue
         if not _TARGET.fullmatch(dev):
             return f"it has a disk with the target `{dev}`"
+        if any(disk.target == dev for disk in disks):
+            return f"it has two disks with the target `{dev}`"
         disks.append(_disk(each, dev, source))
     return Domain(
         name, tuple(disks), root.findtext("uuid") or "", _agent(root), raw_firmware=_keeps_raw_variables(root)
