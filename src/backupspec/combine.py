@@ -46,7 +46,11 @@ def _join(first: Entry, second: Entry, found: list[Diagnostic]) -> Entry:
                     related = (Related("first defined here", known[entry.key].key_span),)
                     where = f"{first.key}.{entry.key}"
                     message = f"`{shortened(entry.key)}` stands under `{shortened(first.key)}` in two files"
-                    hint = "rename or delete one of them"
+                    hint = (
+                        "a host stands in one file: put what both say of it under one of them, and delete the other"
+                        if first.key == "hosts"
+                        else "rename or delete one of them"
+                    )
                     found.append(diagnose("BS037", message, entry.key_span, hint=hint, where=where, related=related))
                 else:
                     known[entry.key] = entry

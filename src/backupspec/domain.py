@@ -74,15 +74,16 @@ def read_domain(text: str) -> Domain | str:
     name = root.findtext("name")
     if not name:
         return "the domain has no name"
-    disks = []
+    disks: list[Disk] = []
     for each in root.iterfind("./devices/disk"):
         target = each.find("target")
         source = each.find("source")
         dev = "" if target is None else target.get("dev", "")
         if each.get("device", "disk") not in _DISKS:
             continue
-        if not _TARGET.fullmatch(dev):
-            return f"it has a disk with the target `{dev}`"
+        twice = any(disk.target == dev for disk in disks)
+        if twice or not _TARGET.fullmatch(dev):
+            return f"it has {'two disks' if twice else 'a disk'} with the target `{dev}`"
         disks.append(_disk(each, dev, source))
     return Domain(
         name, tuple(disks), root.findtext("uuid") or "", _agent(root), raw_firmware=_keeps_raw_variables(root)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from backupspec.document import Mapping, plain
-from backupspec.fleet import DatabaseJob, FilesJob, Fleet, Host, Job, MachineSnapshots, Origin
+from backupspec.fleet import DatabaseJob, FilesJob, Fleet, Host, Job, MachineSnapshots, Origin, VirtualMachineJob
 from backupspec.inventory import Settings
 from backupspec.language import INVENTORY
 from backupspec.plan.times import snapshot_times, times
@@ -94,7 +94,7 @@ def _at(path: str, wanted: str) -> bool:
 
 def _above(path: str, host: Host) -> Iterator[str]:
     """Give the paths of the host's jobs that lie above a setting of it."""
-    for job in (*host.jobs, *host.machine_snapshots):
+    for job in (*host.jobs, *_guests(host), *host.machine_snapshots):
         if _at(path, _path(job)):
             yield _path(job)
             yield _path(job).rpartition(f".{job.name}")[0]
@@ -102,6 +102,11 @@ def _above(path: str, host: Host) -> Iterator[str]:
 
 def _path(job: Job | MachineSnapshots) -> str:
     return job.where.removeprefix("hosts.")
+
+
+def _guests(host: Host) -> Iterator[VirtualMachineJob]:
+    """Give the virtual machines that back themselves up, and so are no jobs of the host."""
+    return (job for job in host.virtual_machines if job.method == "guest")
 
 
 def _unset(fleet: Fleet) -> Iterator[str]:
@@ -157,6 +162,8 @@ def settings(host: Host) -> Iterator[Setting]:
                 (name, _with(value, meant.get(name, value)), origin) for name, value, origin in target.origins
             )
             yield from _settings(f"{path}.{to}", (path, host.name, f"{host.name}.{to}"), (*named, computed))
+    for guest in _guests(host):
+        yield from _settings(_path(guest), (_path(guest), host.name), guest.origins)
     for snapshots in host.machine_snapshots:
         path = _path(snapshots)
         stands_for = {"retention": str(snapshots.retention), "schedule": str(snapshots.schedule)}

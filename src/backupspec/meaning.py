@@ -116,7 +116,11 @@ _TABLE: dict[tuple[str, str], _Parts | _Value] = {
         _Sentence("{subject} of {host} no longer dumps {value}", bad=True),
     ),
     ("machine", "domain"): _Value(
-        _Sentence("{subject} of {host} reads the virtual machine {new}, no longer {old}", bad=True)
+        _Sentence(
+            "{subject} of {host} reads the virtual machine {new}, no longer {old}: all that is not in the repository "
+            "is stored anew",
+            bad=True,
+        )
     ),
     ("machine", "disks"): _Parts(
         _Sentence("{subject} of {host} now backs up the disk {value}"),
@@ -265,11 +269,30 @@ def _of_host(host: str, before: Facts, after: Facts) -> Iterator[Meaning]:
                 yield Meaning(host, f"job {name} is given up: no new archives are made", loss=True)
             elif kind == "target":
                 yield Meaning(host, f"job {name} is new")
+            elif kind == "machine":
+                yield from _of_machine(host, name, _below(old, subject), _below(new, subject), new)
             elif kind == "snapshots" and subject in old:
                 text = f"{name} takes no more snapshots; those that exist stay in the images until they are deleted"
                 yield Meaning(host, text, loss=True)
             elif kind == "snapshots":
                 yield Meaning(host, f"{name} takes snapshots, which are no backup")
+
+
+def _of_machine(host: str, name: str, old: Facts, new: Facts, now: Facts) -> Iterator[Meaning]:
+    """Tell of an entry that comes or goes; what is read has jobs besides, of which more is said."""
+    domain, method = (old or new).get("domain"), str((old or new).get("method", ""))
+    if method.startswith("guest"):
+        text = f"{name} of {host}: the virtual machine {domain} is left to {method.replace('guest', 'its guest', 1)}"
+        gone = f"{name} of {host} is given up: nothing says any more that the virtual machine {domain} backs itself up"
+        if not old or all(_below(now, other).get("domain") != domain for other in now):
+            yield Meaning(host, gone if old else text, loss=bool(old))
+        return
+    for other in now if old else ():
+        if _below(now, other).get("domain") == domain and _below(now, other).get("method") == method:
+            text = (
+                f"{name} of {host} is called {other} now: all archives of {domain} begin anew, and nothing thins out "
+            )
+            yield Meaning(host, f"{text}those of {name}", loss=True)
 
 
 def _of_subject(host: str, kind: str, subject: str, before: Facts, after: Facts) -> Iterator[Meaning]:

@@ -268,6 +268,23 @@ def test_snapshots_that_come_and_go_are_told() -> None:
     ]
 
 
+def test_virtual_machines_that_come_and_go_are_told() -> None:
+    """Those that are left to their guest have no job that would tell; a new name begins archives of its own."""
+    one, other = {"domain": "m", "method": "guest mail"}, {"domain": "n", "method": "guest news"}
+    old = {"a": {"domain": "x", "method": "pull"}, "b": {"domain": "y"}, "m": one, "n": other}
+    new = {"c": {"domain": "x", "method": "pull"}, "b": {"domain": "z"}, "o": other}
+    told = diff(tree(kvm={"machine": old}), tree(kvm={"machine": new})).meanings
+    assert [(each.text, each.loss) for each in told] == [
+        ("a of kvm is called c now: all archives of x begin anew, and nothing thins out those of a", True),
+        (
+            "b of kvm reads the virtual machine z, no longer y: all that is not in the repository is stored anew",
+            True,
+        ),
+        ("m of kvm is given up: nothing says any more that the virtual machine m backs itself up", True),
+        ("o of kvm: the virtual machine n is left to its guest news", False),
+    ]
+
+
 def test_a_host_that_just_vanishes_is_a_warning_with_its_path() -> None:
     (found,) = findings(("web01",), (), PLACE)
     assert (found.code, found.severity.label, found.where, found.span) == ("BS510", "warning", "hosts.web01", PLACE)

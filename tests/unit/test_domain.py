@@ -89,6 +89,7 @@ def test_a_guest_agent_is_known_by_its_channel(channel: str, agent: str) -> None
         ("<!-- --><!ENTITY x 'y'><domain/>", "document type"),
         (FRAME.format(name="a", disks=disk("../x")), "the target `../x`"),
         (FRAME.format(name="a", disks=disk("")), "the target ``"),
+        (FRAME.format(name="a", disks=disk("vda") + disk("vda")), "two disks with the target `vda`"),
     ],
 )
 def test_what_is_no_definition_is_refused_in_words(text: str, said: str) -> None:

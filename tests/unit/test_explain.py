@@ -262,3 +262,43 @@ hosts:
         "db.databases.cache.data = /var/lib/valkey <- built-in default"
     ]
     assert asked(tmp_path, "db.databases.cache.accounts", text) == []
+
+
+def test_a_virtual_machine_is_explained_with_its_defaults_and_with_what_a_drill_does(tmp_path: Path) -> None:
+    text = """\
+version: 1
+fleet: tried
+repositories: {local: {path: /mnt/borg}}
+hosts:
+  kvm:
+    to: [local]
+    scratch: /srv/scratch
+    virtual_machines:
+      web: {disks: [vda], drill: {agent: true, console: "login:"}}
+      shop: {disks: [vda], drill: {}, chunk_size: 256KiB}
+      web-back: {domain: web, method: snapshot, retention: {daily: 3}}
+      mail: {method: guest, guest: mail}
+  mail: {to: [local], files: {etc: {paths: [/etc]}}}
+"""
+    lines = [line.removeprefix("kvm.virtual_machines.") for line in asked(tmp_path, "kvm.virtual_machines", text)]
+    checked = "daily in 01:00-05:00 on Sun (UTC): compares the disks, checks their file systems"
+    for line in (
+        "web.chunk_size = 1048576 bytes <- built-in default",
+        "web.method = pull <- built-in default",
+        "web.quiesce = preferred <- built-in default",
+        "web.scratch_free = 1000000000 bytes <- built-in default",
+        "web-back.keep_free = 10000000000 bytes <- built-in default",
+        "mail.method = guest <- host, virtual machine mail, inventory.yaml:12",
+        "mail.guest = mail <- host, virtual machine mail, inventory.yaml:12",
+        "shop.chunk_size = 262144 bytes <- host, virtual machine shop, inventory.yaml:10",
+        f"shop.drill = {checked} <- host, virtual machine shop, inventory.yaml:10",
+        (
+            f'web.drill = {checked}, boots a copy until its guest agent answers and its console shows "login:", for 10m'
+            " at most <- host, virtual machine web, inventory.yaml:9"
+        ),
+    ):
+        assert line in lines
+    assert sorted(line.partition(" = ")[0] for line in lines if line.startswith("mail.")) == [
+        "mail.guest",
+        "mail.method",
+    ]

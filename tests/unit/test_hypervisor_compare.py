@@ -66,7 +66,7 @@ ADD = (
     "add it to `virtual_machines` (`backupspec libvirt discover` writes the lines), or to `not_backed_up` with a reason"
 )
 INSTALL = "install qemu-guest-agent in the guest, and give the machine the channel org.qemu.guest_agent.0"
-ANEW = "keep its definition anew: virsh --connect qemu:///system dumpxml --inactive --domain web >web.xml"
+ANEW = "keep its definition anew: virsh --connect qemu:///system dumpxml --inactive --domain u1 >web.xml"
 PINNED: dict[str, tuple[str, tuple[Machine, ...], dict[str, str], str]] = {
     "BS701": (
         "files: {etc: {paths: [/etc]}}",

@@ -505,7 +505,7 @@ def test_a_name_in_two_files_is_shown_in_both(tmp_path: Path) -> None:
           |
         5 |   web01: {}
           |   ^^^^^
-          = hint: rename or delete one of them
+          = hint: a host stands in one file: put what both say of it under one of them, and delete the other
         """
     )
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from backupspec.pipeline import load_fleet
 from backupspec.plan import plan
 from backupspec.render import text_of
-from tests.diagnostics.fleets import codes_in, fleet_of
+from tests.diagnostics.fleets import USB, codes_in, fleet_of
 
 HOST = """
 repositories:
@@ -74,9 +76,43 @@ def test_a_guest_may_do_its_own_jobs_in_other_hours(window: str, zone: str, code
 
 def test_a_guest_that_backs_itself_up_is_left_alone(tmp_path: Path) -> None:
     text = HOST.format(job="method: guest, guest: web", more=GUEST.format(window="01:00-05:00", zone="UTC"))
+    text = text.replace("disks: [vda], ", "")
     assert [code for code in codes_in(tmp_path, text) if code.startswith("BS45")] == []
     planned, _ = plan(fleet_of(tmp_path, text))
     assert [file.path for file in planned.files if "libvirt" in file.path or "/jobs/web_" in file.path] == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "quiesce: off",
+        "without: {vdb: swap}",
+        "drill: {agent: true}",
+        "keep_free: 1GB",
+        "scratch: /srv/other",
+        "to: [usb]",
+        "schedule: {every: 6h, timezone: UTC}",
+        "priority: idle",
+        "hooks: {before: [{run: [/bin/true]}]}",
+    ],
+)
+def test_what_a_guest_does_itself_is_not_said_outside(said: str, tmp_path: Path) -> None:
+    text = HOST.format(job=f"method: guest, guest: web, {said}", more=GUEST.format(window="01:00-05:00", zone="UTC"))
+    text = text.replace("disks: [vda], ", "").replace("USB", USB)
+    (tmp_path / "inventory.yaml").write_text(f"version: 1\nfleet: tried\n{text}", encoding="utf-8")
+    _, found = load_fleet(tmp_path)
+    assert [each.where for each in found if each.code == "BS226"] == [
+        f"hosts.kvm.virtual_machines.web.{said.partition(':')[0]}" + ".before" * said.startswith("hooks")
+    ]
+
+
+def test_a_machine_that_moves_may_stand_on_two_hypervisors(tmp_path: Path) -> None:
+    """Its guest is one host, under one name to libvirt on both."""
+    more = GUEST.format(window="01:00-05:00", zone="UTC")
+    more += "  kvm2: {to: [usb], virtual_machines: {web-there: {domain: web, method: guest, guest: web}}}\n"
+    text = HOST.format(job="method: guest, guest: web", more=more).replace("disks: [vda], ", "")
+    assert "BS462" not in codes_in(tmp_path, text)
+    assert "BS462" in codes_in(tmp_path, text.replace("domain: web", "domain: shop"))
 
 
 SNAPSHOTS = """
@@ -122,3 +158,67 @@ def test_a_host_that_only_takes_snapshots_gets_all_that_they_need(tmp_path: Path
     assert "/etc/systemd/system/backupspec.slice" in files
     assert "rollback" in files["/usr/local/sbin/backupspec-run"]
     assert [path for path in files if "/repositories/" in path] == []
+
+
+RUNBOOK = """
+repositories:
+  usb: USB
+hosts:
+  kvm:
+    to: [usb]
+    scratch: /srv/scratch
+    virtual_machines:
+      web: {disks: [vda], without: {vdb: swap}, drill: {agent: true}}
+      shop: {domain: Old shop, disks: [vda]}
+      web-back: {domain: web, method: snapshot, retention: {daily: 3}}
+      mail: {method: guest, guest: mail}
+    not_backed_up: [{what: "vm:build", because: "made anew in minutes"}]
+  mail: {to: [usb], files: {etc: {paths: [/etc]}}}
+"""
+
+
+def read_me(folder: Path, text: str) -> str:
+    planned, _ = plan(fleet_of(folder, text))
+    (found,) = [text_of(file) for file in planned.files if file.path == "README.md"]
+    return found
+
+
+def test_the_page_says_how_each_virtual_machine_comes_back(tmp_path: Path) -> None:
+    page = read_me(tmp_path, RUNBOOK)
+    lines = page.splitlines()
+    for line in (
+        "backupspec-run restore-vm web",
+        "backupspec-run restore-vm web --latest",
+        "backupspec-run drill web",
+        "backupspec-run restore-vm shop --at '2 days ago' --as shop-copy",
+        "backupspec-run create web-back",
+        "backupspec-run rollback web-back --latest",
+        "| `kvm` | virtual machine mail | backs itself up, as mail |",
+        "| `kvm` | virtual machine build | not backed up: made anew in minutes |",
+        "| `kvm` | disk vdb of virtual machine web | not backed up: swap |",
+    ):
+        assert line in lines
+    assert "backupspec-run drill shop" not in page
+    assert "backupspec-run restore-vm mail" not in page
+    new_host = page.partition("**On a new host**")[2].partition("\n\n")[0]
+    for word in ("libnbd-bin", "`/srv/scratch`", "virsh net-define", "virsh pool-define", "`web vdb`"):
+        assert word in new_host
+
+
+def test_the_page_knows_no_option_that_the_scripts_do_not(tmp_path: Path) -> None:
+    fleet = fleet_of(tmp_path, RUNBOOK)
+    files = {file.path.removeprefix("hosts/kvm/root"): file for file in plan(fleet)[0].files}
+    page = read_me(tmp_path, RUNBOOK)
+    jobs = "/usr/local/lib/backupspec/jobs"
+    scripts = [f"{jobs}/web_usb/restore", f"{jobs}/web-back_snapshots/rollback", "/usr/local/sbin/backupspec-run"]
+    known = " ".join(text_of(files[script]) for script in scripts)
+    chapters = page.partition("## A virtual machine was lost")[2].partition("## The host was lost")[0]
+    options = set(re.findall(r"--[a-z]+", chapters))
+    assert len(options) > 5
+    assert [option for option in options if not re.search(rf"(?<![a-z-]){option}(?![a-z-])", known)] == []
+
+
+def test_the_page_is_silent_on_virtual_machines_where_there_are_none(tmp_path: Path) -> None:
+    page = read_me(tmp_path, "repositories: {usb: USB}\nhosts: {web: {to: [usb], files: {etc: {paths: [/etc]}}}}\n")
+    assert "irtual machine" not in page
+    assert "hypervisor" not in page

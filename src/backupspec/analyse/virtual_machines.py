@@ -43,6 +43,49 @@ def every_disk_is_covered(fleet: Fleet) -> Iterator[Diagnostic]:
             )
 
 
+def every_machine_has_a_disk_to_read(fleet: Fleet) -> Iterator[Diagnostic]:
+    """Each virtual machine that is read has a disk to read."""
+    for _, job in _read(fleet):
+        if not job.disks:
+            span, where = job_place(job, "without" if job.without else "xml")
+            yield diagnose(
+                "BS461",
+                f"no disk of `{job.name}` is backed up: "
+                + ("`without` names them all" if job.without else "its definition has none"),
+                span,
+                where=where,
+                hint="if none is needed, delete the entry and write "
+                f'`not_backed_up: [{{what: "{_PREFIX}{job.domain}", because: WHY}}]`',
+            )
+
+
+def a_guest_runs_in_one_machine(fleet: Fleet) -> Iterator[Diagnostic]:
+    """No host runs in a virtual machine of its own, or in two."""
+    first: dict[str, VirtualMachineJob] = {}
+    for job in (job for host in fleet.hosts for job in host.virtual_machines if job.guest is not None):
+        span, where = job_place(job, "guest")
+        if job.guest == job.host:
+            yield diagnose(
+                "BS462",
+                f"{job.host} cannot run in `{job.name}`, which it runs itself",
+                span,
+                where=where,
+                hint="name the host of this inventory that is inside of the virtual machine",
+            )
+            continue
+        other = first.setdefault(str(job.guest), job)
+        # One that moves between hypervisors has an entry on each, with the same name to libvirt.
+        if other.domain != job.domain:
+            yield diagnose(
+                "BS462",
+                f"{job.guest} cannot run in `{other.name}` and in `{job.name}`",
+                span,
+                where=where,
+                hint="name in each entry the host that is inside of it; one without such a host cannot be left to it",
+                related=(Related("the other one is here", job_place(other, "guest")[0]),),
+            )
+
+
 def guests_back_themselves_up(fleet: Fleet) -> Iterator[Diagnostic]:
     """No virtual machine is left to a guest without jobs; where both are backed up, that is said."""
     for host in fleet.hosts:

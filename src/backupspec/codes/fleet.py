@@ -380,4 +380,18 @@ FLEET: tuple[Entry, ...] = (
         "pull` or `guest`, or say under `not_backed_up` why none is needed.",
         Severity.WARNING,
     ),
+    Entry(
+        "BS461",
+        "no disk to back up",
+        "A virtual machine has a job, and none of its disks is in it: `without` names them all, or its definition has "
+        "none. A job that stores nothing looks like a backup. Where none is needed, delete the entry and say so under "
+        '`not_backed_up`, with the reason: `{what: "vm:NAME", because: WHY}`.',
+    ),
+    Entry(
+        "BS462",
+        "host that is not in this machine",
+        "`guest` names the host of this inventory that runs in a virtual machine. That is never the hypervisor "
+        "itself, and one host runs in one machine only: with the wrong name nothing would tell that the right one "
+        "is not backed up.",
+    ),
 )

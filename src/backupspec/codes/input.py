@@ -202,7 +202,9 @@ INPUT: tuple[Entry, ...] = (
     Entry(
         "BS037",
         "same name in two files",
-        "Two files of the inventory define the same name in the same section. Neither wins; rename or delete one.",
+        "Two files of the inventory define the same name in the same section. Neither wins; rename or delete one. "
+        "Of a host in two files (`backupspec libvirt discover` writes one by itself), put what both say under "
+        "one of them.",
     ),
     Entry(
         "BS038",

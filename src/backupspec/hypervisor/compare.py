@@ -146,7 +146,9 @@ def _update(machine: Machine, found: Hypervisor, kept: tuple[str, Domain] | None
     """Say how the kept file becomes current, or nothing where none is kept."""
     if kept is None:
         return ""
-    words = ("virsh", "--connect", found.uri, "dumpxml", "--inactive", "--domain", machine.name)
+    # virsh takes a name such as 1 for the number of one that runs.
+    machine_id = machine.defined.uuid or machine.name
+    words = ("virsh", "--connect", found.uri, "dumpxml", "--inactive", "--domain", machine_id)
     return f"keep its definition anew: {shlex.join(words)} >{shlex.quote(kept[0])}"
 
 

@@ -9,6 +9,7 @@ from backupspec.plan import virtual_machines
 from backupspec.plan.kinds import describe, recipe
 from backupspec.plan.kinds.account import Step, steps
 from backupspec.plan.kinds.recovery import DATABASE, recovery
+from backupspec.plan.runbook_machines import AsideLine, Machines, aside, machines_of
 from backupspec.plan.ssh import uses
 from backupspec.plan.times import snapshot_times, times, travels
 from backupspec.plan.types import PlannedFile
@@ -79,6 +80,8 @@ class Page:
     jobs: tuple[JobLine, ...]
     stores: tuple[StoreLine, ...]
     databases: tuple[DatabasesPart, ...]
+    machines: Machines
+    aside: tuple[AsideLine, ...]
 
 
 def page(fleet: Fleet) -> PlannedFile:
@@ -112,7 +115,7 @@ def page(fleet: Fleet) -> PlannedFile:
         for use in uses(fleet, server)
     )
     databases = tuple(_databases(host, job) for host in fleet.hosts for job in host.databases if job.targets)
-    view = Page(MarkdownText(fleet.name), jobs, stores, databases)
+    view = Page(MarkdownText(fleet.name), jobs, stores, databases, machines_of(fleet), aside(fleet))
     return PlannedFile("README.md", 0o644, "root:root", "docs/compiled.md.j2", view, "fleet", fleet.span)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import cast
 
 from backupspec.diagnostic import Span
 from backupspec.domain import Domain, read_domain
 from backupspec.fleet import Origin
-from backupspec.inventory import Written, WrittenBoot, WrittenVirtualMachine
+from backupspec.inventory import Written, WrittenVirtualMachine
 from backupspec.resolve.tables import Tables
 
 Own = list[tuple[str, WrittenVirtualMachine, Span]]
@@ -53,14 +54,22 @@ def said_number(said: Said, key: str, default: int) -> int:
     return cast(int, said[key][0].value) if key in said else default
 
 
-def said_origins(said: Said) -> Iterator[tuple[str, str, Origin]]:
-    """Give (key, value as text, origin) of what an entry says."""
-    yield from ((key, _shown(option.value), Origin(layer, option.span)) for key, (option, layer) in said.items())
+def said_origins(
+    said: Said, defaults: Mapping[str, object], meant: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[tuple[str, str, Origin]]:
+    """Give (key, value as text, origin) of what an entry says, and of what stands in for what it does not.
+
+    `meant` has the text of those values that are told better than as they are written.
+    """
+    for key, (option, layer) in said.items():
+        yield key, meant.get(key, _shown(option.value)), Origin(layer, option.span)
+    for key in defaults.keys() - said.keys():
+        yield key, _shown(defaults[key]), Origin("built-in default", None)
 
 
 def _shown(option: object) -> str:
-    if isinstance(option, WrittenBoot):
-        return "boots" if option.agent or option.console else "without a boot"
+    if isinstance(option, int):
+        return f"{option} bytes"
     if not isinstance(option, tuple):
         return str(option)
     return ", ".join(each.value if isinstance(each, Written) else f"{each[0].value} ({each[1]})" for each in option)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, cast
 
+from backupspec.domain import Domain
 from backupspec.fleet import Hook, MachineSnapshots
 from backupspec.inventory import Settings
-from backupspec.resolve.domains import Own, Said, domain_of, said_number, said_origins, said_text
+from backupspec.resolve.domains import Own, Said, said_number, said_origins, said_text
 from backupspec.resolve.jobs import named
 from backupspec.resolve.layers import merge, value
 from backupspec.resolve.tables import Tables
@@ -18,9 +19,9 @@ _SETTINGS = frozenset({"schedule", "retention", "priority", "description", "hook
 
 
 def snapshots_of(  # noqa: PLR0913 - what is known of one entry
-    tables: Tables, host: str, name: str, wide: list[tuple[str, Settings]], own: Own, said: Said
+    tables: Tables, host: str, name: str, wide: list[tuple[str, Settings]], own: Own, said: Said, known: Domain | None
 ) -> MachineSnapshots:
-    """Give the snapshots of one virtual machine.
+    """Give the snapshots of one virtual machine, of which `known` is the definition.
 
     How many there are is the entry's own to say: a retention that a host has for its backups would let the images grow.
     """
@@ -35,8 +36,10 @@ def snapshots_of(  # noqa: PLR0913 - what is known of one entry
             where,
             "add a `retention` to this entry, such as `retention: {hourly: 6, daily: 3}`",
         )
-    known = domain_of(tables, said, name, where)
-    origins = [*(item for item in merged.origins() if item[0] in _SETTINGS), *said_origins(said)]
+    origins = [
+        *(item for item in merged.origins() if item[0] in _SETTINGS),
+        *said_origins(said, {"keep_free": KEEP_FREE}),
+    ]
     return MachineSnapshots(
         name=name,
         host=host,

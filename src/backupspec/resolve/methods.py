@@ -6,7 +6,6 @@ import dataclasses
 
 from backupspec.inventory import Settings
 from backupspec.resolve.domains import Own, Said, said_text
-from backupspec.resolve.machine_snapshots import SNAPSHOT
 from backupspec.resolve.tables import Tables
 
 _OF_BACKUPS = frozenset(
@@ -14,22 +13,31 @@ _OF_BACKUPS = frozenset(
     | {"to", "compression", "upload_limit"}
 )
 _OF_SNAPSHOTS = frozenset({"keep_free"})
+_OF_GUESTS = frozenset({"guest"})
+_OF_BOTH = frozenset({"schedule", "retention", "priority", "before", "after"})
+_VAIN = {
+    "pull": _OF_SNAPSHOTS,
+    "guest": (_OF_BACKUPS | _OF_SNAPSHOTS | _OF_BOTH) - _OF_GUESTS,
+    "snapshot": _OF_BACKUPS,
+}
+_HINTS = {
+    "pull": "delete it, or write `method: snapshot`",
+    "guest": "delete it: nothing is read from outside, and the guest's own host says how it is backed up",
+    "snapshot": "delete it: a snapshot has all disks, and stays in their images",
+}
 
 
 def check_method(tables: Tables, own: Own, said: Said, where: str) -> None:
     """Report what an entry itself says and its method does nothing with."""
     method = said_text(said, "method", "pull")
-    vain = _OF_BACKUPS if method == SNAPSHOT else _OF_SNAPSHOTS
+    vain = _VAIN[method]
     found = {key: option.span for key, (option, _) in said.items()}
     for _, entry, _ in own:
         for item in dataclasses.fields(Settings):
             written = getattr(entry.settings, item.name)
-            if item.name in vain and written is not None:
-                found[item.name] = written.span
-    hint = (
-        "delete it: a snapshot has all disks, and stays in their images"
-        if method == SNAPSHOT
-        else "delete it, or write `method: snapshot`"
-    )
+            if item.name in vain and written:
+                found[item.name] = (written[0] if isinstance(written, tuple) else written).span
     for key in sorted(found.keys() & vain):
-        tables.report("BS226", f"`{key}` has no meaning for `method: {method}`", found[key], f"{where}.{key}", hint)
+        name = f"hooks.{key}" if key in {"before", "after"} else key
+        message = f"`{name}` has no meaning for `method: {method}`"
+        tables.report("BS226", message, found[key], f"{where}.{name}", _HINTS[method])

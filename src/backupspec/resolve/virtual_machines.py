@@ -9,6 +9,7 @@ from backupspec.diagnostic import Span
 from backupspec.domain import Disk, Domain
 from backupspec.fleet import Hook, MachineSnapshots, VirtualMachineJob
 from backupspec.inventory import Layer, Settings, Written, WrittenBoot, WrittenHost
+from backupspec.nodes import duration
 from backupspec.resolve.databases import FILES_ONLY, drill_schedule
 from backupspec.resolve.domains import Own, Said, domain_of, said_number, said_origins, said_text
 from backupspec.resolve.jobs import WIDE, gather, targets_of, two_of_a_name
@@ -24,6 +25,8 @@ TIME_LIMIT = 600
 SCRATCH_FREE = 10**9
 """Bytes of scratch space that a job wants to find free where the inventory does not say."""
 
+_DEFAULTS = {"method": "pull", "quiesce": "preferred", "chunk_size": CHUNK_SIZE, "scratch_free": SCRATCH_FREE}
+
 
 def virtual_machines_of(
     tables: Tables, written: WrittenHost, layers: list[Layer], taken: Mapping[str, tuple[str, Span]]
@@ -37,18 +40,34 @@ def virtual_machines_of(
     two_of_a_name(tables, host, ("virtual_machines", "virtual machine"), known, taken)
     wide = [(layer.name, layer.settings) for layer in layers]
     jobs, snapshots = [], []
+    entries: dict[str, Said] = {
+        name: {key: (option, layer) for layer, job, _ in own for key, option in job.options}
+        for name, own in known.items()
+    }
+    definitions = {
+        name: domain_of(tables, said, name, f"hosts.{host}.virtual_machines.{name}") for name, said in entries.items()
+    }
+    machines = {each.name: each for each in definitions.values() if each is not None}
     for name, own in known.items():
-        said: Said = {key: (option, layer) for layer, job, _ in own for key, option in job.options}
+        said = entries[name]
         check_method(tables, own, said, f"hosts.{host}.virtual_machines.{name}")
         if said_text(said, "method", "pull") == SNAPSHOT:
-            snapshots.append(snapshots_of(tables, host, name, wide, own, said))
+            # The entry that backs the machine up has its definition, which need not be named twice.
+            machine = definitions[name] or machines.get(said_text(said, "domain", name))
+            snapshots.append(snapshots_of(tables, host, name, wide, own, said, machine))
         else:
-            jobs.append(_job(tables, written, name, wide, own, said))
+            jobs.append(_job(tables, written, name, wide, own, said, definitions[name]))
     return tuple(jobs), tuple(snapshots)
 
 
 def _job(  # noqa: PLR0913 - what is known of one entry
-    tables: Tables, written: WrittenHost, name: str, wide: list[tuple[str, Settings]], own: Own, said: Said
+    tables: Tables,
+    written: WrittenHost,
+    name: str,
+    wide: list[tuple[str, Settings]],
+    own: Own,
+    said: Said,
+    known: Domain | None,
 ) -> VirtualMachineJob:
     host = written.machine.name.value
     where = f"hosts.{host}.virtual_machines.{name}"
@@ -56,7 +75,6 @@ def _job(  # noqa: PLR0913 - what is known of one entry
     layers = [*wide, *((layer, job.settings) for layer, job, _ in own)]
     merged = merge(tables, layers, where)
     method = cast(Literal["pull", "guest"], said_text(said, "method", "pull"))
-    known = domain_of(tables, said, name, where)
     without = cast(tuple[tuple[Written[str], str], ...], said["without"][0].value if "without" in said else ())
     disks = _disks(tables, said, known, where, left_out={target.value for target, _ in without})
     if method == "pull" and disks is None:
@@ -68,8 +86,12 @@ def _job(  # noqa: PLR0913 - what is known of one entry
             "add `xml: FILE`, what `virsh dumpxml --inactive` writes, or name them: `disks: [vda]`",
         )
     origins = [item for item in merged.origins() if item[0] not in (WIDE - {"scratch"}) | FILES_ONLY]
-    origins += said_origins(said)
     guest = _guest(tables, said, where)
+    drill = _drill(tables, said, where)
+    if method == "guest":
+        origins = list(said_origins(said, {}))
+    else:
+        origins += said_origins(said, _DEFAULTS, {} if drill is None else {"drill": _told(drill)})
     scratch = merged.scalar("scratch")
     return VirtualMachineJob(
         name=name,
@@ -85,7 +107,7 @@ def _job(  # noqa: PLR0913 - what is known of one entry
         scratch=None if scratch is None else str(scratch.value),
         scratch_free=said_number(said, "scratch_free", SCRATCH_FREE),
         guest=guest,
-        drill=_drill(tables, said, where),
+        drill=drill,
         compression=str(value(merged, "compression")),
         priority=cast(Literal["low", "normal", "idle"], value(merged, "priority")),
         before=cast(tuple[Hook, ...], merged.values("before")),
@@ -133,3 +155,13 @@ def _drill(tables: Tables, said: Said, where: str) -> BootDrill | None:
     written = cast(WrittenBoot, said["drill"][0].value)
     limit = TIME_LIMIT if written.time_limit is None else written.time_limit
     return BootDrill(drill_schedule(tables, written.schedule, where), written.agent, written.console, limit)
+
+
+def _told(drill: BootDrill) -> str:
+    """Say when a drill is and what it does."""
+    found = f"{drill.schedule}: compares the disks, checks their file systems"
+    if drill.boots:
+        waits = ["its guest agent answers"] if drill.agent else []
+        waits += [] if drill.console is None else [f'its console shows "{drill.console}"']
+        found += f", boots a copy until {' and '.join(waits)}, for {duration(drill.time_limit)} at most"
+    return found
