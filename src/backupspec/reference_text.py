@@ -13,7 +13,7 @@ Schema = Mapping[str, Any]
 WIDTH = 100
 """Of help and examples, in characters."""
 NOTICE = "<!-- Written by `python -m backupspec.reference` from {source}: edit that, not this. -->\n"
-_QUOTED = re.compile(r"(true|false|null|~|[0-9+.-]*\.?[0-9+-]*)")
+_QUOTED = re.compile(r"true|false|null|~|[0-9+.-][0-9_.+-]*([eE][0-9_+-]*)?|0[box][0-9a-fA-F_]*|")
 _PLAIN = re.compile(r"[A-Za-z0-9/_]([A-Za-z0-9/._@+ -]*[A-Za-z0-9/._@+-])?")
 
 

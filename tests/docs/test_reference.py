@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from backupspec.catalogue import CATALOGUE
@@ -149,6 +149,9 @@ def test_the_plan_that_is_shown_can_be_read(tmp_path: Path) -> None:
 
 
 @given(VALUES)
+@example("0_")
+@example("1e3")
+@example("0x1f")
 def test_flow_reads_back(value: object) -> None:
     assert read(f"x: {flow(value)}\n") == {"x": value}
 
