@@ -89,10 +89,8 @@ class View:
 
     def names(self, path: str) -> list[os.DirEntry[str]]:
         """List a folder (relative to the view), sorted by name."""
-        if not path:
-            with os.scandir(self.fd) as entries:
-                return sorted(entries, key=_name)
-        with self.parent(path) as (parent, name):
+        # Also the top is opened anew: processes that share a descriptor share how far a listing has come.
+        with self.parent(path or ".") as (parent, name):
             fd = self.folder(name, parent)
             try:
                 with os.scandir(fd) as entries:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from backupspec_migrate.view import open_view
 from tests.migrate.site import DAY, FIRST, OLD, Kind, Site
 from tests.migrate.test_faults import are_gone, await_that, children, history, planned, started
 from tests.migrate.test_import import filled, name_of
@@ -52,6 +53,15 @@ def test_two_repositories_are_worked_on_at_once(make_site: Callable[..., Site], 
         )
         assert site.archives(borg14, host) == [name_of(when, host) for when in times]
     site.verify("--jobs", "2")
+
+
+def test_a_listing_is_whole_whoever_lists_the_same_folder(tmp_path: Path) -> None:
+    """Processes that were forked have the descriptor of the top in common."""
+    for number in range(20):
+        (tmp_path / f"daily.{number}").mkdir()
+    with open_view(str(tmp_path)) as view, os.scandir(view.fd) as other:
+        next(other)  # the kernel has given all of it by now
+        assert len(view.names("")) == 20
 
 
 def test_one_repository_that_fails_stops_no_other(make_site: Callable[..., Site], borg14: Path) -> None:
