@@ -34,6 +34,8 @@ from backupspec_migrate.worker import Crew, Send, foreign_owner
 from backupspec_migrate.writer import IncompleteError, StorageError, Tally, Writer
 
 Note = Callable[[Message], None]
+_Through = tuple[Event, Import, Tally]
+"""An archive that is written and not yet committed."""
 _TOGETHER = 10  # as long as this many commits take, archives wait for one: so much work is lost when a run is killed
 
 
@@ -125,7 +127,7 @@ def _loss(repository: str, one: Import, paths: Sequence[str], why: str) -> Diagn
 def _import_all(target: Target, tree: Tree, send: Send) -> None:
     repository = target.repository
     pending = list(enumerate(target.imports, start=1))
-    open_: list[tuple[int, Import]] = []
+    through: list[_Through] = []
     try:
         made = target.make is not None and is_local(repository) and create_repository(repository, target.make)
         if made and target.make != "none":
@@ -135,13 +137,13 @@ def _import_all(target: Target, tree: Tree, send: Send) -> None:
                 with open_repository(
                     repository, compression=target.compression, unencrypted=target.unencrypted
                 ) as session:
-                    open_.clear()
-                    _Run(target, session, tree, send).until_empty(pending, open_)
+                    _Run(target, session, tree, send, through).until_empty(pending)
             except IncompleteError as error:
                 # What was written for it is rolled back, and all since the last commit; what the memo knows goes with
                 # it: a new session begins.
                 number, failed = pending.pop(0)
-                pending[:0] = open_
+                pending[:0] = [(event.number, one) for event, one, _ in through]
+                through.clear()
                 send(Event("failed", repository, failed.archive, number, len(target.imports)))
                 for problem in error.found:
                     send(problem)
@@ -163,15 +165,15 @@ def _key_to_export(repository: str) -> Diagnostic:
 class _Run:
     """The import into one open repository."""
 
-    def __init__(self, target: Target, session: Session, tree: Tree, send: Send) -> None:
+    def __init__(self, target: Target, session: Session, tree: Tree, send: Send, through: list[_Through]) -> None:
         self.target, self.session, self.tree, self.send = target, session, tree, send
         self.trusted = listings_tell_inodes(tree.layout.root)
-        self.through: list[tuple[Event, Import, Tally]] = []
+        self.through = through
         self.committed = time.monotonic()
         self.commit_takes = 0.0  # seconds, as the last one did
 
-    def until_empty(self, pending: list[tuple[int, Import]], open_: list[tuple[int, Import]]) -> None:
-        """Import what is pending and take each off the list when it is through; `open_` are those not yet committed."""
+    def until_empty(self, pending: list[tuple[int, Import]]) -> None:
+        """Import what is pending and take each off the list when it is through, though not yet committed."""
         writer, series = None, None
         try:
             while pending:
@@ -197,12 +199,10 @@ class _Run:
                     tally = writer.write(one, self.still_there, report, coming)
                     report(tally)
                     self.through.append((event, one, tally))
-                    open_.append(pending[0])
                     now = time.monotonic()
                     # The next one takes about as long as this one did, if it is of the same series.
                     if coming is None or now - self.committed + now - started > _TOGETHER * self.commit_takes:
                         self.commit()
-                        open_.clear()
                 pending.pop(0)
         finally:
             if writer is not None:

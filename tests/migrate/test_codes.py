@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,6 +95,31 @@ def test_a_file_that_cannot_be_read_leaves_its_archive_out(make_site: Callable[.
     assert "error[BS640]: /" in ran.stderr
     assert "etc/motd of web01 cannot be read: " in ran.stderr
     assert site.archives(borg14) == []
+
+
+def test_what_was_not_yet_committed_when_a_file_could_not_be_read_is_written_again(
+    make_site: Callable[..., Site], borg14: Path
+) -> None:
+    site = make_site()
+    times = []
+    for text in ("first", "second", "third", "fourth"):
+        site.put("web01/etc/motd", text)
+        times.append(site.night())
+    planned(site)
+    mounted = 'mount --bind /proc/self/mem "$0" && exec "$@"'
+    # The first archive is committed at once, which tells how long that takes; all others wait for the last one.
+    patient = "from backupspec_migrate import run; from backupspec.cli import main; run._TOGETHER = 1e9; main()"
+    command = [sys.executable, "-c", patient, *site.command("run", "--log-json")[3:]]
+    unreadable = site.snapshots / "daily.1/web01" / site.original() / "etc/motd"
+    argv = ["unshare", "--mount", "sh", "-c", mounted, str(unreadable), *command]
+    ran = subprocess.run(argv, env=site.environment(), capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    events = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith('{"type": "progress"')]
+    first, second, third, fourth = (name_of(when) for when in times)
+    started = [one["archive"] for one in events if one["what"] == "start"]
+    assert started == [first, second, third, second, fourth]
+    assert [one["archive"] for one in events if one["what"] == "done"] == [first, second, fourth]
+    assert site.archives(borg14) == [first, second, fourth]
 
 
 def test_a_verification_says_what_is_missing_and_what_differs(make_site: Callable[..., Site], borg14: Path) -> None:
