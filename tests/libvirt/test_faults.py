@@ -125,6 +125,11 @@ def failing(kvm: Hypervisor, *patterns: str) -> Iterator[None]:
         kvm.machine.sh("rm -f /run/fails")
 
 
+def note_of(guest: Guest, what: str) -> str:
+    """Give the file beside the lock of a virtual machine that says what was begun on it."""
+    return f"/run/backupspec-vm/lock/{hashlib.sha256(guest.name.encode()).hexdigest()}.{what}"
+
+
 def stamp(guest: Guest) -> bool:
     return there(guest.kvm, f"/var/lib/backupspec/done/{guest.name}_local")
 
@@ -236,6 +241,22 @@ def test_the_end_of_one_unit_leaves_the_backup_of_another(guest: Guest) -> None:
     assert nothing_is_left(guest)
 
 
+def test_the_end_of_one_unit_waits_for_another_or_is_relieved_by_it(guest: Guest) -> None:
+    """A guest that one unit left frozen is thawed under the lock, or by whoever has that and has said so."""
+    run = f"/run/backupspec-vm/{guest.name}_local"
+    lock, note = (note_of(guest, what) for what in ("job", "frozen"))
+    end = f"/usr/local/lib/backupspec/jobs/{guest.name}_local/end"
+    uuid = guest.virsh("domuuid").stdout.strip()
+    guest.virsh("destroy")
+    left = f"mkdir -p {run} {note.rpartition('/')[0]}; echo {uuid} >{run}/uuid; echo {run} >{note}"
+    hold = f"exec 8>>{lock}; flock 8; (while [ ! -e /run/let ]; do sleep 0.1; done) & exec 8>&-; sh {end} & end=$!"
+    for relief, done in ((": >/run/let", False), (f"echo other >{note}", True)):
+        guest.kvm.machine.sh(f"{left}; {hold}; sleep 0.3; [ -d {run} ]; {relief}; wait $end; : >/run/let; wait")
+        assert there(guest.kvm, note) == done
+        guest.kvm.machine.sh("rm -f /run/let")
+    guest.kvm.machine.sh(f"rm -f {note}")
+
+
 def test_a_foreign_job_is_left_alone(guest: Guest) -> None:
     """At once, without the half minute that libvirt waits for the end of such a job."""
     xml = (
@@ -289,14 +310,17 @@ def test_a_guest_runs_on_when_the_scratch_space_is_full(guest: Guest, free: str)
 def test_a_guest_that_may_be_frozen_is_not_forgotten(guest: Guest) -> None:
     """An agent, or a libvirt, that does not answer is no thawed guest: the job fails, and the next one asks again."""
     folder = f"/usr/local/lib/backupspec/jobs/{guest.name}_local"
-    note = f"/run/backupspec-vm/{guest.name}_local/frozen"
+    note = note_of(guest, "frozen")
     guest.kvm.machine.sh(f"sed -i 's/thaw 600*/thaw 0/' {folder}/create {folder}/end")
-    guest.kvm.machine.sh(f"mkdir -p {note.removesuffix('/frozen')}; : >{note}")
+    guest.kvm.machine.sh(f"mkdir -p {note.removesuffix(note.rpartition('/')[2])}; : >{note}")
     ran = guest.job(check=False)
     assert (ran.code != 0, "may still be frozen" in ran.output, stamp(guest)) == (True, True, False)
     assert guest.archives() == names(guest)
     assert there(guest.kvm, note)
+    run = f"/run/backupspec-vm/{guest.name}_local"
+    uuid = guest.virsh("domuuid").stdout.strip()
     with failing(guest.kvm, "domstate", "qemu-agent-command"):
+        guest.kvm.machine.sh(f"mkdir {run}; echo {uuid} >{run}/uuid")
         assert guest.kvm.machine.run([f"{folder}/end"], check=False).code != 0
     assert there(guest.kvm, note)
     guest.virsh("destroy")

@@ -70,8 +70,8 @@ class Fixed:
     notice: Comment
 
 
-STOP_SECONDS = 900
-"""How long a virtual machine's unit may take to end: longer than it asks a guest agent that does not answer."""
+STOP_SECONDS = 1500
+"""How long a virtual machine's unit may take to end: it waits ten minutes for its turn, and ten for a guest agent."""
 
 
 def unit_name(job: Job, repository: Repository) -> str:
