@@ -71,6 +71,30 @@ def _catalogue() -> bytes:
     return header + b"".join(struct.pack(f"<{2 * count}I", *table) for table in tables) + texts
 
 
+# In front of the real program: every file of XML that a script of ours gives to libvirt is held against its schema.
+VALIDATES = """\
+#!/bin/sh
+for word; do
+    case $word in
+        /root/*) continue ;;
+        /*.xml) ;;
+        *) continue ;;
+    esac
+    case $* in
+        *backup-begin*) schema=domainbackup ;;
+        *snapshot-create*) schema=domainsnapshot ;;
+        *) schema=domain ;;
+    esac
+    if ! virt-xml-validate "$word" "$schema" >/run/validated 2>&1 </dev/null; then
+        { echo "$*"; cat /run/validated "$word"; } >>/run/invalid
+    fi
+    echo "$schema" >>/run/valid
+done
+if [ -x /usr/local/bin/virsh ]; then exec /usr/local/bin/virsh "$@"; fi
+exec /usr/bin/virsh "$@"
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Hypervisor:
     """The machine `srv06` and what an admin, its timers and its guests do on it."""
@@ -208,4 +232,7 @@ def hypervisor(folder: Path, *, borg: str = "1.2") -> Iterator[Hypervisor]:
         machine.sh(f"install -d -o backupspec -g backupspec -m 0700 {REPOSITORY}")
         repository_script(machine, "local", "init")
         libvirtd.start(machine)
+        machine.write("/usr/local/sbin/virsh", VALIDATES, mode=0o755)
         yield Hypervisor(machine, site)
+        assert machine.sh("cat /run/invalid 2>/dev/null || :").stdout == ""
+        print("validated:", machine.sh("sort /run/valid 2>/dev/null | uniq -c").stdout)

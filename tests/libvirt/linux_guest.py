@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import gzip
+import lzma
 import re
 import shutil
 import struct
@@ -89,7 +90,7 @@ def _make(making: Path, kernel: str) -> None:
 
 def _plain(path: Path) -> bytes:
     if path.suffix == ".xz":
-        return subprocess.run(["xz", "-dc", str(path)], check=True, capture_output=True).stdout
+        return lzma.decompress(path.read_bytes())
     return path.read_bytes()
 
 

@@ -374,6 +374,19 @@ def test_whoever_waits_for_a_guest_to_be_off_waits_beside_others(guest: Guest) -
     guest.kvm.machine.sh(f"rm -f {queue}")
 
 
+def test_a_definition_that_libvirt_does_not_take_changes_nothing(guest: Guest) -> None:
+    """Neither the images of the machine that was to be replaced, nor what libvirt knows of it."""
+    guest.job()
+    guest.virsh("destroy")
+    before = guest.kvm.raw(image(guest.name, "vda"), "qcow2"), guest.virsh("dumpxml").stdout
+    with failing(guest.kvm, "define .*/new.xml"):
+        ran = guest.kvm.restore(guest.name, "--latest", "--replace", check=False)
+    assert (ran.code != 0, "nothing was changed" in ran.output) == (True, True)
+    guest.kvm.machine.run(["qemu-io", "-f", "qcow2", "-c", "read -P 0x11 0 1M", image(guest.name, "vda")])
+    assert (guest.kvm.raw(image(guest.name, "vda"), "qcow2"), guest.virsh("dumpxml").stdout) == before
+    assert guest.kvm.machine.sh(f"ls {IMAGES} | grep restoring || :").stdout == ""
+
+
 def test_an_overlay_that_was_left_behind_is_told_and_backed_up(guest: Guest) -> None:
     """What the guest sees is stored, wherever it lies."""
     overlay = f"{IMAGES}/overlay of {guest.name}"

@@ -100,6 +100,22 @@ def test_what_waits_is_started_when_the_guest_is_off(kvm: Hypervisor, operation:
     kvm.machine.sh(f"rm -f {queue}")
 
 
+def test_what_is_being_written_to_the_queue_is_started_as_well(kvm: Hypervisor) -> None:
+    """The hook waits for whoever writes a line there in this instant, though not for one that never ends."""
+    queue = "/run/backupspec-vm/queue"
+    file = f"{queue}/{hashlib.sha256(b'a b').hexdigest()}"
+    wanted = "start --no-block -- backupspec-ab_local.service\nstart --no-block -- backupspec-ab_far.service\n"
+    for seconds, expected in ((0.5, wanted), (4, wanted.partition("\n")[0] + "\n")):
+        kvm.machine.write(file, "backupspec-ab_local.service\n")
+        kvm.machine.sh(
+            f"rm -f /run/started; exec 6<{queue}; flock 6; "
+            f"(sleep {seconds}; echo backupspec-ab_far.service >>{file}) & exec 6<&-; "
+            f"{HOOK} 'a b' release end - </dev/null; cat /run/started >/run/seen; wait"
+        )
+        assert kvm.machine.read("/run/seen") == expected
+    kvm.machine.sh(f"rm -f {file}")
+
+
 def test_libvirt_shows_the_reason_of_a_refusal(kvm: Hypervisor) -> None:
     """A real start, refused by the hook as libvirt runs it, and allowed as soon as nobody holds the disks."""
     name = 'it\'s "a" & b'

