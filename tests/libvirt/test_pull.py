@@ -82,3 +82,30 @@ def test_a_restore_replaces_only_what_it_is_told_to(kvm: Hypervisor) -> None:
     assert kvm.virsh("domuuid", "web02").stdout == identity
     kvm.start("web02")
     assert kvm.machine.sh(f"ls {IMAGES}").stdout.count(".restoring") == 0
+
+
+def test_a_disk_on_the_network_is_read_while_its_guest_runs(kvm: Hypervisor) -> None:
+    """It has no image here: off, the machine cannot be read, which is said; what comes back is a file."""
+    machine = kvm.machine
+    machine.run(["qemu-img", "create", "-q", "-f", "raw", "/srv/far", "16M"])
+    machine.sh(
+        "qemu-nbd --fork --persistent --shared=4 --format=raw --bind=127.0.0.1 --port=10809 --export-name=far /srv/far"
+    )
+    disk = (
+        "<disk type='network' device='disk'><driver name='qemu' type='raw'/>"
+        "<source protocol='nbd' name='far'><host name='127.0.0.1' port='10809'/></source>"
+        "<target dev='vdb' bus='virtio'/></disk>"
+    )
+    text = kvm.define("far01", {"vda": "qcow2"}, extra=disk)
+    kvm.written({"far01": {"xml": "domains/far01.xml"}}, {"far01": text})
+    kvm.start("far01")
+    kvm.write("far01", 1, 4 * MIB, 0x22)
+    kvm.job("far01")
+    assert kvm.stored(kvm.newest("far01_vdb"), "vdb.raw") == VDB
+    kvm.virsh("destroy", "far01")
+    ran = kvm.job("far01", check=False)
+    assert (ran.code != 0, "vdb of far01 has no image on this host" in ran.output) == (True, True)
+    kvm.restore("far01", "--latest", "--as", "near", "--into", IMAGES)
+    assert kvm.raw(f"{IMAGES}/near-vdb.img", "qcow2") == VDB
+    assert "type='network'" not in kvm.virsh("dumpxml", "near").stdout
+    machine.run(["pkill", "-f", "qemu-nbd --fork"])
