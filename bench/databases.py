@@ -64,7 +64,7 @@ pg_dump -Fc -Z0 shop | borg create --compression lz4 --noctime --nobirthtime --s
 BORGMATIC = """
 repositories: [{path: /backup/borg}]
 compression: lz4
-postgresql_databases: [{name: shop, hostname: /run/postgresql, username: backupspec, format: custom, compression: none}]
+postgresql_databases: [{name: shop, username: backupspec, format: custom, compression: 0}]
 """
 
 
@@ -108,8 +108,11 @@ def borgmatic(machine: Machine, _: str) -> None:
     """Let the peer do the same."""
     machine.write("/etc/borgmatic/config.yaml", BORGMATIC)
     argv = [os.environ["BORGMATIC"], "create", "--config", "/etc/borgmatic/config.yaml"]
+    own = "/srv/peer"  # for its pipes and its notes
+    machine.run(["install", "-d", "-o", ACCOUNT, "-g", ACCOUNT, "-m", "0700", own])
     base = {"BORG_BASE_DIR": "/var/lib/backupspec", "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes"}
-    machine.as_service(ACCOUNT, argv, capabilities=(), env=base)
+    places = {"HOME": own, "XDG_RUNTIME_DIR": own, "XDG_STATE_HOME": own}
+    machine.as_service(ACCOUNT, argv, capabilities=(), env={**base, **places})
 
 
 def fill(machine: Machine, rows: int) -> None:
