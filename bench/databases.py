@@ -3,7 +3,7 @@
 A real PostgreSQL in a private machine of the lab holds one table of small rows; the job's own script and a line of
 shell store it in fresh repositories, with the same options. Ratios say more than seconds of a busy machine. Then 1 % of
 the rows change, once the newest ones (as in most programs) and once ones that are spread evenly, and the second dump
-tells what it adds.
+tells what it adds. What the job takes of memory is the same for a small database and for a large one.
 
 `make bench`, or `python bench/databases.py MEGABYTES ROUNDS`. BORGMATIC=PROGRAM measures that peer too. Needs root, and
 some four times as much memory as the database is large, since nothing of the lab touches a disk.
@@ -11,7 +11,9 @@ some four times as much memory as the database is large, since nothing of the la
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import resource
 import statistics
 import sys
 import tempfile
@@ -160,6 +162,22 @@ def growth(machine: Machine, change: str) -> float:
     return (bytes_below(machine, f"{REPOSITORY}/data") - first) / first
 
 
+def memory(machine: Machine) -> int:
+    """Run the job; give the most memory that one of its processes took, in bytes."""
+
+    def run(found: multiprocessing.SimpleQueue[int]) -> None:
+        compiled(machine, "")
+        found.put(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
+
+    fresh(machine)
+    fork = multiprocessing.get_context("fork")  # a process whose children are those of the job
+    found: multiprocessing.SimpleQueue[int] = fork.SimpleQueue()
+    process = fork.Process(target=run, args=(found,))
+    process.start()
+    process.join()
+    return found.get()
+
+
 def show(machine: Machine, seconds: dict[str, list[float]], grown: dict[str, float]) -> None:
     """Print the figures, and the goals that they are measured by."""
     size = int(ask(machine, "shop", "SELECT pg_database_size('shop')")) / 1e9
@@ -176,6 +194,7 @@ def show(machine: Machine, seconds: dict[str, list[float]], grown: dict[str, flo
         table.add_row("borgmatic: skipped, BORGMATIC is not set", "", "")
     table.add_row("a second dump after the newest 1 % of the rows changed adds", "≤ 3 %", f"{grown['newest']:.1%}")
     table.add_row("the same with every hundredth row changed", "", f"{grown['spread']:.1%}")
+    table.add_row("most memory of one process of the compiled job, MB", "", f"{memory(machine) / 1e6:.0f}")
     Console(width=120).print(table)
 
 
