@@ -74,6 +74,7 @@ _VIRTUAL_MACHINE = frozenset(
         "disks",
         "without",
         "method",
+        "full_every",
         "quiesce",
         "chunk_size",
         "scratch_free",
@@ -90,7 +91,7 @@ When = Callable[[Node], Written[str | Schedule]]
 def virtual_machine_options(node: Mapping, when: When) -> tuple[tuple[str, Written[object]], ...]:
     """Give what only virtual machines say, by key.
 
-    That is text, a number of bytes, a tuple of disks, pairs of a disk and a reason, or a drill.
+    That is text, a number of bytes or of seconds, a tuple of disks, pairs of a disk and a reason, or a drill.
     """
     return tuple(_virtual_machine_options(node, when))
 
@@ -103,6 +104,8 @@ def _virtual_machine_options(node: Mapping, when: When) -> Iterator[tuple[str, W
         match value:
             case Scalar() if entry.key in {"chunk_size", "scratch_free", "keep_free"}:
                 yield entry.key, Written(sized(value).value, value.span)
+            case Scalar() if entry.key == "full_every":
+                yield entry.key, Written(seconds(scalar_text(value).value), value.span)
             case Scalar():
                 yield entry.key, Written(scalar_text(value).value, value.span)
             case Mapping() if entry.key == "drill":

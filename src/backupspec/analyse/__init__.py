@@ -71,6 +71,8 @@ RULES = (
     virtual_machines.a_machine_is_read_once,
     virtual_machines.what_is_left_out_is_not_backed_up,
     virtual_machines.snapshots_have_qcow2,
+    virtual_machines.changes_are_noted_in_qcow2,
+    virtual_machines.no_snapshots_beside_checkpoints,
     virtual_machines.snapshots_are_no_backup,
     virtual_machines.scratch_space_is_declared,
     virtual_machines.disks_are_read_while_the_guest_rests,

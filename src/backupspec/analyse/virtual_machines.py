@@ -167,6 +167,39 @@ def snapshots_have_qcow2(fleet: Fleet) -> Iterator[Diagnostic]:
             )
 
 
+def changes_are_noted_in_qcow2(fleet: Fleet) -> Iterator[Diagnostic]:
+    """Every disk whose changed blocks are to be read alone can have them noted."""
+    for job in (job for _, job in _read(fleet) if job.method == "incremental"):
+        for disk in job.known:
+            if disk.target in job.disks and disk.format != "qcow2":
+                span, where = job_place(job, "method")
+                yield diagnose(
+                    "BS463",
+                    f"what changes on `{job.name}` cannot be known: the disk `{disk.target}` of `{job.domain}` is "
+                    f"{disk.format}",
+                    span,
+                    where=where,
+                    hint="all disks that are backed up must be qcow2; else let `method` be `pull`",
+                )
+
+
+def no_snapshots_beside_checkpoints(fleet: Fleet) -> Iterator[Diagnostic]:
+    """No machine has snapshots that could not be gone back to, because there are checkpoints."""
+    for host in fleet.hosts:
+        chains = {job.domain: job for job in host.virtual_machines if job.method == "incremental"}
+        for snapshots in host.machine_snapshots:
+            job = chains.get(snapshots.domain)
+            if job is not None:
+                yield diagnose(
+                    "BS464",
+                    f"`{snapshots.name}` cannot have snapshots: `{job.name}` keeps checkpoints of `{job.domain}`",
+                    snapshots.span,
+                    where=snapshots.where,
+                    hint=f"delete this entry, or let `method` of `{job.name}` be `pull`",
+                    related=(Related("the method is here", job_place(job, "method")[0]),),
+                )
+
+
 def snapshots_are_no_backup(fleet: Fleet) -> Iterator[Diagnostic]:
     """Whatever has snapshots is backed up besides, or said not to be."""
     for host in fleet.hosts:

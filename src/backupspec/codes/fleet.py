@@ -394,4 +394,17 @@ FLEET: tuple[Entry, ...] = (
         "itself, and one host runs in one machine only: with the wrong name nothing would tell that the right one "
         "is not backed up.",
     ),
+    Entry(
+        "BS463",
+        "disk whose changes are not noted",
+        "`method: incremental` reads the blocks that changed since the last backup. QEMU notes these in qcow2 images "
+        "alone, so with any other disk each backup would be a full one. Convert it (`qemu-img convert -O qcow2`) and "
+        "give a new definition, leave it to another job, or write `method: pull`.",
+    ),
+    Entry(
+        "BS464",
+        "snapshots beside checkpoints",
+        "`method: incremental` leaves a checkpoint with libvirt, and libvirt goes back to no snapshot of a virtual "
+        "machine that has checkpoints. So snapshots of it would be no way back.",
+    ),
 )

@@ -182,7 +182,7 @@ NAMES: tuple[Entry, ...] = (
         "An entry of `virtual_machines` says something that its `method` does nothing with. `snapshot` takes all "
         "writable disks and leaves the snapshot in their images: nothing goes to a repository, nothing is left out, "
         "and no agent is asked. With `guest` nothing is read at all: what, where to and how often is said in the host "
-        "that runs in it. `keep_free` is for snapshots alone.",
+        "that runs in it. `keep_free` is for snapshots alone, `full_every` for `incremental`.",
     ),
     Entry(
         "BS227",

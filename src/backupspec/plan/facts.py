@@ -173,6 +173,7 @@ def _machine(job: VirtualMachineJob) -> Facts:
         "domain": job.domain,
         "disks": list(job.disks),
         "method": f"{job.method} {job.guest}" if job.method == "guest" else job.method,
+        "full_every": f"every {duration(job.full_every)}" if job.method == "incremental" else "each time",
         "quiesce": job.quiesce,
         "chunk_size": job.chunk_size,
         "scratch": job.scratch,

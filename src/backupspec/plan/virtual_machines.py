@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 from dataclasses import dataclass
 
 from backupspec.fleet import Host, Target, VirtualMachineJob
@@ -58,6 +59,11 @@ class Create:
     disk_list: ShellWord
     backup: ShellWord
     own_scratch: ShellWord
+    files: ShellWord
+    mark: ShellWord
+    incremental: bool
+    full_every: int
+    changes: ShellWord
     scratch_free: int
     quiesce: bool
     required: bool
@@ -78,6 +84,7 @@ class Store:
     compression: ShellWord
     upload_limit: int | None
     chunker: ShellWord
+    incremental: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,7 @@ class Around:
     run: ShellWord
     scratch: ShellWord
     own_scratch: ShellWord
+    files: ShellWord
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +154,16 @@ class Backup:
 
 
 @dataclass(frozen=True, slots=True)
+class Changes:
+    """The view of changes.xml.j2: where libvirt writes what changed since the checkpoint `since`."""
+
+    notice: XmlComment
+    since: XmlAttribute
+    disks: tuple[Scratch, ...]
+    without: tuple[XmlAttribute, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Plain:
     """The view of an XML file whose text is the same everywhere."""
 
@@ -195,6 +213,11 @@ def of_target(host: Host, job: VirtualMachineJob, target: Target) -> tuple[Plann
     environment = borg.environment(host, repository, target.schedule.timezone, ())
     what = f"{job.name} of {host.name}"
     backup = f"{CONFIG}/virtual-machines/{name}.xml"
+    changes = f"{CONFIG}/virtual-machines/{name}.changes.xml"
+    mark = f"backupspec_{name}_"
+    incremental = job.method == "incremental"
+    # As libvirt writes paths: with single quotes around them.
+    files = ShellWord(html.escape(f"{_folder(job)}/backupspec-{job.name}_").replace("&#x27;", "&apos;"))
     disks = ShellWord(" ".join(job.disks))
     create = Create(
         title=Comment(f"Back up the disks of {what} to {repository.name}."),
@@ -211,6 +234,11 @@ def of_target(host: Host, job: VirtualMachineJob, target: Target) -> tuple[Plann
         disk_list=ShellWord(DISK_LIST),
         backup=ShellWord(backup),
         own_scratch=ShellWord(_scratch(job, target)),
+        files=files,
+        mark=ShellWord(mark),
+        incremental=incremental,
+        full_every=job.full_every,
+        changes=ShellWord(changes),
         scratch_free=job.scratch_free,
         quiesce=job.quiesce != "off",
         required=job.quiesce == "required",
@@ -227,6 +255,7 @@ def of_target(host: Host, job: VirtualMachineJob, target: Target) -> tuple[Plann
         compression=ShellWord(job.compression),
         upload_limit=borg.upload_limit(target),
         chunker=ShellWord(f"fixed,{job.chunk_size}"),
+        incremental=incremental,
     )
     around = Around(
         title=Comment(f"What root does around the backup of {what} to {repository.name}."),
@@ -235,6 +264,7 @@ def of_target(host: Host, job: VirtualMachineJob, target: Target) -> tuple[Plann
         run=ShellWord(run_folder(job, target)),
         scratch=ShellWord(str(job.scratch)),
         own_scratch=ShellWord(_scratch(job, target)),
+        files=files,
     )
     plain = Backup(
         notice=_notice(job.where),
@@ -249,6 +279,16 @@ def of_target(host: Host, job: VirtualMachineJob, target: Target) -> tuple[Plann
         script(host, f"{folder}/end", "virtual-machines/end", around, job.where),
         planned(host.name, backup, "virtual-machines/backup.xml.j2", plain, job.where, job.span),
     ]
+    if incremental:
+        view = Changes(
+            notice=_notice(job.where),
+            since=XmlAttribute(f"{mark}TIME"),
+            disks=tuple(
+                Scratch(XmlAttribute(disk), XmlAttribute(f"{_scratch(job, target)}/{disk}.qcow2")) for disk in job.disks
+            ),
+            without=plain.without,
+        )
+        files.append(planned(host.name, changes, "virtual-machines/changes.xml.j2", view, job.where, job.span))
     restore = Restore(
         title=Comment(f"Bring {what} back from {repository.name}."),
         notice=notice(job.where),
@@ -289,11 +329,16 @@ def describe(job: VirtualMachineJob) -> str:
     said = f"virtual machine {job.domain}"
     if job.method == "guest":
         return f"{said}, by its own jobs as {job.guest}"
-    return f"{said}: {', '.join(job.disks) or 'nothing'}"
+    changes = ", changed blocks only" if job.method == "incremental" else ""
+    return f"{said}: {', '.join(job.disks) or 'nothing'}{changes}"
+
+
+def _folder(job: VirtualMachineJob) -> str:
+    return str(job.scratch).rstrip("/")
 
 
 def _scratch(job: VirtualMachineJob, target: Target) -> str:
-    return f"{str(job.scratch).rstrip('/')}/backupspec-{job.name}_{target.repository.name}"
+    return f"{_folder(job)}/backupspec-{job.name}_{target.repository.name}"
 
 
 def _notice(origin: str) -> XmlComment:

@@ -64,7 +64,7 @@ def said_origins(
     for key, (option, layer) in said.items():
         yield key, meant.get(key, _shown(option.value)), Origin(layer, option.span)
     for key in defaults.keys() - said.keys():
-        yield key, _shown(defaults[key]), Origin("built-in default", None)
+        yield key, meant.get(key, _shown(defaults[key])), Origin("built-in default", None)
 
 
 def _shown(option: object) -> str:

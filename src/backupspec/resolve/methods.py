@@ -12,16 +12,19 @@ _OF_BACKUPS = frozenset(
     {"disks", "without", "quiesce", "chunk_size", "scratch", "scratch_free", "guest", "drill"}
     | {"to", "compression", "upload_limit"}
 )
+_OF_CHAINS = frozenset({"full_every"})
 _OF_SNAPSHOTS = frozenset({"keep_free"})
 _OF_GUESTS = frozenset({"guest"})
 _OF_BOTH = frozenset({"schedule", "retention", "priority", "before", "after"})
 _VAIN = {
-    "pull": _OF_SNAPSHOTS,
-    "guest": (_OF_BACKUPS | _OF_SNAPSHOTS | _OF_BOTH) - _OF_GUESTS,
-    "snapshot": _OF_BACKUPS,
+    "pull": _OF_CHAINS | _OF_SNAPSHOTS,
+    "incremental": _OF_SNAPSHOTS,
+    "guest": (_OF_BACKUPS | _OF_CHAINS | _OF_SNAPSHOTS | _OF_BOTH) - _OF_GUESTS,
+    "snapshot": _OF_BACKUPS | _OF_CHAINS,
 }
 _HINTS = {
-    "pull": "delete it, or write `method: snapshot`",
+    "pull": "delete it, or write `method: {fit}`",
+    "incremental": "delete it, or write `method: {fit}`",
     "guest": "delete it: nothing is read from outside, and the guest's own host says how it is backed up",
     "snapshot": "delete it: a snapshot has all disks, and stays in their images",
 }
@@ -39,5 +42,6 @@ def check_method(tables: Tables, own: Own, said: Said, where: str) -> None:
                 found[item.name] = (written[0] if isinstance(written, tuple) else written).span
     for key in sorted(found.keys() & vain):
         name = f"hooks.{key}" if key in {"before", "after"} else key
+        hint = _HINTS[method].format(fit="incremental" if key in _OF_CHAINS else "snapshot")
         message = f"`{name}` has no meaning for `method: {method}`"
-        tables.report("BS226", message, found[key], f"{where}.{name}", _HINTS[method])
+        tables.report("BS226", message, found[key], f"{where}.{name}", hint)

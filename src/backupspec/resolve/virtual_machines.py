@@ -25,6 +25,9 @@ TIME_LIMIT = 600
 SCRATCH_FREE = 10**9
 """Bytes of scratch space that a job wants to find free where the inventory does not say."""
 
+FULL_EVERY = 4 * 7 * 24 * 3600
+"""Seconds after which a full backup is followed by another one."""
+
 _DEFAULTS = {"method": "pull", "quiesce": "preferred", "chunk_size": CHUNK_SIZE, "scratch_free": SCRATCH_FREE}
 
 
@@ -74,10 +77,10 @@ def _job(  # noqa: PLR0913 - what is known of one entry
     span = own[-1][2]
     layers = [*wide, *((layer, job.settings) for layer, job, _ in own)]
     merged = merge(tables, layers, where)
-    method = cast(Literal["pull", "guest"], said_text(said, "method", "pull"))
+    method = cast(Literal["pull", "incremental", "guest"], said_text(said, "method", "pull"))
     without = cast(tuple[tuple[Written[str], str], ...], said["without"][0].value if "without" in said else ())
     disks = _disks(tables, said, known, where, left_out={target.value for target, _ in without})
-    if method == "pull" and disks is None:
+    if method != "guest" and disks is None:
         tables.report(
             "BS225",
             f"which disks `{name}` has is not known",
@@ -91,7 +94,12 @@ def _job(  # noqa: PLR0913 - what is known of one entry
     if method == "guest":
         origins = list(said_origins(said, {}))
     else:
-        origins += said_origins(said, _DEFAULTS, {} if drill is None else {"drill": _told(drill)})
+        defaults: dict[str, object] = {**_DEFAULTS}
+        told = {} if drill is None else {"drill": _told(drill)}
+        if method == "incremental":
+            defaults["full_every"] = FULL_EVERY
+            told["full_every"] = duration(said_number(said, "full_every", FULL_EVERY))
+        origins += said_origins(said, defaults, told)
     scratch = merged.scalar("scratch")
     return VirtualMachineJob(
         name=name,
@@ -102,6 +110,7 @@ def _job(  # noqa: PLR0913 - what is known of one entry
         disks=disks or (),
         without=tuple(sorted((target.value, because) for target, because in without)),
         method=method,
+        full_every=said_number(said, "full_every", FULL_EVERY),
         quiesce=cast(Literal["required", "preferred", "off"], said_text(said, "quiesce", "preferred")),
         chunk_size=said_number(said, "chunk_size", CHUNK_SIZE),
         scratch=None if scratch is None else str(scratch.value),
