@@ -2,8 +2,8 @@
 
 A real libvirtd in a private machine of the lab holds a virtual machine with one disk, most of which is not zero. The
 job and a few lines of shell store it in fresh repositories, with the same options. Ratios say more than seconds of a
-busy machine. Then 2.6 MB change in twenty places, and the second backup tells what it adds; a restore, what the image
-takes.
+busy machine. Then 2.6 MB change in twenty places, and the second backup tells what it adds and reads, with the method
+`pull` and with `incremental`; a restore, what the image takes.
 
 `python bench/virtual_machines.py MEGABYTES ROUNDS`. VIRTNBDBACKUP=PROGRAM measures that peer too. Needs root, and some
 three times the disk in memory, since nothing of the lab touches a disk.
@@ -11,6 +11,7 @@ three times the disk in memory, since nothing of the lab touches a disk.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -19,7 +20,9 @@ import statistics
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 from rich.console import Console
@@ -35,7 +38,7 @@ REPOSITORY = "/backup/borg"
 IMAGE = "/srv/vm/disk.qcow2"
 FILLED = 0.4  # of the disk, with what cannot be compressed
 STRETCHES, STRETCH = 20, 128 * 1024  # 2.6 MB: as a file system writes, blocks beside each other in places far apart
-INVENTORY = {
+INVENTORY: dict[str, Any] = {
     "version": 1,
     "fleet": "bench",
     "repositories": {"local": {"path": REPOSITORY, "encryption": "none"}},
@@ -99,7 +102,17 @@ def main(megabytes: int, rounds: int) -> None:
                 if turn:  # the first round warms up
                     seconds[way].append(time.perf_counter() - began)
                     worked[way].append(processor() - before)
-        show(machine, seconds, worked, second_day(machine, megabytes * MIB), restored(machine))
+        size = megabytes * MIB
+        days = [second_day(machine, size, "pull")]
+        sizes = restored(machine)
+        if os.environ.get("VIRTNBDBACKUP"):
+            days.append(peer_second_day(machine, size))
+        INVENTORY["hosts"]["kvm01"]["virtual_machines"]["web"]["method"] = "incremental"
+        (folder / "inventory" / "inventory.yaml").write_text(yaml.safe_dump(INVENTORY), encoding="utf-8")
+        site.compile()
+        site.apply(machine)
+        days.append(second_day(machine, size, "incremental"))
+        show(machine, seconds, worked, days, sizes)
 
 
 def processor() -> float:
@@ -143,17 +156,53 @@ def virtnbdbackup(machine: Machine, name: str) -> None:
     machine.run([os.environ["VIRTNBDBACKUP"], "-d", "web", "-l", "copy", "-o", f"/srv/peer/{name}"])
 
 
-def second_day(machine: Machine, size: int) -> int:
-    """Change blocks all over what is filled, and give what the next backup adds to the repository, in bytes."""
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A backup after some blocks changed: bytes that it read of the disk, bytes that it added, and seconds."""
+
+    way: str
+    read: int
+    added: int
+    seconds: float
+
+
+def second_day(machine: Machine, size: int, method: str) -> Day:
+    """Change blocks all over what is filled, and give what the next backup does."""
     fresh(machine)
     unit.run(machine, "backupspec-web_local")
     before = bytes_below(machine, REPOSITORY)
+    change(machine, size)
+    began = time.perf_counter()
+    unit.run(machine, "backupspec-web_local")
+    took = time.perf_counter() - began
+    names = repository_script(machine, "local", "borg", "list", "--short", "::").stdout.split()
+    newest = max(name for name in names if name.startswith("kvm01_web_2"))
+    text = repository_script(machine, "local", "borg", "extract", "--stdout", f"::{newest}", "manifest.json").stdout
+    (disk,) = json.loads(text)["disks"]
+    return Day(method, disk.get("stored", disk["size"]), bytes_below(machine, REPOSITORY) - before, took)
+
+
+def change(machine: Machine, size: int) -> None:
+    """Write to some stretches of the disk as the guest would, always to the same."""
     places = random.Random(1).sample(range(int(size * FILLED) // STRETCH), STRETCHES)  # noqa: S311 - always the same
     for place in places:
         line = libvirtd.write_line(0, place * STRETCH, 1 + place % 255, STRETCH)
         machine.run(["virsh", "--quiet", "qemu-monitor-command", "web", "--hmp", line])
-    unit.run(machine, "backupspec-web_local")
-    return bytes_below(machine, REPOSITORY) - before
+
+
+def peer_second_day(machine: Machine, size: int) -> Day:
+    """Let the peer do the same, with its own increments; what it keeps with libvirt is removed."""
+    folder, program = "/srv/peer/days", os.environ["VIRTNBDBACKUP"]
+    machine.run([program, "-d", "web", "-l", "full", "-o", folder])
+    before = bytes_below(machine, folder)
+    change(machine, size)
+    began = time.perf_counter()
+    machine.run([program, "-d", "web", "-l", "inc", "-o", folder])
+    took = time.perf_counter() - began
+    for name in machine.run(["virsh", "--quiet", "checkpoint-list", "web", "--name"]).stdout.split():
+        machine.run(["virsh", "--quiet", "checkpoint-delete", "web", name])
+    added = bytes_below(machine, folder) - before
+    return Day("virtnbdbackup", added, added, took)
 
 
 def restored(machine: Machine) -> tuple[int, int]:
@@ -169,7 +218,7 @@ def show(
     machine: Machine,
     seconds: dict[str, list[float]],
     worked: dict[str, list[float]],
-    added: int,
+    days: list[Day],
     sizes: tuple[int, int],
 ) -> None:
     """Print medians beside each other."""
@@ -188,9 +237,19 @@ def show(
         table.add_row(way, f"{took:.2f}", f"{took / base:.2f}", f"{spent:.2f}", f"{spent / work:.2f}")
     console = Console()
     console.print(table)
-    console.print(
-        f"second day: {STRETCHES * STRETCH / 1e6:.1f} MB changed in {STRETCHES} places, {added / 1e6:.1f} MB added"
+    changed = STRETCHES * STRETCH
+    table = Table(
+        "",
+        "MB read",
+        "÷ changed",
+        "MB added",
+        "seconds",
+        title=f"second day: {changed / 1e6:.1f} MB changed in {STRETCHES} places",
     )
+    for day in days:
+        read, added = f"{day.read / 1e6:.1f}", f"{day.added / 1e6:.1f}"
+        table.add_row(day.way, read, f"{day.read / changed:.2f}", added, f"{day.seconds:.2f}")
+    console.print(table)
     console.print(f"restored image: {sizes[1] / 1e6:.1f} MB on the disk, {sizes[1] / sizes[0]:.3f} of the source's")
 
 

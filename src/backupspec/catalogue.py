@@ -15,6 +15,7 @@ from backupspec.codes.migration import MIGRATION
 from backupspec.codes.names import NAMES
 from backupspec.codes.output import OUTPUT
 from backupspec.codes.trees import TREES
+from backupspec.codes.virtual_machines import VIRTUAL_MACHINES
 from backupspec.diagnostic import Diagnostic, Related, Span
 
 __all__ = ["CATALOGUE", "Entry", "diagnose", "explain"]
@@ -42,6 +43,7 @@ CATALOGUE: tuple[Entry, ...] = (
     *INPUT,
     *NAMES,
     *FLEET,
+    *VIRTUAL_MACHINES,
     *OUTPUT,
     *MIGRATION,
     *TREES,

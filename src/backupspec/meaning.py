@@ -127,9 +127,7 @@ _TABLE: dict[tuple[str, str], _Parts | _Value] = {
         _Sentence("{subject} of {host} no longer backs up the disk {value}", bad=True),
     ),
     ("machine", "method"): _Value(_Sentence("{subject} of {host} is backed up by {new}, no longer by {old}", bad=True)),
-    ("machine", "full_every"): _Value(
-        _Sentence("{subject} of {host} reads all of its disks {new}, no longer {old}")
-    ),
+    ("machine", "full_every"): _Value(_Sentence("{subject} of {host} reads all of its disks {new}, no longer {old}")),
     ("machine", "quiesce"): _Value(_Sentence("quiesce of {subject} on {host}: {old} → {new}")),
     ("machine", "chunk_size"): _Value(
         _Sentence(

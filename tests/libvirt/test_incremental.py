@@ -20,7 +20,6 @@ pytestmark = [pytest.mark.root, pytest.mark.borg, pytest.mark.libvirt]
 SIZE = 16 * MIB
 KIB64 = 2**16  # what a bit of QEMU's bitmaps stands for
 NUMBERS = itertools.count(1)
-with_both = pytest.mark.parametrize("kvm", ["1.2", "1.4"], indirect=True)
 # In front of the real programs: a call whose words match a line of /run/fails does not come to be; with /run/dies, the
 # job is killed as soon as libvirt has begun a backup.
 FRONT = """\
@@ -161,7 +160,6 @@ def goes_on(guest: Guest, since: str) -> Outcome:
     return ran
 
 
-@with_both
 def test_every_time_of_a_chain_comes_back(kvm: Hypervisor) -> None:
     """A full backup, then two of what changed; each restore is what the guest had, and reads what changed alone."""
     with machine(kvm, "vda", "vdb") as guest:
@@ -287,7 +285,7 @@ def test_a_disk_that_is_raw_is_read_each_time(kvm: Hypervisor) -> None:
         assert (guest.checkpoints(), guest.manifest()["method"]) == ([], "pull")
 
 
-@with_both
+@pytest.mark.parametrize("kvm", ["1.2", "1.4"], indirect=True)
 def test_what_a_backup_is_put_together_from_stays(guest: Guest) -> None:
     """Thinning out keeps whole chains; a restore or a drill that lacks a part says so and changes nothing."""
     goes_on(guest, guest.times()[-1])

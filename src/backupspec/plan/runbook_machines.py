@@ -59,9 +59,13 @@ class AsideLine:
 
 @dataclass(frozen=True, slots=True)
 class Machines:
-    """All hypervisors, and what differs for each. `results`: the folder that drills write to."""
+    """All hypervisors, and what differs for each.
+
+    `chains`: jobs that store changed blocks alone. `results`: the folder that drills write to.
+    """
 
     hosts: tuple[MachinesPart, ...]
+    chains: tuple[MarkdownCode, ...]
     restores: bool
     rollbacks: bool
     drills: bool
@@ -73,6 +77,12 @@ def machines_of(fleet: Fleet) -> Machines:
     hosts = tuple(_part(host) for host in fleet.hosts if virtual_machines.read(host) or host.machine_snapshots)
     return Machines(
         hosts,
+        chains=tuple(
+            MarkdownCode(job.name)
+            for host in fleet.hosts
+            for job in host.virtual_machines
+            if job.method == "incremental"
+        ),
         restores=any(part.restores for part in hosts),
         rollbacks=any(part.rollbacks for part in hosts),
         drills=any(lines.drill is not None for part in hosts for lines in part.restores),
