@@ -183,10 +183,11 @@ def second_day(machine: Machine, size: int, method: str) -> Day:
 
 
 def change(machine: Machine, size: int) -> None:
-    """Write to some stretches of the disk as the guest would, always to the same."""
+    """Write to some stretches of the disk as the guest would, always to the same, what cannot be compressed."""
     places = random.Random(1).sample(range(int(size * FILLED) // STRETCH), STRETCHES)  # noqa: S311 - always the same
     for place in places:
-        line = libvirtd.write_line(0, place * STRETCH, 1 + place % 255, STRETCH)
+        machine.sh(f"head -c {STRETCH} /dev/urandom >/srv/vm/noise")
+        line = libvirtd.write_line(0, place * STRETCH, 0, STRETCH).replace("-P 0", "-s /srv/vm/noise")
         machine.run(["virsh", "--quiet", "qemu-monitor-command", "web", "--hmp", line])
 
 
