@@ -255,8 +255,7 @@ class VirtualMachineJob:
 
     `domain` is libvirt's own name. `known` are the disks of its definition (empty where none was given), `disks` the
     targets that are backed up, `without` those that are not, each with the reason. `guest`: the host of the inventory
-    that runs in it. A job of the method `guest` reads nothing and has no targets. `chunk_size` and `scratch_free` are
-    in bytes. `full_every`: how old a full backup gets, in seconds, before the method `incremental` makes another one.
+    that runs in it; the method `guest` reads nothing and has no targets. Sizes are in bytes, `full_every` in seconds.
     """
 
     name: str

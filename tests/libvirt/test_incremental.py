@@ -163,6 +163,8 @@ def goes_on(guest: Guest, since: str) -> Outcome:
 def test_every_time_of_a_chain_comes_back(kvm: Hypervisor) -> None:
     """A full backup, then two of what changed; each restore is what the guest had, and reads what changed alone."""
     with machine(kvm, "vda", "vdb") as guest:
+        changes = f"/etc/backupspec/virtual-machines/{guest.name}_local.changes.xml"
+        kvm.machine.run(["virt-xml-validate", changes, "domainbackup"])
         guest.write(3 * MIB, 0x12, MIB, "vdb")
         is_full(guest, "the repository has no backup yet")
         had = [guest.now()]

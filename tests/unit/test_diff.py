@@ -285,6 +285,17 @@ def test_virtual_machines_that_come_and_go_are_told() -> None:
     ]
 
 
+def test_what_a_backup_reads_is_told() -> None:
+    """Whole disks each time, or now and then."""
+    pull = {"method": "pull", "full_every": "each time"}
+    changes = {"method": "incremental", "full_every": "every 4w"}
+    told = diff(tree(kvm={"machine": {"a": pull}}), tree(kvm={"machine": {"a": changes}})).meanings
+    assert [(each.text, each.loss) for each in told] == [
+        ("a of kvm reads all of its disks every 4w, no longer each time", False),
+        ("a of kvm is backed up by incremental, no longer by pull", True),
+    ]
+
+
 def test_a_host_that_just_vanishes_is_a_warning_with_its_path() -> None:
     (found,) = findings(("web01",), (), PLACE)
     assert (found.code, found.severity.label, found.where, found.span) == ("BS510", "warning", "hosts.web01", PLACE)

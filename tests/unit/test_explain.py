@@ -275,7 +275,8 @@ hosts:
     scratch: /srv/scratch
     virtual_machines:
       web: {disks: [vda], drill: {agent: true, console: "login:"}}
-      shop: {disks: [vda], drill: {}, chunk_size: 256KiB}
+      shop: {disks: [vda], drill: {}, chunk_size: 256KiB, method: incremental, full_every: 14d}
+      news: {disks: [vda], method: incremental}
       web-back: {domain: web, method: snapshot, retention: {daily: 3}}
       mail: {method: guest, guest: mail}
   mail: {to: [local], files: {etc: {paths: [/etc]}}}
@@ -288,8 +289,10 @@ hosts:
         "web.quiesce = preferred <- built-in default",
         "web.scratch_free = 1000000000 bytes <- built-in default",
         "web-back.keep_free = 10000000000 bytes <- built-in default",
-        "mail.method = guest <- host, virtual machine mail, inventory.yaml:12",
-        "mail.guest = mail <- host, virtual machine mail, inventory.yaml:12",
+        "mail.method = guest <- host, virtual machine mail, inventory.yaml:13",
+        "mail.guest = mail <- host, virtual machine mail, inventory.yaml:13",
+        "shop.full_every = 2w <- host, virtual machine shop, inventory.yaml:10",
+        "news.full_every = 4w <- built-in default",
         "shop.chunk_size = 262144 bytes <- host, virtual machine shop, inventory.yaml:10",
         f"shop.drill = {checked} <- host, virtual machine shop, inventory.yaml:10",
         (

@@ -118,6 +118,42 @@ def test_a_machine_that_moves_may_stand_on_two_hypervisors(tmp_path: Path) -> No
     assert "BS462" in codes_in(tmp_path, text.replace("domain: web", "domain: shop"))
 
 
+CHANGES = """
+repositories:
+  usb: USB
+hosts:
+  kvm:
+    to: [usb]
+    scratch: "/srv/it's"
+    virtual_machines:
+      web: {disks: [vda], without: {vdb: swap}, method: incremental}
+      {more}
+"""
+
+
+def test_where_changed_blocks_go_is_no_file_of_others(tmp_path: Path) -> None:
+    """Every disk is named, in a folder of the job's own, by which its backups are known in what libvirt writes."""
+    planned, found = plan(fleet_of(tmp_path, CHANGES.replace("{more}", "")))
+    assert found == ()
+    files = {file.path.removeprefix("hosts/kvm/root"): text_of(file) for file in planned.files}
+    changes = files["/etc/backupspec/virtual-machines/web_usb.changes.xml"]
+    assert '<target file="/srv/it\'s/backupspec-web_usb/vda.qcow2"/>' in changes
+    assert 'incremental="backupspec_web_usb_TIME"' in changes
+    assert '<disk name="vdb" backup="no"/>' in changes
+    jobs = "/usr/local/lib/backupspec/jobs/web_usb"
+    for script in ("create", "end"):
+        assert "\nfiles='/srv/it&apos;s/backupspec-web_'\n" in files[f"{jobs}/{script}"]
+    assert "Of `web` most backups hold only what changed" in files["README.md"]
+
+
+def test_snapshots_of_a_machine_need_one_without_checkpoints(tmp_path: Path) -> None:
+    more = "{name}: {{domain: {domain}, method: snapshot, retention: {{daily: 3}}}}"
+    beside = CHANGES.replace("{more}", more.format(name="web-back", domain="web"))
+    assert "BS464" in codes_in(tmp_path, beside)
+    assert "BS464" not in codes_in(tmp_path, beside.replace("method: incremental", "method: pull"))
+    assert "BS464" not in codes_in(tmp_path, CHANGES.replace("{more}", more.format(name="shop", domain="shop")))
+
+
 SNAPSHOTS = """
 repositories:
   usb: USB
