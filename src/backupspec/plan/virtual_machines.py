@@ -217,7 +217,7 @@ def of_target(host: Host, job: VirtualMachineJob, target: Target) -> tuple[Plann
     mark = f"backupspec_{name}_"
     incremental = job.method == "incremental"
     # As libvirt writes paths: with single quotes around them.
-    files = ShellWord(html.escape(f"{_folder(job)}/backupspec-{job.name}_").replace("&#x27;", "&apos;"))
+    own_files = ShellWord(html.escape(f"{_folder(job)}/backupspec-{job.name}_").replace("&#x27;", "&apos;"))
     disks = ShellWord(" ".join(job.disks))
     create = Create(
         title=Comment(f"Back up the disks of {what} to {repository.name}."),
@@ -234,7 +234,7 @@ def of_target(host: Host, job: VirtualMachineJob, target: Target) -> tuple[Plann
         disk_list=ShellWord(DISK_LIST),
         backup=ShellWord(backup),
         own_scratch=ShellWord(_scratch(job, target)),
-        files=files,
+        files=own_files,
         mark=ShellWord(mark),
         incremental=incremental,
         full_every=job.full_every,
@@ -264,7 +264,7 @@ def of_target(host: Host, job: VirtualMachineJob, target: Target) -> tuple[Plann
         run=ShellWord(run_folder(job, target)),
         scratch=ShellWord(str(job.scratch)),
         own_scratch=ShellWord(_scratch(job, target)),
-        files=files,
+        files=own_files,
     )
     plain = Backup(
         notice=_notice(job.where),
