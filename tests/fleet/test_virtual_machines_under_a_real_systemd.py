@@ -77,7 +77,8 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("site")
     site = Site(folder / "inventory", folder / "out")
     site.inventory.mkdir()
-    job = {"disks": ["vda"], "quiesce": "off", "scratch_free": "1MB", "drill": {}, "retention": {"daily": 7}}
+    job = {"disks": ["vda"], "method": "incremental", "quiesce": "off", "scratch_free": "1MB"}
+    job |= {"drill": {}, "retention": {"daily": 7}}
     inventory = {
         "version": 1,
         "fleet": "booted",
@@ -111,8 +112,11 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def test_a_machine_that_runs_is_backed_up_drilled_and_brought_back(host: Host) -> None:
-    """And one that is off, whose images only QEMU's account and root may read."""
+    """Whole or only what changed, also one that is off, whose images only QEMU's account and root may read."""
     assert "stored as of" in host.run("backupspec-run", "create", "web")
+    assert host.left() == ""
+    host.run("virsh", "--quiet", "qemu-monitor-command", "web", "--hmp", libvirtd.write_line(0, 2 * MIB, 0x12, MIB))
+    assert ", what changed since " in host.run("backupspec-run", "create", "web")
     assert host.left() == ""
     assert "drill passed: 1 disks as stored" in host.run("backupspec-run", "drill", "web")
     host.run("virsh", "--quiet", "destroy", "web")

@@ -80,7 +80,8 @@ for word; do
         /*.xml) ;;
         *) continue ;;
     esac
-    case $* in
+    case "$* $word" in
+        *backup-begin*checkpoint.xml) schema=domaincheckpoint ;;
         *backup-begin*) schema=domainbackup ;;
         *snapshot-create*) schema=domainsnapshot ;;
         *) schema=domain ;;
