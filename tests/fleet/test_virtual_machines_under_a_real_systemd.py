@@ -77,8 +77,7 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("site")
     site = Site(folder / "inventory", folder / "out")
     site.inventory.mkdir()
-    job = {"disks": ["vda"], "method": "incremental", "quiesce": "off", "scratch_free": "1MB"}
-    job |= {"drill": {}, "retention": {"daily": 7}}
+    job = {"disks": ["vda"], "method": "incremental", "quiesce": "off", "scratch_free": "1MB", "drill": {}}
     inventory = {
         "version": 1,
         "fleet": "booted",
@@ -88,7 +87,7 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
                 "os": OS[suite],
                 "to": ["local"],
                 "scratch": "/srv/scratch",
-                "virtual_machines": {"web": job},
+                "virtual_machines": {"web": {**job, "retention": {"daily": 7}}},
                 "files": {"etc": {"paths": ["/etc/libvirt"]}},
             }
         },
