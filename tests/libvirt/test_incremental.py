@@ -66,19 +66,15 @@ class Guest:
         edit = "s/--lock-wait 600/--lock-wait 20/; s|/usr/bin/borg |/usr/local/bin/borg |"
         self.kvm.machine.sh(f"sed -i '{edit}' /usr/local/lib/backupspec/jobs/*/*")
 
-    def times(self) -> list[str]:
-        """Give the times of all its backups, the oldest first."""
-        names = (name.removeprefix(f"{HOST}_{self.name}_") for name in self.kvm.archives())
-        return sorted(name for name in names if name.startswith("2") and name.endswith("Z"))
-
-    def parts(self, time: str) -> list[str]:
-        """Give what a backup calls its disks."""
-        start, end = f"{HOST}_{self.name}_v", f"_{time}"
-        return sorted(
-            "v" + name.removeprefix(start).removesuffix(end)
-            for name in self.kvm.archives()
-            if name.startswith(start) and name.endswith(end)
-        )
+    def backups(self) -> dict[str, list[str]]:
+        """Give what each of its backups calls its disks, by time, the oldest first. Nothing is unfinished."""
+        start = f"{HOST}_{self.name}_"
+        names = [name.removeprefix(start) for name in self.kvm.archives() if name.startswith(start)]
+        assert [name for name in names if "partial" in name] == []
+        times = sorted(name for name in names if not name.startswith("v"))
+        return {
+            time: sorted(name.removesuffix(f"_{time}") for name in names if name.endswith(f"_{time}")) for time in times
+        }
 
     def manifest(self) -> Mapping[str, Any]:
         return dict(json.loads(self.kvm.stored(self.kvm.newest(self.name), "manifest.json")))
@@ -141,23 +137,24 @@ def failing(guest: Guest, pattern: str) -> Iterator[None]:
         guest.kvm.machine.sh("rm -f /run/fails")
 
 
-def is_full(guest: Guest, why: str) -> None:
-    """Hold that the job reads all, says why, and that the next one can go on from it."""
+def is_full(guest: Guest, why: str) -> str:
+    """Hold that the job reads all, says why, and that the next one can go on from it; give its time."""
     ran = guest.job()
     assert ("all of each disk is read: " in ran.output, why in ran.output) == (True, True), ran.output
-    newest = guest.times()[-1]
-    assert guest.parts(newest) == list(guest.disks)
+    newest, parts = list(guest.backups().items())[-1]
+    assert parts == list(guest.disks)
     assert guest.checkpoints() == [guest.checkpoint(newest)]
+    return newest
 
 
-def goes_on(guest: Guest, since: str) -> Outcome:
-    """Hold that the job stores what changed since that backup, and leaves one checkpoint."""
+def goes_on(guest: Guest, since: str) -> str:
+    """Hold that the job stores what changed since that backup, and leaves one checkpoint; give its time."""
     ran = guest.job()
     assert f"what changed since {since}" in ran.output, ran.output
-    newest = guest.times()[-1]
-    assert guest.parts(newest) == [f"{disk}-since-{since}" for disk in guest.disks]
+    newest, parts = list(guest.backups().items())[-1]
+    assert parts == [f"{disk}-since-{since}" for disk in guest.disks]
     assert guest.checkpoints() == [guest.checkpoint(newest)]
-    return ran
+    return newest
 
 
 def test_every_time_of_a_chain_comes_back(kvm: Hypervisor) -> None:
@@ -166,12 +163,11 @@ def test_every_time_of_a_chain_comes_back(kvm: Hypervisor) -> None:
         changes = f"/etc/backupspec/virtual-machines/{guest.name}_local.changes.xml"
         kvm.machine.run(["virt-xml-validate", changes, "domainbackup"])
         guest.write(3 * MIB, 0x12, MIB, "vdb")
-        is_full(guest, "the repository has no backup yet")
+        first = is_full(guest, "the repository has no backup yet")
         had = [guest.now()]
         guest.write(5 * MIB, 0x21)
         guest.write(0, 0x22)
-        first, *_ = guest.times()
-        goes_on(guest, first)
+        second = goes_on(guest, first)
         had.append(guest.now())
         manifest = guest.manifest()
         assert (manifest["method"], manifest["since"]) == ("incremental", first)
@@ -180,11 +176,14 @@ def test_every_time_of_a_chain_comes_back(kvm: Hypervisor) -> None:
         assert stored["vda"] <= (2 + 5) * KIB64
         assert stored["vdb"] <= 5 * KIB64
         guest.write(3 * MIB, 0, MIB, "vdb")
+        # What was noted is kept while it is off.
+        guest.virsh("destroy")
+        kvm.start(guest.name)
         guest.write(5 * MIB, 0x31)
-        goes_on(guest, guest.times()[-1])
+        third = goes_on(guest, second)
         had.append(guest.now())
         assert kvm.machine.sh(f"ls -A {SCRATCH}").stdout == ""
-        for time, wanted in zip(guest.times(), had, strict=True):
+        for time, wanted in zip((first, second, third), had, strict=True):
             assert guest.restored("--at", time) == wanted
 
 
@@ -220,26 +219,23 @@ def test_where_changes_are_not_known_all_is_read(guest: Guest) -> None:
 
 def test_what_dies_on_the_way_makes_nothing_wrong(guest: Guest) -> None:
     """In libvirt's job, before the repository has all, and before old checkpoints are gone; with too little room."""
-    (first,) = guest.times()
+    (first,) = guest.backups()
     guest.kvm.machine.sh(": >/run/dies")
     assert guest.job(check=False).code != 0
     assert guest.kvm.machine.sh(f"ls -A {SCRATCH}").stdout == ""
     assert len(guest.checkpoints()) == 2
-    goes_on(guest, first)
-    second = guest.times()[-1]
+    second = goes_on(guest, first)
     guest.write(3 * MIB, 0x51)
     with failing(guest, "^rename"):
         assert guest.job(check=False).code != 0
-    goes_on(guest, second)
-    third = guest.times()[-1]
+    third = goes_on(guest, second)
     guest.write(4 * MIB, 0x52)
     with failing(guest, "checkpoint-delete"):
         assert "cannot be deleted" in guest.job().output
-    fourth = guest.times()[-1]
+    fourth = list(guest.backups())[-1]
     assert guest.checkpoints() == [guest.checkpoint(third), guest.checkpoint(fourth)]
     goes_on(guest, fourth)
     assert guest.restored("--latest") == guest.now()
-    assert guest.restored("--at", second) != guest.now()
     # What changed has no room: the guest is not disturbed, and all is read, which needs none.
     guest.write(0, 0x53, 12 * MIB)
     guest.kvm.machine.run(["mount", "-t", "tmpfs", "-o", "size=8M", "tmpfs", SCRATCH])
@@ -290,31 +286,31 @@ def test_a_disk_that_is_raw_is_read_each_time(kvm: Hypervisor) -> None:
 @pytest.mark.parametrize("kvm", ["1.2", "1.4"], indirect=True)
 def test_what_a_backup_is_put_together_from_stays(guest: Guest) -> None:
     """Thinning out keeps whole chains; a restore or a drill that lacks a part says so and changes nothing."""
-    goes_on(guest, guest.times()[-1])
+    (first,) = guest.backups()
+    goes_on(guest, first)
     guest.virsh("checkpoint-delete", "--checkpointname", guest.checkpoints()[0])
-    is_full(guest, "there is no checkpoint of")
-    had = []
+    chain = [is_full(guest, "there is no checkpoint of")]
     for place in range(2):
         guest.write(place * MIB, 0x61)
-        goes_on(guest, guest.times()[-1])
-        had.append(guest.now())
-    times = guest.times()
+        chain.append(goes_on(guest, chain[-1]))
+    had = guest.now()
     guest.told(retention={"last": 1}, drill={})
     guest.job()
-    assert guest.times() == [*times[2:], guest.times()[-1]]
-    assert sorted(len(guest.parts(time)) for time in guest.times()) == [1, 1, 1, 1]
-    assert guest.restored("--at", times[4]) == had[1]
+    *others, newest = guest.backups()
+    assert others == chain
+    assert guest.restored("--at", chain[-1]) == had
     drill = unit.run(guest.kvm.machine, f"backupspec-drill-{guest.name}_local")
     assert "drill passed: 1 disks as stored" in drill.output
-    guest.told(retention={"last": 2}, method="pull", drill={})
+    # Also when nothing goes on from it any more.
+    guest.told(retention={"last": 2}, method="pull")
     guest.job()
-    assert guest.times()[:3] == times[2:5]
+    assert list(guest.backups())[:-1] == [*chain, newest]
     # Without one in the middle of it, or with another one in its place, nothing comes back.
-    middle = f"{HOST}_{guest.name}_vda-since-{times[2]}_{times[3]}"
+    middle = f"{HOST}_{guest.name}_vda-since-{chain[0]}_{chain[1]}"
     guest.kvm.replace_archive(middle, "vda.qcow2", b"QFI" * 1000)
-    ran = guest.kvm.restore(guest.name, "--at", times[4], "--as", "copy", check=False)
+    ran = guest.kvm.restore(guest.name, "--at", chain[2], "--as", "copy", check=False)
     assert (ran.code != 0, "could not be restored as it was stored" in ran.output) == (True, True)
     guest.kvm.delete_archive(middle)
-    ran = guest.kvm.restore(guest.name, "--at", times[4], "--as", "copy", check=False)
+    ran = guest.kvm.restore(guest.name, "--at", chain[2], "--as", "copy", check=False)
     assert (ran.code != 0, "is not all in the repository" in ran.output) == (True, True)
     assert "copy" not in guest.kvm.machine.sh(f"ls {IMAGES}; virsh list --all").stdout
