@@ -198,7 +198,6 @@ def test_where_changes_are_not_known_all_is_read(guest: Guest) -> None:
     guest.kvm.start(guest.name)
     guest.write(9 * MIB, 0x41)
     is_full(guest, "libvirt does not tell what changed since")
-    assert guest.restored("--latest") == guest.now()
     guest.virsh("blockresize", "--path", "vda", "--size", "17M")
     guest.holds["vda"] += bytes(MIB)
     is_full(guest, "not as large")
@@ -243,7 +242,6 @@ def test_what_dies_on_the_way_makes_nothing_wrong(guest: Guest) -> None:
         is_full(guest, "was not stored")
     finally:
         guest.kvm.machine.run(["umount", SCRATCH])
-    assert guest.restored("--latest") == guest.now()
 
 
 def test_a_checkpoint_stays_as_long_as_its_method(guest: Guest) -> None:
@@ -286,13 +284,10 @@ def test_a_disk_that_is_raw_is_read_each_time(kvm: Hypervisor) -> None:
 @pytest.mark.parametrize("kvm", ["1.2", "1.4"], indirect=True)
 def test_what_a_backup_is_put_together_from_stays(guest: Guest) -> None:
     """Thinning out keeps whole chains; a restore or a drill that lacks a part says so and changes nothing."""
-    (first,) = guest.backups()
-    goes_on(guest, first)
     guest.virsh("checkpoint-delete", "--checkpointname", guest.checkpoints()[0])
     chain = [is_full(guest, "there is no checkpoint of")]
-    for place in range(2):
-        guest.write(place * MIB, 0x61)
-        chain.append(goes_on(guest, chain[-1]))
+    guest.write(MIB, 0x61)
+    chain.append(goes_on(guest, chain[-1]))
     had = guest.now()
     guest.told(retention={"last": 1}, drill={})
     guest.job()
@@ -308,9 +303,9 @@ def test_what_a_backup_is_put_together_from_stays(guest: Guest) -> None:
     # Without one in the middle of it, or with another one in its place, nothing comes back.
     middle = f"{HOST}_{guest.name}_vda-since-{chain[0]}_{chain[1]}"
     guest.kvm.replace_archive(middle, "vda.qcow2", b"QFI" * 1000)
-    ran = guest.kvm.restore(guest.name, "--at", chain[2], "--as", "copy", check=False)
+    ran = guest.kvm.restore(guest.name, "--at", newest, "--as", "copy", check=False)
     assert (ran.code != 0, "could not be restored as it was stored" in ran.output) == (True, True)
     guest.kvm.delete_archive(middle)
-    ran = guest.kvm.restore(guest.name, "--at", chain[2], "--as", "copy", check=False)
+    ran = guest.kvm.restore(guest.name, "--at", newest, "--as", "copy", check=False)
     assert (ran.code != 0, "is not all in the repository" in ran.output) == (True, True)
     assert "copy" not in guest.kvm.machine.sh(f"ls {IMAGES}; virsh list --all").stdout
