@@ -1,4 +1,4 @@
-"""That a thinned out series keeps whole what its backups are put together from: the compiled script beside a model."""
+"""That what backups are put together from stays whole, and leads nowhere: the compiled scripts beside a model."""
 
 from __future__ import annotations
 
@@ -31,11 +31,16 @@ CHOOSE = "found=$1\nstart=$2\ndisks=\nchoose\n"
 
 
 @pytest.fixture(scope="module")
-def functions(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Give those of the compiled script that decide."""
+def scripts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Give the compiled scripts of a job, by name."""
     planned, _ = plan(fleet_of(tmp_path_factory.mktemp("chains"), INVENTORY))
-    (script,) = [text_of(file) for file in planned.files if file.path.endswith("/jobs/w.b_local/prune")]
-    return "".join(re.findall(r"^(?:chain|choose)\(\) \{\n.*?^\}\n", script, re.MULTILINE | re.DOTALL))
+    return {file.path.rpartition("/")[2]: text_of(file) for file in planned.files if "/jobs/w.b_local/" in file.path}
+
+
+@pytest.fixture(scope="module")
+def functions(scripts: dict[str, str]) -> str:
+    """Give those that decide what goes."""
+    return "".join(re.findall(r"^(?:chain|choose)\(\) \{\n.*?^\}\n", scripts["prune"], re.MULTILINE | re.DOTALL))
 
 
 def name(number: int) -> str:
@@ -106,3 +111,32 @@ def test_a_chain_is_whole_or_none(lost: str, found: list[int], functions: str) -
     assert (ran.returncode == 0, ran.stderr) == (bool(found), "")
     if found:
         assert ran.stdout.splitlines() == [name(number) for number in found]
+
+
+IMAGES = {
+    "plain": ([], True),
+    "backed": (["-b", "other", "-F", "raw"], False),
+    "data elsewhere": (["-o", "data_file=data,data_file_raw=on"], False),
+    "old": (["-o", "compat=0.10"], False),
+    "encrypted": (["--object", "secret,id=s,data=x", "-o", "encrypt.format=luks,encrypt.key-secret=s"], False),
+    "lazy": (["-o", "lazy_refcounts=on"], True),
+}
+
+
+@pytest.mark.libvirt
+@pytest.mark.parametrize("kind", IMAGES)
+def test_an_image_that_leads_to_another_file_is_not_opened(kind: str, scripts: dict[str, str], tmp_path: Path) -> None:
+    """What a repository has instead of changed blocks must not make root's QEMU read a file of the host."""
+    options, fit = IMAGES[kind]
+    (tmp_path / "other").write_bytes(bytes(2**20))
+    subprocess.run(
+        ["qemu-img", "create", "-q", "-f", "qcow2", *options, "image", "1M"], cwd=tmp_path, check=True, env=CLEAN
+    )
+    (plain,) = re.findall(r"^plain\(\) \{\n.*?^\}\n", scripts["restore"], re.MULTILINE | re.DOTALL)
+    for size, wanted in ((2**20, fit), (2**21, False)):
+        ran = subprocess.run(
+            ["dash", "-c", f'{plain}plain "$1" "$2"', "plain", str(tmp_path / "image"), str(size)],
+            check=False,
+            env=CLEAN,
+        )
+        assert (ran.returncode == 0) == wanted
