@@ -88,9 +88,8 @@ def test_a_disk_on_the_network_is_read_while_its_guest_runs(kvm: Hypervisor) -> 
     """It has no image here: off, the machine cannot be read, which is said; what comes back is a file."""
     machine = kvm.machine
     machine.run(["qemu-img", "create", "-q", "-f", "raw", "/srv/far", "16M"])
-    machine.sh(
-        "qemu-nbd --fork --persistent --shared=4 --format=raw --bind=127.0.0.1 --port=10809 --export-name=far /srv/far"
-    )
+    serve = "qemu-nbd --fork --persistent --shared=4 --format=raw --bind=127.0.0.1 --export-name=far /srv/far"
+    machine.sh(f"{serve} >/dev/null 2>&1 </dev/null")  # it would keep what it inherits
     disk = (
         "<disk type='network' device='disk'><driver name='qemu' type='raw'/>"
         "<source protocol='nbd' name='far'><host name='127.0.0.1' port='10809'/></source>"
@@ -108,4 +107,4 @@ def test_a_disk_on_the_network_is_read_while_its_guest_runs(kvm: Hypervisor) -> 
     kvm.restore("far01", "--latest", "--as", "near", "--into", IMAGES)
     assert kvm.raw(f"{IMAGES}/near-vdb.img", "qcow2") == VDB
     assert "type='network'" not in kvm.virsh("dumpxml", "near").stdout
-    machine.run(["pkill", "-f", "qemu-nbd --fork"])
+    machine.run(["pkill", "-x", "qemu-nbd"])
