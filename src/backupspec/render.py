@@ -76,7 +76,7 @@ LANGUAGES: tuple[Language, ...] = (
     Language(".known_hosts.j2", (words.Comment, words.KnownHost, words.PublicKey)),
     Language(".sysusers.j2", (words.Comment, words.ConfigToken, words.SysusersField)),
     Language(".tmpfiles.j2", (words.Comment, words.ConfigToken, words.TmpfilesField)),
-    Language(".xml.j2", (words.XmlAttribute, words.XmlComment)),
+    Language(".xml.j2", (words.XmlAttribute, words.XmlComment, words.XmlText)),
     Language(".apparmor.j2", (words.AppArmorFolder, words.Comment)),
     Language(".patterns.j2", (words.BorgPattern, words.Comment)),
     Language(".md.j2", (words.MarkdownCode, words.MarkdownCommand, words.MarkdownLine, words.MarkdownText)),

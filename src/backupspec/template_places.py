@@ -34,6 +34,7 @@ _ELEMENT = re.compile(
     r"""(?P<remark><!--.*?(?:-->|\Z))|(?P<data><!\[CDATA\[.*?(?:\]\]>|\Z))|(?P<tag><(?:"[^"]*"|'[^']*'|[^"'>])*>?)""",
     re.VERBOSE | re.DOTALL,
 )
+_XML_PLACE = re.compile(rf"\s*({HOLE}|<([a-z]+)>{HOLE}</\2>)\s*")
 _XML_VALUE = re.compile(r"\s[A-Za-z][A-Za-z0-9_.:-]*=$")
 _TAG_NAME = re.compile(rf"<[^\s>/{HOLE}]+")
 _ATTRIBUTE = re.compile(
@@ -230,7 +231,7 @@ def _html(text: str) -> Iterator[Finding]:
 
 
 def _xml(text: str) -> Iterator[Finding]:
-    """Read a document: values are the whole value of an attribute, or a comment on a line of its own."""
+    """Read a document: values are the whole value of an attribute, all of an element, or a comment on a line of its own."""
     at = 0
     while at < len(text):
         token = _ELEMENT.match(text, at)
@@ -241,8 +242,8 @@ def _xml(text: str) -> Iterator[Finding]:
                     yield at + place, "the value is not all that follows `name=`"
         elif kind in {"remark", "data"}:
             yield from _inside(found, at, "a value in a comment or unparsed text")
-        elif found == HOLE and text[:at].rpartition("\n")[2].strip() + text[at + 1 :].partition("\n")[0].strip():
-            yield at, "between tags stands nothing but a comment on a line of its own"
+        elif found == HOLE and not _XML_PLACE.fullmatch(text[text.rfind("\n", 0, at) + 1 :].partition("\n")[0]):
+            yield at, "between tags stands a comment on a line of its own, or all of an element"
         at += len(found)
 
 

@@ -29,6 +29,7 @@ pytestmark = [
 
 # debootstrap does not choose among packages that provide the same, so one that does for polkitd is named.
 PACKAGES = (
+    "e2fsprogs",
     "libnbd-bin",
     "libpam-systemd",
     "libvirt-clients",

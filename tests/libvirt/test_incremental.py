@@ -308,4 +308,5 @@ def test_what_a_backup_is_put_together_from_stays(guest: Guest) -> None:
     guest.kvm.delete_archive(middle)
     ran = guest.kvm.restore(guest.name, "--at", newest, "--as", "copy", check=False)
     assert (ran.code != 0, "is not all in the repository" in ran.output) == (True, True)
+    assert f"has no backup of {chain[1]} of the disk vda\n" in ran.output
     assert "copy" not in guest.kvm.machine.sh(f"ls {IMAGES}; virsh list --all").stdout

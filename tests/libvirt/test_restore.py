@@ -236,8 +236,9 @@ def test_a_day_is_meant_to_its_end_in_the_zone_of_the_job(kvm: Hypervisor) -> No
 
 
 def test_the_other_word_is_named(kvm: Hypervisor) -> None:
-    ran = kvm.machine.run(["backupspec-run", "restore", "local", NAME, "/root/folder"], check=False)
-    assert (ran.code, f"backupspec-run restore-vm {NAME}" in ran.output) == (2, True)
+    for words in (["/root/folder"], []):
+        ran = kvm.machine.run(["backupspec-run", "restore", "local", NAME, *words], check=False)
+        assert (ran.code, f"backupspec-run restore-vm {NAME}" in ran.output) == (2, True)
 
 
 def drill(kvm: Hypervisor, *, check: bool = True) -> Outcome:

@@ -66,6 +66,7 @@ REMADE: dict[type, Callable[[str], object]] = {
     words.UnitListPath: lambda text: words.UnitListPath("/" + text),
     words.UnitText: words.UnitText,
     words.XmlAttribute: words.XmlAttribute,
+    words.XmlText: words.XmlText,
 }
 """How a word of each type is made from any text; types that hold only plain words are not here."""
 

@@ -98,7 +98,12 @@ def _misplaced_in_xml(line: str) -> list[str]:
     bad = []
     for found in VALUE.finditer(line):
         attribute = re.search(r"<[a-z][^>]* [a-z]+=$", line[: found.start()])
-        right = {"XmlAttribute": attribute is not None, "XmlComment": VALUE.fullmatch(line) is not None}
+        between = re.search(r"<([a-z]+)>$", line[: found.start()])
+        right = {
+            "XmlAttribute": attribute is not None,
+            "XmlComment": VALUE.fullmatch(line) is not None,
+            "XmlText": between is not None and line[found.end() :].startswith(f"</{between[1]}>"),
+        }
         bad += [] if right[found[1]] else [line]
     return bad
 

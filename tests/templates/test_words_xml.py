@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given
 
-from backupspec.words import AppArmorFolder, Unrepresentable, XmlAttribute, XmlComment
+from backupspec.words import AppArmorFolder, Unrepresentable, XmlAttribute, XmlComment, XmlText
 from tests.templates.hostile import NASTY, accepted, texts
 
 
@@ -22,13 +22,27 @@ def test_an_attribute_arrives_as_it_was_written(text: str) -> None:
     assert [each.attrib for each in tree] == [{"f": text}]
 
 
-def test_a_real_parser_agrees() -> None:
-    made = accepted(XmlAttribute, list(NASTY))
+@given(texts)
+def test_text_arrives_as_it_was_written(text: str) -> None:
+    try:
+        word = XmlText(text)
+    except Unrepresentable:
+        assert not text.isprintable()
+        return
+    tree = ElementTree.fromstring(f"<a><b>{word}</b><c/></a>")  # noqa: S314 - as above
+    assert [(each.tag, each.text or "") for each in tree] == [("b", text), ("c", "")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "document", "path"), [(XmlAttribute, "<a b={}/>", "/a/@b"), (XmlText, "<a>{}</a>", "/a")]
+)
+def test_a_real_parser_agrees(kind: type[XmlAttribute | XmlText], document: str, path: str) -> None:
+    made = accepted(kind, list(NASTY))
     assert len(made) > 15
     for text, word in made:
         ran = subprocess.run(
-            ["xmllint", "--noout", "--xpath", "string(/a/@b)", "-"],
-            input=f"<a b={word}/>".encode(),
+            ["xmllint", "--noout", "--xpath", f"string({path})", "-"],
+            input=document.format(word).encode(),
             capture_output=True,
             check=True,
         )

@@ -94,8 +94,7 @@ def apply(fleet: Fleet, name: str, files: tuple[PlannedFile, ...]) -> tuple[Plan
         tools["flock"] = "util-linux"
         tools |= snapshots.tools(host)
         tools |= {program: package for job in host.databases for program, package in recipe(job).tools}
-        if virtual_machines.read(host):
-            tools |= virtual_machines.TOOLS
+        tools |= virtual_machines.tools(host)
     if host is not None and host.machine_snapshots:
         tools |= machine_snapshots.TOOLS
     if remote:

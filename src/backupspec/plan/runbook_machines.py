@@ -112,7 +112,7 @@ def _aside(host: Host) -> Iterator[AsideLine]:
 
 def _part(host: Host) -> MachinesPart:
     jobs = virtual_machines.read(host)
-    tools = (virtual_machines.TOOLS if jobs else {}) | (machine_snapshots.TOOLS if host.machine_snapshots else {})
+    tools = virtual_machines.tools(host) | (machine_snapshots.TOOLS if host.machine_snapshots else {})
     sources = {disk.source for job in jobs for disk in job.known if disk.kind == "file" and disk.target in job.disks}
     return MachinesPart(
         host=MarkdownText(host.name),

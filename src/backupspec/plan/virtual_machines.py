@@ -21,18 +21,20 @@ from backupspec.words import (
     ShellWord,
     XmlAttribute,
     XmlComment,
+    XmlText,
 )
 
 HOOK = "/etc/libvirt/hooks/qemu.d/backupspec"
 APPARMOR = "/etc/apparmor.d/abstractions/libvirt-qemu.d/backupspec"
-TOOLS = {
+_TOOLS = {
     "nbdcopy": "libnbd-bin",
     "openssl": "openssl",
     "qemu-nbd": "qemu-utils",
     "virsh": "libvirt-clients",
     "xsltproc": "xsltproc",
 }
-"""Programs that a hypervisor must have, each with Debian's package."""
+# A small Debian 13 comes without the first.
+_DRILL_TOOLS = {"e2fsck": "e2fsprogs", "partx": "util-linux"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Create:
     mark: ShellWord
     incremental: bool
     full_every: int
+    checkpoint: ShellWord
     changes: ShellWord
     scratch_free: int
     quiesce: bool
@@ -164,6 +167,15 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The view of checkpoint.xml.j2: what libvirt notes from then on, for disks that are named."""
+
+    notice: XmlComment
+    name: XmlText
+    disks: tuple[XmlAttribute, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Plain:
     """The view of an XML file whose text is the same everywhere."""
 
@@ -213,6 +225,7 @@ def of_target(host: Host, job: VirtualMachineJob, target: Target) -> tuple[Plann
     environment = borg.environment(host, repository, target.schedule.timezone, ())
     what = f"{job.name} of {host.name}"
     backup = f"{CONFIG}/virtual-machines/{name}.xml"
+    checkpoint = f"{CONFIG}/virtual-machines/{name}.checkpoint.xml"
     changes = f"{CONFIG}/virtual-machines/{name}.changes.xml"
     mark = f"backupspec_{name}_"
     incremental = job.method == "incremental"
@@ -238,6 +251,7 @@ def of_target(host: Host, job: VirtualMachineJob, target: Target) -> tuple[Plann
         mark=ShellWord(mark),
         incremental=incremental,
         full_every=job.full_every,
+        checkpoint=ShellWord(checkpoint),
         changes=ShellWord(changes),
         scratch_free=job.scratch_free,
         quiesce=job.quiesce != "off",
@@ -288,7 +302,11 @@ def of_target(host: Host, job: VirtualMachineJob, target: Target) -> tuple[Plann
             ),
             without=plain.without,
         )
-        files.append(planned(host.name, changes, "virtual-machines/changes.xml.j2", view, job.where, job.span))
+        noted = Checkpoint(plain.notice, XmlText(f"{mark}TIME"), tuple(disk.name for disk in view.disks))
+        files += (
+            planned(host.name, changes, "virtual-machines/changes.xml.j2", view, job.where, job.span),
+            planned(host.name, checkpoint, "virtual-machines/checkpoint.xml.j2", noted, job.where, job.span),
+        )
     restore = Restore(
         title=Comment(f"Bring {what} back from {repository.name}."),
         notice=notice(job.where),
@@ -322,6 +340,12 @@ def of_target(host: Host, job: VirtualMachineJob, target: Target) -> tuple[Plann
 def read(host: Host) -> tuple[VirtualMachineJob, ...]:
     """Give the virtual machines of a host whose disks are read."""
     return tuple(job for job in host.virtual_machines if job.targets)
+
+
+def tools(host: Host) -> dict[str, str]:
+    """Give the programs that these jobs need on the hypervisor, each with Debian's package."""
+    jobs = read(host)
+    return (_TOOLS if jobs else {}) | (_DRILL_TOOLS if any(job.drill for job in jobs) else {})
 
 
 def describe(job: VirtualMachineJob) -> str:

@@ -25,7 +25,7 @@ from backupspec.words.systemd import (
     UnitText,
     UnitWord,
 )
-from backupspec.words.xml import XmlAttribute, XmlComment
+from backupspec.words.xml import XmlAttribute, XmlComment, XmlText
 
 __all__ = [
     "AppArmorFolder",
@@ -67,4 +67,5 @@ __all__ = [
     "Unrepresentable",
     "XmlAttribute",
     "XmlComment",
+    "XmlText",
 ]

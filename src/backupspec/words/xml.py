@@ -22,8 +22,23 @@ class XmlAttribute:
 
     def __str__(self) -> str:
         """Give the value with its quotes."""
-        escaped = self.text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+        escaped = _escaped(self.text).replace('"', "&quot;")
         return f'"{escaped}"'
+
+
+@dataclass(frozen=True, slots=True)
+class XmlText:
+    """All that stands between two tags: what a parser gives back is exactly the text (2.4)."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        """Refuse control characters, as in attributes."""
+        require(not _UNFIT.search(self.text), self.text, "holds a character that XML cannot hold")
+
+    def __str__(self) -> str:
+        """Give the text as it stands in the document."""
+        return _escaped(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +56,7 @@ class XmlComment:
     def __str__(self) -> str:
         """Give the comment."""
         return f"<!-- {self.text} -->"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
