@@ -231,7 +231,7 @@ def _html(text: str) -> Iterator[Finding]:
 
 
 def _xml(text: str) -> Iterator[Finding]:
-    """Read a document: values are the whole value of an attribute, all of an element, or a comment on a line of its own."""
+    """Read a document: values are the whole value of an attribute, all of an element, or a comment on its own line."""
     at = 0
     while at < len(text):
         token = _ELEMENT.match(text, at)

@@ -110,7 +110,11 @@ def test_what_a_script_may_do_passes(source: str) -> None:
         ),
         ("x.md.j2", "```sh\ncat a{{ x }}\n```\n", f"2:6: {GLUED} `NAME=`"),
         ("x.md.j2", "```{{ x }}\n```\n", "1:4: a value on the line of a fence"),
-        ("x.xml.j2", "<a><b>v{{ x }}</b></a>\n", "1:8: between tags stands a comment on a line of its own, or all of an element"),
+        (
+            "x.xml.j2",
+            "<a><b>v{{ x }}</b></a>\n",
+            "1:8: between tags stands a comment on a line of its own, or all of an element",
+        ),
         ("x.css.j2", "{{ x }}\n", "1:1: no target language has this suffix"),
         ("x.unit.j2", "{%- if x %}\n{% endif %}\n", "1:1: white space control"),
         ("x.unit.j2", "{% if x }\n", "1:1: not a template: "),
