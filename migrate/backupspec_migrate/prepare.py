@@ -8,20 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backupspec.catalogue import diagnose
-from backupspec.diagnostic import Diagnostic, Diagnostics, Span, has_errors
-from backupspec.pipeline import load_fleet
+from backupspec.diagnostic import Diagnostics, Span, has_errors
 from backupspec_migrate.coverage import uncovered
-from backupspec_migrate.draft import Choices, draft
-from backupspec_migrate.goals import Wish, goals_of, lies_here, shares_of
 from backupspec_migrate.identity import utc
 from backupspec_migrate.layout import Layout
 from backupspec_migrate.lock import Holder, complaint, hold, holder
 from backupspec_migrate.outside import borg_in_the_tree, is_in_the_tree, lies_in, repositories_in_the_tree
-from backupspec_migrate.plan_document import PlanDocument, PlannedSource
-from backupspec_migrate.read_back import read_back
+from backupspec_migrate.plan_document import PlanDocument
 from backupspec_migrate.scan import Folders, Scan, folders_of, scan
 from backupspec_migrate.settle import Settled, settle
-from backupspec_migrate.split import split
 from backupspec_migrate.view import View, open_view
 
 STOPPING = frozenset(
@@ -54,19 +49,6 @@ class Tree:
     folders: Folders
     lock: Holder | None
     found: Diagnostics
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the user asked for beside the tree.
-
-    `inventory` says jobs and repositories; `to` names one of its repositories; `split` divides a history by path.
-    """
-
-    inventory: Path | None
-    to: str | None
-    choices: Choices
-    split: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,41 +106,8 @@ def opened(layout: Layout, found: Diagnostics, *, lock: bool) -> Iterator[Tree]:
             raise StoppedError((*found, diagnose("BS610", message, place, hint=hint))) from error
         everything = (*found, *said_of_tree)
         if lock:
-            _stop(everything)
+            stop(everything)
         yield Tree(layout, view, scanned, folders_of(scanned.snapshots), there, everything)
-
-
-def drafted(tree: Tree, file: str, source: PlannedSource, request: Request) -> tuple[Prepared, Diagnostics]:
-    """Draft a plan for an open tree; StoppedError when nothing at all can be planned.
-
-    The findings are those of the tree, too.
-    """
-    goals, shares, choices = {}, {}, request.choices
-    if request.inventory is not None:
-        folder = request.inventory if request.inventory.is_dir() else request.inventory.parent
-        fleet, said = load_fleet(request.inventory)
-        if fleet is None:
-            raise StoppedError((*tree.found, *(_placed(one, folder) for one in said)))
-        wish = Wish(request.to, choices.job, choices.template, request.split)
-        goals = {
-            host: _placed(goal, folder) if isinstance(goal, Diagnostic) else goal
-            for host, goal in goals_of(fleet, wish, lies_here).items()
-        }
-        shares = shares_of(fleet) if request.split else {}
-        choices = replace(choices, goals=goals)
-    decided = tuple(one for one in tree.found if not (one.code == "BS616" and one.where in choices.skip))
-    scanned, said_of_split = split(tree.scanned, shares, tree.view)
-    document, said_of_draft = draft(file, source, scanned, choices)
-    settled, said_of_plan = settle(document, scanned)
-    into = (*repositories_in_the_tree(document), *borg_in_the_tree(source.root))
-    everything = (*decided, *said_of_split, *said_of_draft, *said_of_plan, *into)
-    _stop(everything)
-    if unreadable := read_back(document, choices):
-        raise StoppedError((*everything, *unreadable))
-    # A path that lies in no job's is in the tree all the same: who reports on this very draft must see it, too.
-    partly = uncovered(document, tree.scanned, dict(settled.now_at), tree.view)
-    settled = replace(settled, unplanned=(*settled.unplanned, *partly))
-    return Prepared(replace(tree, scanned=scanned), document, settled), everything
 
 
 def resumed(
@@ -187,7 +136,7 @@ def resumed(
     if hosts is not None:
         document = replace(document, series=tuple(one for one in document.series if one.host in hosts))
         settled, found = settle(document, tree.scanned)
-    _stop(found)
+    stop(found)
     settled = replace(settled, unplanned=(*whole.unplanned, *partly))
     return Prepared(tree, document, settled), (*found, *_forgotten(settled, document))
 
@@ -203,11 +152,7 @@ def _forgotten(settled: Settled, document: PlanDocument) -> Diagnostics:
     return (diagnose("BS697", message, Span(document.file, 1, 1, 1, 1), hint=hint),)
 
 
-def _stop(found: Diagnostics) -> None:
+def stop(found: Diagnostics) -> None:
+    """Raise StoppedError where one of them concerns everything."""
     if any(one.code in STOPPING and has_errors((one,)) for one in found):
         raise StoppedError(found)
-
-
-def _placed(found: Diagnostic, folder: Path) -> Diagnostic:
-    """Name the inventory's files as the user would: the compiler names them relative to the inventory's folder."""
-    return replace(found, span=replace(found.span, file=str(folder / found.span.file)))

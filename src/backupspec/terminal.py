@@ -11,6 +11,11 @@ from rich.console import Console
 from backupspec.diagnostic import Severity, has_errors
 
 FINDINGS, ENVIRONMENT = 1, 3
+EPILOG = (
+    "Exit codes: 0 fine; 1 findings (errors; with --strict also warnings; with --check and --exit-code a change); "
+    "2 wrong usage; 3 the environment (a missing program or extra, a folder that cannot be written); 130 Ctrl-C."
+)
+"""What the help of every command ends with."""
 _OF_THE_ENVIRONMENT = frozenset({"BS507", "BS508", "BS509"})
 
 

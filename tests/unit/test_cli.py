@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from backupspec import __version__, cli
+from backupspec import __version__, cli, commands
 
 ROOT = Path(__file__).parents[2]
 
@@ -477,7 +477,7 @@ def test_what_nobody_expected_is_told_without_a_traceback(
     def broken(*_: object) -> None:
         raise ValueError("so much for that")
 
-    monkeypatch.setattr(cli, "compile_inventory", broken)
+    monkeypatch.setattr(commands, "compile_inventory", broken)
     run = program("validate", inventory)
     assert run.code == 3
     assert "ValueError: so much for that" in run.err
@@ -499,9 +499,9 @@ def test_a_reader_that_goes_away_is_no_crash(inventory: Path, tmp_path: Path) ->
 
 def test_control_c_ends_with_130_and_no_traceback(tmp_path: Path) -> None:
     program = (
-        "import signal, time; from backupspec import cli;"
+        "import signal, time; from backupspec import cli, commands;"
         "signal.signal(signal.SIGINT, signal.default_int_handler);"  # a test run in the background may ignore it
-        "cli.compile_inventory = lambda *_: (print('ready', flush=True), time.sleep(60)); cli.main()"
+        "commands.compile_inventory = lambda *_: (print('ready', flush=True), time.sleep(60)); cli.main()"
     )
     words = [sys.executable, "-c", program, "validate", str(tmp_path)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:

@@ -11,13 +11,16 @@ import typer
 
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Severity, Span
-from backupspec_migrate.commands.options import GoalOptions, LogJson, Source, TreeOptions
+from backupspec_migrate.commands.goal_options import GoalOptions
+from backupspec_migrate.commands.options import LogJson, Source
 from backupspec_migrate.commands.said import Said, output, stopping
+from backupspec_migrate.commands.tree_options import TreeOptions
 from backupspec_migrate.commands.work import in_repositories, next_command, outside_of, write_or_stop
+from backupspec_migrate.drafting import drafted
 from backupspec_migrate.figures import counted
 from backupspec_migrate.paper import remains
 from backupspec_migrate.plan_yaml import plan_text
-from backupspec_migrate.prepare import Prepared, StoppedError, drafted, opened
+from backupspec_migrate.prepare import Prepared, StoppedError, opened
 from backupspec_migrate.source import layout_at, planned_source
 
 _UNDECIDED = "BS612"

@@ -8,8 +8,9 @@ import typer
 
 from backupspec.options import one_of
 from backupspec_migrate.commands.options import PlanFile
+from backupspec_migrate.commands.reporting import report_on
 from backupspec_migrate.commands.said import Said
-from backupspec_migrate.commands.work import planned, report_on
+from backupspec_migrate.commands.work import planned
 
 
 def report(

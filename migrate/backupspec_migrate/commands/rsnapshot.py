@@ -11,20 +11,23 @@ import typer
 
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Span
-from backupspec_migrate.commands.options import GoalOptions, Jobs, LogJson, Source, TreeOptions
+from backupspec_migrate.commands.goal_options import GoalOptions
+from backupspec_migrate.commands.options import Jobs, LogJson, Source
+from backupspec_migrate.commands.reporting import report_on
 from backupspec_migrate.commands.said import Said, need_borg, output, stopping
+from backupspec_migrate.commands.tree_options import TreeOptions
 from backupspec_migrate.commands.work import (
     import_all,
     in_repositories,
     outside_of,
-    report_on,
     verify_all,
     write_or_stop,
 )
+from backupspec_migrate.drafting import drafted
 from backupspec_migrate.paper import remains
 from backupspec_migrate.plan import DEFAULT_JOB
 from backupspec_migrate.plan_yaml import plan_text
-from backupspec_migrate.prepare import Prepared, StoppedError, drafted, opened
+from backupspec_migrate.prepare import Prepared, StoppedError, opened
 from backupspec_migrate.source import layout_at, planned_source
 
 _OURS = (

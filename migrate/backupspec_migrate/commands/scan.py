@@ -10,8 +10,9 @@ import typer
 
 from backupspec.diagnostic import has_errors
 from backupspec.options import one_of
-from backupspec_migrate.commands.options import Source, TreeOptions
+from backupspec_migrate.commands.options import Source
 from backupspec_migrate.commands.said import FINDINGS, Said, stopping
+from backupspec_migrate.commands.tree_options import TreeOptions
 from backupspec_migrate.estimate import estimate
 from backupspec_migrate.local_time import machine_zone
 from backupspec_migrate.prepare import Tree, opened

@@ -1,10 +1,8 @@
-"""The work behind the commands: plan, run, verify and report on an open tree. Each shows what it does as it goes."""
+"""The work behind the commands: plan, run and verify on an open tree. Each shows what it does as it goes."""
 
 from __future__ import annotations
 
 import shlex
-import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +12,7 @@ from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostics, Span
 from backupspec.suggest import did_you_mean
 from backupspec_migrate.accepted import ids_of
-from backupspec_migrate.commands.said import Said, need_borg, output, stopping
-from backupspec_migrate.messages import Message
+from backupspec_migrate.commands.said import Said, need_borg, stopping
 from backupspec_migrate.outside import lies_in
 from backupspec_migrate.plan import Plan
 from backupspec_migrate.plan_document import PlanDocument
@@ -24,12 +21,7 @@ from backupspec_migrate.plan_reading import read_plan
 from backupspec_migrate.prepare import Prepared, StoppedError, opened, resumed
 from backupspec_migrate.progress import Event, Sink, show_progress
 from backupspec_migrate.record import Record
-from backupspec_migrate.report_html import as_html
-from backupspec_migrate.report_json import as_json
-from backupspec_migrate.report_text import as_text
 from backupspec_migrate.source import layout_of_plan
-from backupspec_migrate.standing_now import standing_of
-from backupspec_migrate.verdict import verdict
 
 
 class _Counting:
@@ -126,34 +118,6 @@ def verify_all(prepared: Prepared, jobs: int, say: Said, *, percent: float, resu
     joined = "item and" if percent >= 100 else "item, and"  # noqa: PLR2004 - per cent
     earlier = f"; {passed} compared earlier" if passed else ""
     return f"equal to the source in every {joined} {bytes_}: {in_repositories(equal, plan)}{earlier}"
-
-
-def report_on(prepared: Prepared, say: Said, form: str = "text") -> str:
-    """Write the report beside the plan, show it as `form`, and give a last sentence; not safe is a failure."""
-    need_borg()
-    from backupspec_migrate.run import look_at_archives  # noqa: PLC0415 - needs Borg's package
-
-    beside = Beside(Path(prepared.document.file))
-    record, there = Record(beside.record), {}
-
-    def note(message: Message) -> None:
-        there[message.repository, message.archive] = message.id
-
-    found = look_at_archives(prepared.outside_of_the_tree, lambda _: None, note)
-    problems = tuple(one.message for one in found)
-    standing = standing_of(prepared, record, there, problems, int(time.time()))
-    pages = {"json": as_json(standing), "html": as_html(standing)}
-    for suffix, text in pages.items():
-        write_or_stop(beside.report(suffix), text)
-    if form == "text":
-        console = output()
-        console.print(as_text(standing, console.width), end="")
-    else:
-        sys.stdout.write(pages[form])
-    result = verdict(standing)
-    say.json({"type": "report", "safe": result.safe, "because": list(result.because)})
-    say.failed = say.failed or not result.safe
-    return f"the page to sign: {beside.report('html')}"
 
 
 def outside_of(root: str, file: Path, way_out: str) -> None:
