@@ -41,6 +41,7 @@ OPTIONS = ("--compression", "lz4", "--noctime", "--nobirthtime", "--numeric-ids"
 
 COLD = ", from disk"
 LOOPED = "borg create, each snapshot"
+OPEN = "Borg's indexes and buffers only"
 LOOP = 'for n in $(seq {last} -1 0); do cd "$1/daily.$n/web01" && "$2" create {options} "$3::$n" . || exit; done'
 
 
@@ -115,7 +116,9 @@ class Bench:
         self.run("borg create, a quarter", *create, cwd=self.quarter / oldest.relative_to(tree))
         self.migrate("run", self.quarter)
         self.migrate("verify", self.quarter)
-        self.run("open only", *self.step("open", tree, ours, self.snapshots))
+        self.run(OPEN, *self.step("open", tree, ours, self.snapshots))
+        of_quarter = self.folder / f"{self.quarter.name}-web01"
+        self.run(f"{OPEN}, a quarter", *self.step("open", self.quarter, of_quarter, self.snapshots))
         # Twenty more snapshots in which nothing changed, beside one: the difference is what an unchanged entry costs.
         same = self.folder / "same"
         if not same.exists():
@@ -131,8 +134,8 @@ class Bench:
         self.peers(tree)
 
     def peers(self, tree: Path) -> None:
-        """Run what others would do for the same, where it was asked for."""
-        if os.environ.get("BENCH_LOOP") != "0":
+        """Run what others would do for the same, where it is asked for; the loop once, as it takes minutes."""
+        if os.environ.get("BENCH_LOOP") != "0" and LOOPED not in self.costs:
             self.fresh("loop")
             loop = LOOP.format(last=self.snapshots - 1, options=" ".join(OPTIONS))
             self.run(LOOPED, "sh", "-c", loop, "sh", tree, BORG, self.folder / "loop")
@@ -227,8 +230,8 @@ class Bench:
         per_entry = [(self.of("same x all", kind) - self.of("same x 1", kind)) / more * 1e6 for kind in kinds]
         find = [self.of("find", kind) / (self.entries * self.snapshots) * 1e6 for kind in kinds]
         limits = [self.of("borg check --verify-data", kind) + self.of("one read", kind) for kind in kinds]
-        above = self.per_inode("migrate run") - self.per_inode("borg create")
-        path = len("srv/www/site-000/module-0000/assets/file-000000.txt")
+        above = self.per_inode("migrate run") - self.per_inode(OPEN)
+        path = len(name_of(0))
         create, checked = [self.of("borg create", kind) for kind in kinds], limits
         cold = []
         if (name := f"migrate run{COLD}") in self.costs:
@@ -257,6 +260,8 @@ class Bench:
             )
         )
         texts.append(("bytes of memory per inode above Borg's own", f"≤ {350 + path}", (f"{above:.0f}", "")))
+        grown = self.of("same x all", "memory") / self.of("same x 1", "memory")
+        texts.append((f"most memory with {self.snapshots} snapshots / with one", "≈ 1", (f"{grown:.2f}", "")))
         for what in ("migrate run", "step of run"):
             ratio = self.of(what, "memory") / self.of("borg create", "memory")
             texts.append((f"most memory of {what} / that of borg create", "", (f"{ratio:.2f}", "")))
@@ -346,6 +351,11 @@ def entries(files: int) -> int:
     return files + -(-files // PER_FOLDER) + 3
 
 
+def name_of(number: int) -> str:
+    """Give the path of a file below its host's folder; all are of the same length."""
+    return f"srv/www/site-{number // 10_000:03}/module-{number // PER_FOLDER:05}/file-{number:07}.txt"
+
+
 def size(folder: Path) -> int:
     """Count the bytes of all files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -364,7 +374,7 @@ def make_tree(tree: Path, files: int, snapshots: int) -> None:
         when = (FIRST - rng.randint(2 * DAY, 100 * DAY)) * 10**9 + rng.randrange(10**9)
         os.utime(path, ns=(when, when))
 
-    names = [f"srv/www/site-{n // 10_000:03}/module-{n // PER_FOLDER:05}/file-{n:07}.txt" for n in range(files)]
+    names = [name_of(number) for number in range(files)]
     for number in range(snapshots):
         here = tree / f"daily.{snapshots - 1 - number}"
         if number == 0:
