@@ -115,17 +115,21 @@ def _unset(fleet: Fleet) -> Iterator[str]:
         yield from (f"{host.name}.{name}" for name in (*sorted(_WIDE | _OWN), *_JOB, *sorted(_TARGET)))
         for job in host.jobs:
             path = _path(job)
-            own = _JOB if isinstance(job, FilesJob) else _keys(job) if isinstance(job, DatabaseJob) else ()
-            yield from (f"{path}.{name}" for name in (*own, *sorted(_TARGET)))
+            yield from (f"{path}.{name}" for name in (*_keys(job), *sorted(_TARGET)))
             for target in job.targets:
                 yield from (f"{path}.to.{target.repository.name}.{name}" for name in sorted(_TARGET))
 
 
-def _keys(job: DatabaseJob) -> tuple[str, ...]:
-    """Give each key that a databases job of its kind may have."""
-    kind = next(value for name, value, _ in job.origins if name == "kind")
-    own = tuple(key for key in INVENTORY.kinds[kind]["properties"] if key not in _TARGET)
-    return (*own, "hooks.before", "hooks.after")
+def _keys(job: Job) -> tuple[str, ...]:
+    """Give each key that a job of its kind may have, but those that go with a repository."""
+    if isinstance(job, FilesJob):
+        return _JOB
+    if isinstance(job, DatabaseJob):
+        kind = next(value for name, value, _ in job.origins if name == "kind")
+        own = INVENTORY.kinds[kind]["properties"]
+    else:
+        own = INVENTORY.schema["$defs"]["virtual_machine"]["properties"]
+    return (*(key for key in own if key not in _TARGET), "hooks.before", "hooks.after")
 
 
 def _written(fleet: Fleet, root: Mapping | None, kind: str) -> Iterator[Setting]:
@@ -152,7 +156,8 @@ def settings(host: Host) -> Iterator[Setting]:
     for job in host.jobs:
         path = _path(job)
         below = {name for target in job.targets for name, _, _ in target.origins}
-        yield from _settings(path, (path, host.name), tuple(each for each in job.origins if each[0] not in below))
+        said = tuple(each for each in job.origins if each[0] not in below)
+        yield from _settings(path, (path, host.name), (*said, *_found(job)))
         for target in job.targets:
             to = f"to.{target.repository.name}"
             meant = {"retention": str(target.retention), "schedule": str(target.schedule)}
@@ -173,6 +178,12 @@ def settings(host: Host) -> Iterator[Setting]:
         )
         timed = ("times", when, Origin("computed from the schedule", None))
         yield from _settings(path, (path, host.name), (*said, timed))
+
+
+def _found(job: Job) -> Iterator[tuple[str, str, Origin]]:
+    """Give what a job has from elsewhere than the inventory: the disks that a definition names."""
+    if isinstance(job, VirtualMachineJob) and all(name != "disks" for name, _, _ in job.origins):
+        yield "disks", ", ".join(job.disks) or "none", Origin("found in the definition", None)
 
 
 def text(setting: Setting, folder: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from backupspec.data import data_folder
 from backupspec.diagnostic import Span
 from backupspec.explain import explain, overview, suggestion, text
 from backupspec.fleet import FilesJob, Fleet, Host, Origin, Repository, Retention, Target
@@ -264,6 +265,13 @@ hosts:
     assert asked(tmp_path, "db.databases.cache.accounts", text) == []
 
 
+def test_disks_that_only_the_definition_names_are_explained() -> None:
+    run = compile_inventory(data_folder("inventories") / "kvm")
+    assert run.fleet is not None
+    said = [text(each, "") for each in explain(run.fleet, "kvm01.virtual_machines.web02.disks")]
+    assert said == ["kvm01.virtual_machines.web02.disks = vda, vdb\n    found in the definition"]
+
+
 def test_a_virtual_machine_is_explained_with_its_defaults_and_with_what_a_drill_does(tmp_path: Path) -> None:
     text = """\
 version: 1
@@ -301,6 +309,9 @@ hosts:
         ),
     ):
         assert line in lines
+    assert asked(tmp_path, "kvm.virtual_machines.web.full_every", text) == [
+        "kvm.virtual_machines.web.full_every: not set"
+    ]
     assert sorted(line.partition(" = ")[0] for line in lines if line.startswith("mail.")) == [
         "mail.guest",
         "mail.method",
