@@ -25,6 +25,22 @@ _BY_HAND = {".mysql": "databases/test_mysql.py", ".guest": "snapshots/test_guest
 collect_ignore = [tests for folder, tests in _BY_HAND.items() if not (ROOT / folder / ".complete").exists()]
 
 
+def pytest_report_header() -> list[str]:
+    """Say what is left out before anything runs."""
+    return [
+        f"left out: tests/{tests}, for which setup/{Path(tests).stem.removeprefix('test_')} makes what is needed"
+        for tests in collect_ignore
+    ]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say aloud that a green run of somebody without root has proven less."""
+    if os.geteuid() != 0:
+        terminalreporter.write_line(
+            "without root, all tests that need it were left out: `sudo make test` runs them too", yellow=True
+        )
+
+
 def pytest_configure() -> None:
     """Keep the borg settings of whoever runs the tests away from them."""
     for name in [name for name in os.environ if name.startswith("BORG_")]:
