@@ -1,6 +1,8 @@
 # Two commands matter: `make demo` shows the main job on real parts, `make test` proves it. Both set the machine up first.
 
 PY := .venv/bin/python
+# Tests wait for servers and machines about as often as they compute.
+WORKERS := $(shell expr $$(nproc) + 1)
 # Shell scripts are known by their first line. Templates and compiled scripts are checked by the tests.
 SHELL_SCRIPTS = $(shell git grep --untracked -IlE '^\#!(/usr)?/bin/(env )?(ba|da)?sh' -- ':!templates' ':!*.py' ':!*.md' ':!*/__snapshots__/*')
 
@@ -26,10 +28,10 @@ demo: setup
 # A file's tests stay together, because they share machines that take a while to make. (xdist_group would say it more finely, but
 # pytest 9.2 ignores it: pytest-xdist issue 1386.)
 test: setup
-	@$(PY) -m pytest -n auto --dist loadfile $(ARGS)
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 fleet: setup
-	@$(PY) -m pytest -n auto --dist loadfile tests/fleet $(ARGS)
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile tests/fleet $(ARGS)
 
 # Each check is a target of its own, so that `make -k lint` shows what all of them have to say.
 LINT := lint-rules lint-format lint-types lint-shell lint-templates lint-docs
