@@ -249,7 +249,11 @@ class _Check:
                 self._differs("BS651", f"/{path} in {self.one.archive} differs: {what}")
             if item.get("source") is not None and not stat.S_ISLNK(state.st_mode):
                 self.links.setdefault(item.source, {item.source}).add(item.path)
-            elif stat.S_ISREG(state.st_mode) and not any(what.startswith("size") for what in differences):
+            elif (
+                stat.S_ISREG(state.st_mode)
+                and stat.S_ISREG(item.mode)
+                and not any(what.startswith("size") for what in differences)
+            ):
                 self._content(path, item, name, parent, archive)
         except (FileNotFoundError, NotADirectoryError):
             self._differs("BS651", f"/{path} is in {self.one.archive} and not in the source")
