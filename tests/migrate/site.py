@@ -110,7 +110,11 @@ class Site:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         os.utime(path, (mtime, mtime))
-        self.age()
+        for folder in path.parents:
+            if not folder.is_relative_to(self.sources):
+                break
+            if folder.stat().st_mtime > FIRST:
+                os.utime(folder, (OLD, OLD))
         return path
 
     def age(self) -> None:
