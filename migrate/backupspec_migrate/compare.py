@@ -48,8 +48,13 @@ def extended_differ(item: BorgObject, state: os.stat_result, name: str, parent: 
 
 
 def special_differ(item: BorgObject, state: os.stat_result, name: str, parent: int) -> Iterator[str]:
-    """Say whether a symbolic link's target, a device's number or a file's size is not that of the source."""
+    """Say whether a symbolic link's target, a device's number or a file's size is not that of the source.
+
+    What is of another type has none of these, and differs already.
+    """
     kind = stat.S_IFMT(state.st_mode)
+    if kind != stat.S_IFMT(item.mode):
+        return
     if kind == stat.S_IFLNK and item.get("source") != os.readlink(name, dir_fd=parent):
         yield "link target"
     if kind in {stat.S_IFBLK, stat.S_IFCHR} and item.get("rdev") != state.st_rdev:

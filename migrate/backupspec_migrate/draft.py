@@ -93,7 +93,7 @@ def draft(file: str, source: PlannedSource, scanned: Scan, choices: Choices) -> 
             one.time,
             one.time_from,
             doubts[one.slot].why if one.slot in doubts else None,
-            "accepted on request" if one.slot in doubts and one.slot in choices.accept else None,
+            "accepted on request" if one.slot in choices.accept else None,
             place,
             doubts[one.slot].folders if one.slot in doubts else (),
         )

@@ -24,7 +24,8 @@ class Import:
     """One archive to be: name, identity, and the roots (relative to `slot`) that it holds.
 
     `slot` is the snapshot's folder as it is called now. `gone`: it is not there any more (`slot` is its last known
-    name), and the archive should be there already.
+    name), and the archive should be there already. `before` is the folder of the snapshot before it, if there is one.
+    `accepted`: somebody looked at the snapshot and wrote down why it is imported all the same.
     """
 
     archive: str
@@ -33,6 +34,8 @@ class Import:
     slot: str
     roots: tuple[Root, ...]
     gone: bool = False
+    before: str | None = None
+    accepted: bool = False
 
     @property
     def mark(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import cast
 
 from backupspec.catalogue import diagnose
@@ -135,15 +136,29 @@ class _Settling:
 
     def _imports(self, series: PlannedSeries) -> list[Import]:
         made = []
+        slots = [one.slot for one in self.scanned.snapshots]
+        before = dict(pairwise(reversed(slots)))
         for archive in series.archives:
             if self._is_undecided(archive.snapshot, series):
                 continue
-            time = self.planned[archive.snapshot].time
+            planned = self.planned[archive.snapshot]
+            time = planned.time
             identity = Identity(self.document.source.root, series.folder, time)
             name = archive_name(series.host, series.job, time)
             now = self.now.get(archive.snapshot)
             slot = archive.snapshot if now is None else now.slot
-            made.append(Import(name, series.host, identity, slot, archive.content, gone=now is None))
+            made.append(
+                Import(
+                    name,
+                    series.host,
+                    identity,
+                    slot,
+                    archive.content,
+                    gone=now is None,
+                    before=before.get(slot),
+                    accepted=planned.accept is not None,
+                )
+            )
         return sorted(made, key=lambda one: one.identity.time)
 
     def _collisions(self) -> None:

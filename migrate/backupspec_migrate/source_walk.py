@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from struct import pack
 
 from backupspec_migrate.messages import LossKind
+from backupspec_migrate.rsync_leftover import is_rsync_leftover
 from backupspec_migrate.scan import Root
 from backupspec_migrate.view import View
 
@@ -21,7 +22,8 @@ class Source:
     """What one snapshot has for one archive.
 
     `versions`: of each path the `version()` of what lies there. `links`: the paths of everything that has several names
-    in this snapshot and that Borg holds as such. `lost`: what Borg cannot hold as it is.
+    in this snapshot and that Borg holds as such. `lost`: what Borg cannot hold as it is. `leftovers`: files that are
+    called like those that a killed rsync leaves.
     """
 
     versions: dict[str, bytes] = field(default_factory=dict)
@@ -29,6 +31,7 @@ class Source:
     lost: dict[LossKind, list[str]] = field(
         default_factory=lambda: {"socket": [], "clamped time": [], "split symlink": []}
     )
+    leftovers: list[str] = field(default_factory=list)
 
 
 def version(state: os.stat_result) -> bytes:
@@ -97,6 +100,8 @@ class _Walk:
                     self.unreadable(prefix + entry.name, error)
                     continue
                 self.thing(prefix + entry.name, entry.name, fd, state, own=True)
+                if entry.name[0] == "." and is_rsync_leftover(entry.name) and prefix + entry.name not in self.without:
+                    self.source.leftovers.append(prefix + entry.name)
         finally:
             os.close(fd)
 

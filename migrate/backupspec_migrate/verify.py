@@ -28,6 +28,7 @@ from backupspec_migrate.plan import Import, Target
 from backupspec_migrate.progress import Event
 from backupspec_migrate.raw_items import BrokenItemsError, raw_items, unpacked
 from backupspec_migrate.repository import BorgObject, Session
+from backupspec_migrate.rsync_leftover import is_left_by_the_run, nobody_decided
 from backupspec_migrate.scan import Root
 from backupspec_migrate.source_walk import Source, version, walk_source
 from backupspec_migrate.view import View
@@ -140,6 +141,7 @@ class _Check:
         """Compare both ways: each item with its file, then what is left of the files with nothing."""
         self.source = walk_source(self.view, self.one.slot, self.one.roots, self._unreadable)
         self.counts.expected = len(self.source.versions)
+        self._leftovers()
         try:
             archive = Archive(self.session.repository, self.session.key, self.session.manifest, self.one.archive)
             self.id = archive.id.hex()
@@ -179,6 +181,19 @@ class _Check:
 
     def _unreadable(self, path: str, error: OSError) -> None:
         self._differs("BS651", f"/{path} cannot be read: {error.strerror}")
+
+    def _leftovers(self) -> None:
+        """Find what a killed rsync left, if nobody has decided about this snapshot."""
+        one, left = self.one, []
+        for path in () if one.accepted else self.source.leftovers:
+            root = self._root_of(path)
+            if root is not None:
+                below = "/".join(filter(None, (root.location, path[len(root.original) :].strip("/"))))
+                before = None if one.before is None else f"{one.before}/{below}"
+                if is_left_by_the_run(self.view, f"{one.slot}/{below}", before):
+                    left.append(path)
+        if left:
+            self.found.append(nobody_decided(one, left))
 
     def _about(self, archive: BorgObject) -> None:
         if read_comment(archive.comment) != self.one.identity:
@@ -234,7 +249,11 @@ class _Check:
                 self._differs("BS651", f"/{path} in {self.one.archive} differs: {what}")
             if item.get("source") is not None and not stat.S_ISLNK(state.st_mode):
                 self.links.setdefault(item.source, {item.source}).add(item.path)
-            elif stat.S_ISREG(state.st_mode) and not any(what.startswith("size") for what in differences):
+            elif (
+                stat.S_ISREG(state.st_mode)
+                and stat.S_ISREG(item.mode)
+                and not any(what.startswith("size") for what in differences)
+            ):
                 self._content(path, item, name, parent, archive)
         except (FileNotFoundError, NotADirectoryError):
             self._differs("BS651", f"/{path} is in {self.one.archive} and not in the source")

@@ -27,6 +27,7 @@ from backupspec_migrate.memo import LOOK, Block, Choice, Choices, Contents, Grow
 from backupspec_migrate.plan import CHUNKER, Import
 from backupspec_migrate.read_ahead import Ahead, Result, give_back_memory
 from backupspec_migrate.repository import BorgObject, Session
+from backupspec_migrate.rsync_leftover import is_left_by_the_run, is_rsync_leftover, nobody_decided
 from backupspec_migrate.view import View
 
 _MANY = 100  # problems named in one snapshot
@@ -150,6 +151,7 @@ class Writer:
         )
         work = _Snapshot(one, archive, session, report)
         listing = self._listing(one, work.problem)
+        work.doubt_leftovers(listing, self._view)
         if not work.problems:
             work.tally.expected = listing.entries
             choices = choose(listing, self._memo)
@@ -234,6 +236,26 @@ class _Snapshot:
             self.problems.append(
                 diagnose("BS640", message, place, hint=f"{self.one.archive} was not made", where=self.one.archive)
             )
+
+    def doubt_leftovers(self, listing: Listing, view: View) -> None:
+        """Note the files that rsync left behind when it was killed: nothing above them may tell that it was."""
+        one = self.one
+        if one.accepted:
+            return
+        found = [
+            os.fsdecode(folder.path_of(os.fsencode(name)))
+            for folder in listing.folders
+            if not folder.alone and (folder.names.startswith(b".") or b"\0." in folder.names)
+            for name in map(os.fsdecode, folder.called())
+            if is_rsync_leftover(name)
+            and is_left_by_the_run(
+                view,
+                f"{folder.location(one.slot)}/{name}",
+                None if one.before is None else f"{folder.location(one.before)}/{name}",
+            )
+        ]
+        if found:
+            self.problems.append(nobody_decided(one, found))
 
     def _folder(self, folder: Folder, choice: Choice, known: Block | None) -> Block | None:
         """Write a folder's item and those of its entries; give the block that they make."""

@@ -14,6 +14,8 @@ from pathlib import Path
 FIRST = 1_704_161_100  # 2024-01-02T02:05:00Z
 DAY = 86_400
 OLD = FIRST - 30 * DAY
+AGES_HENCE = 2_000_000_000
+"""What has a time from then on was given it by a test."""
 
 
 class Kind(StrEnum):
@@ -108,14 +110,18 @@ class Site:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         os.utime(path, (mtime, mtime))
-        self.age()
+        for folder in path.parents:
+            if not folder.is_relative_to(self.sources):
+                break
+            if folder.stat().st_mtime > FIRST:
+                os.utime(folder, (OLD, OLD))
         return path
 
     def age(self) -> None:
         for top, folders, files in os.walk(self.sources, topdown=False):
             for name in (*files, *folders):
                 path = os.path.join(top, name)  # noqa: PTH118 - names that are not text
-                if os.lstat(path).st_mtime > FIRST:
+                if FIRST < os.lstat(path).st_mtime < AGES_HENCE:
                     os.utime(path, (OLD, OLD), follow_symlinks=False)
         os.utime(self.sources, (OLD, OLD))
 

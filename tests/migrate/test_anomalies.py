@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from tests.migrate.looking import look
 from tests.migrate.site import DAY, FIRST, Kind, Site
+from tests.migrate.test_commands import good, planned, reasons
 
 HOSTS = [("web01/", "web01/", ""), ("web02/", "web02/", "")]
 
@@ -122,6 +124,49 @@ def test_with_link_dest_a_killed_rsync_is_known_by_a_time_that_rsnapshot_did_not
     assert seen.doubts == {}
     (said,) = seen.said("BS665")
     assert said == "daily.1 has no web01, web02, which daily.2 before it and daily.0 after it have"
+
+
+@pytest.mark.borg
+def test_what_a_killed_rsync_left_is_not_imported_before_somebody_accepts_it(
+    make_site: Callable[..., Site], borg14: Path
+) -> None:
+    """It died in the last host, nothing tells of it after the next rotation but the file that it was receiving."""
+    site = make(make_site, Kind.LINK_DEST, retain=9)
+    site.put("web01/etc/.program.aB3dE9", "a program's own, in all snapshots that follow")
+    site.night()
+    left = f"{site.original('web02')}/etc/.motd.x7Kp2Q"
+    dies(
+        site,
+        "rsync",
+        f'/usr/bin/rsync "$@"; case "$*" in */web01/*) exit;; esac; : > {site.snapshots}/daily.0/web02/{left}',
+    )
+    site.lockfile.unlink()
+    site.age()
+    alone(site, "daily")
+    for number, night in ((1, 4), (0, 5)):
+        os.utime(site.snapshots / f"daily.{number}", (FIRST + night * DAY,) * 2)
+    assert look(site.conf).doubts == {}
+    planned(site, "--accept", "daily.2")
+    text = site.plan.read_text()
+    done = site.run("run")
+    assert done.returncode == 1
+    said = f"error[BS612]: daily.1 is doubtful: rsync was killed while it filled web02, and left /{left}"
+    assert said in done.stderr
+    assert done.stderr.count("error[") == 1, done.stderr
+    assert len(site.archives(borg14)) == 6, "web01 was whole"
+    assert "web02, files: 1 of 6 archives is not in the repository" in reasons(site)
+    decided = re.sub(r"(?m)^(  - \{folder: daily\.1, .*)\}$", r"\1, accept: motd is whole}", text)
+    assert decided != text
+    site.plan.write_text(decided)
+    good(site, "run")
+    good(site, "verify")
+    assert len(site.archives(borg14, "web02")) == 6
+    assert reasons(site) == ""
+    site.plan.write_text(text)
+    done = site.run("verify")
+    assert said in done.stderr
+    assert done.stderr.count("error[") == 1, done.stderr
+    assert "differs from its snapshot" in reasons(site)
 
 
 def test_a_killed_removal_is_doubtful_by_its_time(make_site: Callable[..., Site], kind: Kind) -> None:

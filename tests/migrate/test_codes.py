@@ -52,10 +52,25 @@ def test_a_run_says_who_holds_the_lock_and_what_is_wrong_with_a_repository(
     planned(site, "--encryption", "repokey-blake2")
     site.lockfile.write_text(f"{os.getpid()}\n")
     assert found(site, "run")["BS620"].endswith(f"{site.lockfile} is held by process {os.getpid()}")
+    scan = subprocess.run(
+        [*site.command("rsnapshot")[:4], "scan", str(site.conf)],
+        env=site.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert scan.returncode == 1
+    assert f"held by process {os.getpid()}" in " ".join(scan.stdout.split())
+    assert "daily.0" in scan.stdout, "whoever only looks sees the tree all the same"
     site.lockfile.write_text("4194304\n")  # one more than any process can have
     assert found(site, "run")["BS621"].startswith(
         f"{site.lockfile} was left behind by an rsnapshot that was interrupted"
     )
+    site.extra = ["stop_on_stale_lockfile\t1"]
+    site.configure()
+    assert found(site, "run")["BS620"].startswith(f"{site.lockfile} was left behind by a process that died")
+    site.extra = []
+    site.configure()
     site.lockfile.unlink()
     assert found(site, "run")["BS634"].startswith(f"{site.repo()} was made, and its only key lies in it")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from backupspec_migrate.repository import open_repository
 from tests.migrate.site import Kind, Site
 from tests.migrate.test_faults import planned
 from tests.migrate.test_import import name_of, strange
@@ -26,6 +27,15 @@ MODES = {
     "authenticated-blake2": "obfuscate,110,lz4",
 }
 """Each with one of the compressions."""
+HEADS = {
+    "none": b"\0\0",
+    "lz4": b"\1\0",
+    "zlib,6": b"\x78",
+    "zstd,3": b"\3\0",
+    "lzma,0": b"\2\0",
+    "obfuscate,110,lz4": b"\4\0",
+}
+"""How Borg begins a chunk that was compressed so, where that was worth it."""
 
 
 def stranger(site: Site) -> None:
@@ -66,10 +76,12 @@ def assert_extracts_equal(site: Site, borg: Path, when: int, slot: str, out: Pat
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_repository_of_each_mode_takes_all_and_gives_it_back(
-    make_site: Callable[..., Site], borg14: Path, place: Path, mode: str
+    make_site: Callable[..., Site], borg14: Path, place: Path, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = make_site()
     stranger(site)
+    text = "".join(f"{number} of 3000\n" for number in range(3000)).encode()
+    site.put("web01/etc/text", text)
     first = site.night()
     site.put("web01/etc/motd", "changed")
     second = site.night()
@@ -79,6 +91,13 @@ def test_a_repository_of_each_mode_takes_all_and_gives_it_back(
     assert done.returncode == 0, done.stderr
     site.borg(borg14, "check", "--verify-data", str(site.repo()))
     site.verify()
+    for name, value in site.environment().items():
+        monkeypatch.setenv(name, value)
+    with open_repository(str(site.repo()), compression=None, unencrypted=mode == "none") as session:
+        chunk = session.key.id_hash(text)
+        packed = session.key.decrypt(chunk, session.repository.get(chunk), decompress=False)
+    assert bytes(packed).startswith(HEADS[MODES[mode].removeprefix("auto,")])
+    assert len(packed) < len(text) / 2 or MODES[mode] in {"none", "obfuscate,110,lz4"}
     assert_extracts_equal(site, borg14, first, "daily.1", place / "first")
     assert_extracts_equal(site, borg14, second, "daily.0", place / "second")
 

@@ -103,13 +103,15 @@ def test_a_path_is_a_repository_here_when_borg_made_it_or_its_account_owns_the_f
 def test_an_inventory_says_repository_and_job(make_site: Callable[..., Site], checkout: Path, borg14: Path) -> None:
     site = make_site(lines=[("web01/", "web/", ""), ("web01/", "nobody/", "")])
     filled(site, 2)
-    path = written(checkout, site.folder / "in", str(site.folder / "repos"), "")
+    system = '    files:\n      system: {paths: [/], compression: "lzma,1"}\n'
+    path = written(checkout, site.folder / "in", str(site.folder / "repos"), system)
     (site.repo("web")).mkdir()
     site.borg(borg14, "init", "-e", "repokey-blake2", str(site.repo("web") / "central"))
     common = [str(site.conf), "--inventory", str(path)]
     for words in (("rsnapshot", *common, "--host", "web"), ("verify",)):
         done = migrate(site, *words)
         assert done.returncode == 0, done.stderr
+    assert "compression: lzma,1\n" in site.plan.read_text()
     listed = site.borg(borg14, "list", "--short", str(site.repo("web") / "central")).split()
     assert [name.rpartition("_")[0] for name in listed] == ["web_system", "web_system"]
     done = migrate(site, "plan", *common)

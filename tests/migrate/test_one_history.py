@@ -21,7 +21,7 @@ from demo.lab.room import Room
 from demo.lab.site import ACCOUNT, job_script
 from demo.lab.site import Site as Compiled
 from tests.migrate.site import Kind, Site
-from tests.migrate.test_import import filled, name_of, strange
+from tests.migrate.test_import import filled, large, name_of, strange
 
 pytestmark = [pytest.mark.root, pytest.mark.borg]
 
@@ -77,6 +77,7 @@ def test_the_first_regular_backup_differs_in_nothing_and_adds_no_content(
 ) -> None:
     site = make_site(kind=kind)
     strange(site)
+    site.put("web01/odd/huge", large())
     filled(site, 2)
     when = site.night()
     site.migrate()
@@ -86,6 +87,7 @@ def test_the_first_regular_backup_differs_in_nothing_and_adds_no_content(
     migrated, after = site.items(borg14, last), site.items(borg14, "regular")
     assert migrated == after, "dumped items too, since diff ignores attributes and ACLs"
     assert len(migrated) > 20
+    assert len(migrated[f"{site.original()}/odd/huge"]["chunks"]) >= 3  # type: ignore[arg-type]  # a list
 
 
 def test_a_rsync_with_numeric_ids_is_continued_by_a_job_with_numeric_ids(

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,15 +12,15 @@ import pytest
 
 from tests.migrate.mounted import mounted
 from tests.migrate.site import OLD, Site
-from tests.migrate.test_import import filled, name_of
+from tests.migrate.test_import import filled, large, name_of
 
 pytestmark = [pytest.mark.root, pytest.mark.borg]
 
 
-def forged(site: Site, borg: Path, name: str, change: Callable[[Path], None], place: Path) -> None:
+def forged(site: Site, borg: Path, name: str, change: Callable[[Path], None], place: Path, *more: str) -> None:
     """Replace an archive by one with the same name, time and comment and one thing changed: who has the key can."""
     about = json.loads(site.borg(borg, "info", "--json", f"{site.repo()}::{name}"))["archives"][0]
-    out = place / "forged"
+    out = place / f"forged-{name}"
     out.mkdir()
     site.borg(borg, "extract", f"{site.repo()}::{name}", cwd=out)
     changed = out / site.original()
@@ -35,7 +36,7 @@ def forged(site: Site, borg: Path, name: str, change: Callable[[Path], None], pl
         "--timestamp",
         name.split("_")[2].rstrip("Z"),
     ]
-    site.borg(borg, "create", *options, f"{site.repo()}::{name}", site.original(), cwd=out)
+    site.borg(borg, "create", *options, *more, f"{site.repo()}::{name}", site.original(), cwd=out)
 
 
 def same_size(folder: Path) -> None:
@@ -45,67 +46,113 @@ def same_size(folder: Path) -> None:
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def mode(folder: Path) -> None:
-    (folder / "www/index.html").chmod(0o666)
-
-
-def owner(folder: Path) -> None:
-    os.chown(folder / "www/index.html", 1, 0)
-
-
-def when(folder: Path) -> None:
-    os.utime(folder / "www/index.html", (OLD + 1, OLD + 1))
-
-
-def missing(folder: Path) -> None:
-    times = (folder / "www").stat()
-    (folder / "www/index.html").unlink()
-    os.utime(folder / "www", ns=(times.st_atime_ns, times.st_mtime_ns))
-
-
-def extra(folder: Path) -> None:
-    times = (folder / "www").stat()
-    (folder / "www/more").write_text("more")
-    os.utime(folder / "www", ns=(times.st_atime_ns, times.st_mtime_ns))
-
-
-def attribute(folder: Path) -> None:
-    os.setxattr(folder / "www/index.html", "user.colour", b"red")
-
-
-def acl(folder: Path) -> None:
-    subprocess.run(["setfacl", "-m", "u:daemon:rw", folder / "www/index.html"], check=True)
-    (folder / "www/index.html").chmod(0o644)
-
-
-CHANGES: dict[Callable[[Path], None], str] = {
-    same_size: "www/index.html in web01_files_2024-01-02T02:05:00Z differs: content",
-    mode: "differs: type and mode -rw-rw-rw-, source -rw-r--r--",
-    owner: "differs: owner 1:0, source 0:0",
-    when: "www/index.html in web01_files_2024-01-02T02:05:00Z differs: time "
-    "2023-12-03T02:05:01Z, source 2023-12-03T02:05:00Z",
-    missing: "www/index.html is in the source and not in",
-    extra: "www/more is in web01_files_2024-01-02T02:05:00Z and not in the source",
-    attribute: "differs: extended attributes ['user.colour'], source []",
-    acl: "differs: acl_access",
-}
-
-
-@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
-def test_one_changed_thing_in_one_archive_is_found_and_named(
-    make_site: Callable[..., Site], borg14: Path, place: Path, change: Callable[[Path], None]
+def test_one_changed_byte_in_one_archive_is_found_and_named(
+    make_site: Callable[..., Site], borg14: Path, place: Path
 ) -> None:
     site = make_site()
     first = filled(site, 2)[0]
     site.migrate()
-    forged(site, borg14, name_of(first), change, place)
+    forged(site, borg14, name_of(first), same_size, place)
     done = site.run("verify")
     assert done.returncode == 1
-    assert CHANGES[change] in done.stderr
-    assert done.stderr.count("error[") == 1, done.stderr
+    assert re.findall(r"error\[.*", done.stderr) == [
+        f"error[BS652]: /{site.original()}/www/index.html in {name_of(first)} differs: content"
+    ]
+
+
+def things(site: Site) -> None:
+    """Put into the source one thing for each change."""
+    each = site.sources / "web01/each"
+    for name in ("mode", "owner", "time", "attribute", "acl", "missing", "shorter", "type"):
+        site.put(f"web01/each/{name}", "<h1>hello</h1>")
+    for name in ("folder", "default-acl"):
+        (each / name).mkdir()
+    (each / "link").symlink_to("mode")
+    os.mknod(each / "device", 0o600 | 0o060000, os.makedev(7, 200))
+    site.age()
+
+
+def changed(folder: Path) -> None:
+    """Change each of them in the way that it is called after, and nothing else."""
+    each = folder / "each"
+    times = {path: path.lstat() for path in (each, *each.iterdir())}
+    (each / "mode").chmod(0o666)
+    os.chown(each / "owner", 1, 0)
+    os.setxattr(each / "attribute", "user.colour", b"red")
+    subprocess.run(["setfacl", "-m", "u:daemon:rw", each / "acl"], check=True)
+    (each / "acl").chmod(0o644)
+    (each / "missing").unlink()
+    (each / "more").write_text("more")
+    (each / "shorter").write_text("<h1>")
+    (each / "type").unlink()
+    os.mkfifo(each / "type", 0o644)
+    os.setxattr(each / "folder", "user.colour", b"red")
+    subprocess.run(["setfacl", "-d", "-m", "u:daemon:rwx", each / "default-acl"], check=True)
+    (each / "link").unlink()
+    (each / "link").symlink_to("time")
+    (each / "device").unlink()
+    os.mknod(each / "device", 0o600 | 0o060000, os.makedev(7, 201))
+    for path, state in times.items():
+        if path.name != "missing":
+            os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns), follow_symlinks=False)
+    os.utime(each / "time", (OLD + 1, OLD + 1))
+
+
+CHANGES = {
+    "mode": "type and mode -rw-rw-rw-, source -rw-r--r--",
+    "owner": "owner 1:0, source 0:0",
+    "time": "time 2023-12-03T02:05:01Z, source 2023-12-03T02:05:00Z",
+    "attribute": "extended attributes ['user.colour'], source []",
+    "acl": "acl_access",
+    "shorter": "size 4, source 14",
+    "type": "type and mode prw-r--r--, source -rw-r--r--",
+    "folder": "extended attributes ['user.colour'], source []",
+    "default-acl": "acl_default",
+    "link": "link target",
+    "device": "device number",
+}
+
+
+def test_each_changed_thing_in_one_archive_is_found_and_named_and_nothing_else_is(
+    make_site: Callable[..., Site], borg14: Path, place: Path
+) -> None:
+    site = make_site()
+    things(site)
+    first = filled(site, 2)[0]
+    site.migrate()
+    forged(site, borg14, name_of(first), changed, place)
+    done = site.run("verify")
+    assert done.returncode == 1
+    path, name = f"/{site.original()}/each", name_of(first)
+    assert sorted(re.findall(r"error\[BS651\]: (.*)", done.stderr)) == sorted(
+        [
+            *(f"{path}/{thing} in {name} differs: {how}" for thing, how in CHANGES.items()),
+            f"{path}/missing is in the source and not in {name}",
+            f"{path}/more is in {name} and not in the source",
+        ]
+    )
+    assert done.stderr.count("error[") == len(CHANGES) + 2, done.stderr
     assert not re.search(r"[0-9]{12,}", done.stderr), "times are for people"
-    if "content" not in CHANGES[change]:
-        assert f"borg delete {site.repo()}::{name_of(first)}" in done.stderr
+    assert f"borg delete {site.repo()}::{name}" in done.stderr
+
+
+def test_an_archive_that_only_looks_like_that_of_a_snapshot_is_found(
+    make_site: Callable[..., Site], borg14: Path, place: Path
+) -> None:
+    """It has another time, another origin, or owners without their names."""
+    site = make_site()
+    first, second = filled(site, 2)
+    site.migrate()
+    forged(site, borg14, name_of(first), lambda _: None, place, "--numeric-ids", "--timestamp", "2024-01-02T02:05:01")
+    forged(site, borg14, name_of(second), lambda _: None, place, "--comment", "mine")
+    done = site.run("verify")
+    assert done.returncode == 1
+    said = re.findall(r"error\[BS651\]: (.*)", done.stderr)
+    assert f"{name_of(first)} has the time 2024-01-02T02:05:01Z" in said
+    assert f"{name_of(second)} does not come from {site.snapshots}/daily.0: 'mine'" in said
+    items = site.items(borg14, name_of(first))
+    assert {f"/{path} in {name_of(first)} differs: owner's name None:None, here root:root" for path in items} <= {*said}
+    assert len(said) == done.stderr.count("error[") == len(items) + 2
 
 
 def test_the_file_of_a_broken_chunk_is_named_in_every_archive_that_has_it(make_site: Callable[..., Site]) -> None:
@@ -201,6 +248,15 @@ def test_a_folder_that_is_mounted_in_two_places_is_no_hard_link_though_files_in_
     assert items[f"{site.original()}/two/file"]["source"] == f"{site.original()}/one/file"
 
 
+def test_a_verification_shares_no_code_with_the_import() -> None:
+    """What is wrong in both would be found by neither."""
+    listed = "import sys, backupspec_migrate.verify; print(*(one for one in sys.modules if 'backupspec' in one))"
+    done = subprocess.run([sys.executable, "-c", listed], capture_output=True, text=True, check=True)
+    loaded = {one.rpartition(".")[2] for one in done.stdout.split()}
+    assert {"verify", "source_walk"} <= loaded
+    assert not loaded & {"writer", "memo", "look", "item", "listing", "read_ahead"}
+
+
 def test_a_missing_archive_is_named(make_site: Callable[..., Site], borg14: Path) -> None:
     site = make_site()
     first = filled(site, 2)[0]
@@ -212,13 +268,19 @@ def test_a_missing_archive_is_named(make_site: Callable[..., Site], borg14: Path
 
 
 def test_a_source_that_changed_since_is_found(make_site: Callable[..., Site]) -> None:
+    """By one byte, far from the beginning."""
     site = make_site()
+    site.put("web01/huge", large())
     filled(site, 1)
     site.migrate()
-    path = site.snapshots / "daily.0/web01" / site.original() / "www/index.html"
+    path = site.snapshots / "daily.0/web01" / site.original() / "huge"
     times = path.stat()
-    path.write_text("<h1>hellO</h1>")
+    with path.open("r+b") as file:
+        file.seek(9 << 20)
+        file.write(bytes([large()[9 << 20] ^ 1]))
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     done = site.run("verify")
     assert done.returncode == 1
-    assert "differs: content" in done.stderr
+    assert re.findall(r"error\[.*", done.stderr) == [
+        f"error[BS652]: /{site.original()}/huge in web01_files_2024-01-02T02:05:00Z differs: content"
+    ]

@@ -21,7 +21,8 @@ from backupspec_migrate.scan import Root
 from backupspec_migrate.verify import verify_target
 from backupspec_migrate.view import open_view
 from backupspec_migrate.writer import IncompleteError, Writer
-from tests.migrate.site import OLD, Site
+from tests.migrate.site import OLD, Kind, Site
+from tests.migrate.test_commands import reasons, report
 from tests.migrate.test_import import name_of
 
 pytestmark = [pytest.mark.root, pytest.mark.borg]
@@ -130,18 +131,58 @@ def test_owners_that_need_more_than_16_or_31_bits_come_back_as_they_were(
         assert differences(site, slot, out) == b""
 
 
-def test_what_borg_cannot_hold_is_declared_for_every_archive(make_site: Callable[..., Site]) -> None:
+def test_what_borg_cannot_hold_is_declared_for_every_archive(
+    make_site: Callable[..., Site], kind: Kind, borg14: Path
+) -> None:
     """Also for those whose items are written again without a look at the file."""
-    site = make_site()
+    site = make_site(kind=kind)
     site.put("web01/etc/motd", "x")
     site.put("web01/etc/ancient", "before 1970", mtime=-5000.0)
+    site.put("web01/etc/late", "after January 2038")
+    os.utime(site.sources / "web01/etc/late", (OLD, 2_147_400_000))
+    (site.sources / "web01/etc/link").symlink_to("motd")
+    (site.sources / "web01/etc/other").hardlink_to(site.sources / "web01/etc/link")
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(site.sources / "web01/etc/socket"))
     times = [site.night(), site.night()]
     done = site.migrate()
     for when in times:
         assert f"{name_of(when)}: 1 not stored: a socket" in done.stderr
-        assert f"{name_of(when)}: 1 stored with another time" in done.stderr
+        assert f"{name_of(when)}: 2 stored with another time" in done.stderr
+    site.verify()
+    below = f"{site.original()}/etc"
+    assert [one["losses"] for series in report(site)["series"] for one in series["archives"]] == [  # type: ignore[attr-defined]  # lists
+        [
+            {"kind": "socket", "count": 1, "paths": [f"{below}/socket"]},
+            {"kind": "clamped time", "count": 2, "paths": [f"{below}/ancient", f"{below}/late"]},
+            {"kind": "split symlink", "count": 1, "paths": [f"{below}/other"]},
+        ]
+    ] * 2
+    late = site.items(borg14, name_of(times[1]))[f"{below}/late"]
+    assert late["mtime"] == 2_147_310_847 * 10**9
+
+
+def test_sources_that_are_single_files_go_all_the_way(make_site: Callable[..., Site], kind: Kind, borg14: Path) -> None:
+    site = make_site(
+        lines=[("web01/etc/motd", "web01/", ""), ("web01/etc/hosts", "web01/renamed", "")],
+        kind=kind,
+        long_args="--delete",
+    )
+    site.put("web01/etc/hosts", "the same")
+    times = []
+    for night in range(2):
+        site.put("web01/etc/motd", f"night {night}", mtime=OLD + night)
+        times.append(site.night())
+    done = site.migrate("--log-json")
+    read = [one["inodes"] for line in done.stdout.splitlines() if (one := json.loads(line)).get("what") == "done"]
+    assert read == [2, 1]
+    site.verify()
+    paths = [f"{site.original()}/etc/{name}" for name in ("hosts", "motd")]
+    for night, when in enumerate(times):
+        assert sorted(site.items(borg14, name_of(when))) == paths, "and no folder"
+        given = site.borg(borg14, "extract", "--stdout", f"{site.repo()}::{name_of(when)}", paths[1])
+        assert given == f"night {night}"
+    assert reasons(site) == ""
 
 
 def test_a_second_identical_snapshot_adds_next_to_nothing(make_site: Callable[..., Site]) -> None:

@@ -114,8 +114,8 @@ TREES: tuple[Entry, ...] = (
         "BS677",
         "files that rsync was still receiving",
         "rsync writes a file under a name like `.NAME.XXXXXX` and renames it when it is complete. Such a name in a "
-        "snapshot means that rsync was killed there, and that more may be missing: leave the snapshot out, or import "
-        "it knowing that the file of that name is a piece of one.",
+        "snapshot means that rsync was killed there, and that more may be missing. A run does not import the snapshot "
+        "before the plan says `accept` or `skip` about it. A file that is in the snapshot before, too, is none.",
         Severity.WARNING,
     ),
     # --- BS68x: the rehearsal --------------------------------------------------------------------------------------
