@@ -63,6 +63,7 @@ def _lacking(marker: str) -> str | None:
             "xsltproc",
             "virt-xml-validate",
         ),
+        "apparmor": ("/usr/sbin/apparmor_parser", "/usr/sbin/libvirtd"),
         "databases": ("psql", "mariadbd", "redis-server", "/usr/sbin/slapd", "sqlite3"),
     }
     if marker == "containers" and _in_chroot():
