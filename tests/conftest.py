@@ -22,7 +22,8 @@ hypothesis.settings.load_profile("ci" if CI else "laptop")
 # A real MySQL is in no stable Debian. Whoever has run setup/mysql has these tests; CI has not: the reference says so.
 # A kernel with LVM and ZFS is made by setup/guest, for the tests of these.
 _BY_HAND = {".mysql": "databases/test_mysql.py", ".guest": "snapshots/test_guest.py"}
-collect_ignore = [tests for folder, tests in _BY_HAND.items() if not (ROOT / folder / ".complete").exists()]
+_LACKING = tuple(folder for folder in _BY_HAND if not (ROOT / folder / ".complete").exists())
+collect_ignore = [_BY_HAND[folder] for folder in _LACKING]
 
 
 def pytest_report_header() -> list[str]:
@@ -45,6 +46,11 @@ def pytest_configure() -> None:
     """Keep the borg settings of whoever runs the tests away from them."""
     for name in [name for name in os.environ if name.startswith("BORG_")]:
         del os.environ[name]
+
+
+def pytest_report_header() -> list[str]:
+    """Say which tests are left out for what only a command of its own brings."""
+    return [f"left out, since {folder} was not made (CONTRIBUTING.md): {_BY_HAND[folder]}" for folder in _LACKING]
 
 
 def _in_chroot() -> bool:
@@ -79,6 +85,7 @@ def _lacking(marker: str) -> str | None:
             "xsltproc",
             "virt-xml-validate",
         ),
+        "apparmor": ("/usr/sbin/apparmor_parser", "/usr/sbin/libvirtd"),
         "databases": ("psql", "mariadbd", "redis-server", "/usr/sbin/slapd", "sqlite3"),
     }
     if marker == "containers" and _in_chroot():

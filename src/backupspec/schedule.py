@@ -152,7 +152,7 @@ def quiet_minutes(quiet: Quiet | None, timezone: str) -> frozenset[int]:
     """
     if quiet is None:
         return frozenset()
-    shifts = _shifts(quiet.timezone, timezone)
+    shifts = differences(quiet.timezone, timezone)
     return frozenset((minute + shift) % DAY for minute in quiet.window.minutes() for shift in shifts)
 
 
@@ -161,12 +161,12 @@ def always_quiet_minutes(quiet: Quiet | None, timezone: str) -> frozenset[int]:
     if quiet is None:
         return frozenset()
     window = frozenset(quiet.window.minutes())
-    shifts = _shifts(quiet.timezone, timezone)
+    shifts = differences(quiet.timezone, timezone)
     return frozenset(minute for minute in range(DAY) if all((minute - shift) % DAY in window for shift in shifts))
 
 
 @functools.cache
-def _shifts(source: str, target: str) -> frozenset[int]:
+def differences(source: str, target: str) -> frozenset[int]:
     """Give all differences in minutes between two zones' clocks during a year."""
     first, second = zone(source), zone(target)
     if first is None or second is None or source == target:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 import yaml
 
-from demo.lab import libvirtd
+from demo.lab import borgs, libvirtd
 from demo.lab.container import booted
 from demo.lab.machine import Machine
 from demo.lab.room import Room
@@ -41,10 +41,12 @@ PACKAGES = (
 )
 # A base with QEMU takes minutes to make. Where tests run on Debian 12, its libvirt and QEMU are those of tests/libvirt.
 SUITES = ("trixie",)
+GENERATION = {"bookworm": "1.2", "trixie": "1.4"}
 OS = {"bookworm": "debian-12", "trixie": "debian-13"}
 IMAGE = "/var/lib/libvirt/images/web.qcow2"
 MIB = 2**20
 UNIT = "backupspec-web_local.service"
+QUEUE = "/run/backupspec-vm/queue"
 # What the kernel does not give such a machine: AppArmor, and control groups for guests.
 SETTINGS = 'security_driver = "none"\ncgroup_controllers = []\n'
 FILLED = "write -P 0x11 0 1M"
@@ -78,28 +80,46 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     suite = request.param
     folder = tmp_path_factory.mktemp("site")
     site = Site(folder / "inventory", folder / "out")
-    site.inventory.mkdir()
+    (site.inventory / "keys").mkdir(parents=True)
     job = {"disks": ["vda"], "method": "incremental", "quiesce": "off", "scratch_free": "1MB", "drill": {}}
     inventory = {
         "version": 1,
         "fleet": "booted",
-        "repositories": {"local": {"path": "/backup/borg", "encryption": "none"}},
+        "servers": {
+            "bkp01": {
+                "address": "192.0.2.10",
+                "host_key": "keys/bkp01.hostkey.pub",
+                "os": "debian-12",
+                "borg": {"version": GENERATION[suite]},
+                "storage": {"path": "/backup"},
+            }
+        },
+        "repositories": {"local": {"path": "/backup/borg"}, "central": {"server": "bkp01"}},
         "hosts": {
             "kvm01": {
                 "os": OS[suite],
+                "address": "192.0.2.30",
                 "to": ["local"],
                 "scratch": "/srv/scratch",
-                "virtual_machines": {"web": {**job, "retention": {"daily": 7}}},
+                "virtual_machines": {"web": {**job, "to": ["local", "central"], "retention": {"daily": 7}}},
                 "files": {"etc": {"paths": ["/etc/libvirt"]}},
             }
         },
     }
     (site.inventory / "inventory.yaml").write_text(yaml.safe_dump(inventory, sort_keys=False), encoding="utf-8")
     with Room() as room, booted(room, suite, "kvm01", ["192.0.2.30"], folder / "console", extra=PACKAGES) as machine:
+        server = room.machine("bkp01", ["192.0.2.10"], fresh=["/backup"])
+        borgs.give(server, GENERATION[suite])
+        site.learn_host_key(server)
         site.compile()
         machine.run(["mkdir", "-p", "/backup", "/srv/scratch"])
         machine.write("/etc/libvirt/qemu.conf", SETTINGS)
         site.apply(machine)
+        site.learn_key(machine)
+        site.compile()
+        site.apply(server)
+        site.apply(machine)
+        server.start_sshd()
         # borg looks at a lock that a killed one left after a tenth of the time that it would wait, which is a minute.
         machine.sh("sed -i 's/--lock-wait 600/--lock-wait 20/' /usr/local/lib/backupspec/jobs/*/*")
         machine.run(["systemctl", "restart", "libvirtd"])
@@ -112,19 +132,45 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         yield Host(suite, machine)
 
 
+def started_by_its_end(host: Host) -> str:
+    """End the virtual machine, for which a unit waits; give what the unit says, which libvirt's hook starts."""
+    earlier = host.run("systemctl", "show", "--value", "--property=InvocationID", UNIT)
+    host.machine.sh(f"echo {UNIT} >{QUEUE}/$(printf web | sha256sum | cut -c 1-64)")
+    host.run("virsh", "--quiet", "destroy", "web")
+    started = host.machine.sh(f"""
+        same() {{
+            now=$(systemctl show --value --property=InvocationID {UNIT})
+            [ -z "$now" ] || [ "$now" = {earlier.strip()} ]
+        }}
+        for _ in $(seq 600); do same || break; sleep 0.1; done
+        while systemctl is-active {UNIT} | grep -q activating; do sleep 0.1; done
+        echo "$now"
+    """).stdout
+    assert started != earlier
+    assert host.run("systemctl", "show", "--value", "--property=Result", UNIT) == "success\n"
+    assert host.run("ls", "-A", QUEUE) == ""
+    return host.run("journalctl", "--quiet", "--output=cat", f"_SYSTEMD_INVOCATION_ID={started.strip()}")
+
+
 def test_a_machine_that_runs_is_backed_up_drilled_and_brought_back(host: Host) -> None:
-    """Whole or only what changed, also one that is off, whose images only QEMU's account and root may read."""
-    assert "stored as of" in host.run("backupspec-run", "create", "web")
+    """Whole or only what changed, near or over ssh, with a passphrase; also one that is off.
+
+    Its images only QEMU's account and root may read.
+    """
+    assert "stored as of" in host.run("backupspec-run", "create", "web", "local")
     assert host.left() == ""
     host.run("virsh", "--quiet", "qemu-monitor-command", "web", "--hmp", libvirtd.write_line(0, 2 * MIB, 0x12, MIB))
-    assert ", what changed since " in host.run("backupspec-run", "create", "web")
+    assert ", what changed since " in host.run("backupspec-run", "create", "web", "local")
+    # Over ssh, with a chain and a checkpoint of its own.
+    assert "stored as of" in host.run("backupspec-run", "create", "web", "central")
     assert host.left() == ""
-    assert "drill passed: 1 disks as stored" in host.run("backupspec-run", "drill", "web")
-    host.run("virsh", "--quiet", "destroy", "web")
-    assert "shut off" in host.run("backupspec-run", "create", "web")
+    assert len(host.run("virsh", "--quiet", "checkpoint-list", "web").strip().splitlines()) == 2
+    assert "drill passed: 1 disks as stored" in host.run("backupspec-run", "drill", "web", "local")
+    assert "shut off" in started_by_its_end(host)
     host.run("rm", IMAGE)
-    host.run("backupspec-run", "restore-vm", "web", "--latest", "--replace")
-    host.run("qemu-io", "-f", "qcow2", "-c", FILLED.replace("write", "read"), IMAGE)
+    host.run("backupspec-run", "restore-vm", "web", "--from", "central", "--latest", "--replace")
+    for stored in (FILLED.replace("write", "read"), "read -P 0x12 2M 1M"):
+        assert "verification failed" not in host.run("qemu-io", "-f", "qcow2", "-c", stored, IMAGE)
     host.run("virsh", "--quiet", "start", "--paused", "web")
     assert host.left() == ""
 
@@ -144,7 +190,7 @@ def test_a_job_that_is_killed_leaves_nothing(host: Host) -> None:
     assert host.run("systemctl", "show", "--value", "--property=Result", UNIT) == "signal\n"
     assert host.left() == ""
     host.run("systemctl", "reset-failed")
-    host.run("backupspec-run", "create", "web")
+    host.run("backupspec-run", "create", "web", "local")
     assert "partial" not in host.run("backupspec-run", "list", "local")
 
 

@@ -287,10 +287,11 @@ def test_virtual_machines_that_come_and_go_are_told() -> None:
 
 def test_what_a_backup_reads_is_told() -> None:
     """Whole disks each time, or now and then."""
-    pull = {"method": "pull", "full_every": "each time"}
-    changes = {"method": "incremental", "full_every": "every 4w"}
+    pull = {"method": "pull", "full_every": "each time", "chunk_size": 1048576}
+    changes = {"method": "incremental", "full_every": "every 4w", "chunk_size": 262144}
     told = diff(tree(kvm={"machine": {"a": pull}}), tree(kvm={"machine": {"a": changes}})).meanings
     assert [(each.text, each.loss) for each in told] == [
+        ("chunk size of a on kvm: 1048576 → 262144 bytes; the next backup stores every disk once more", True),
         ("a of kvm reads all of its disks every 4w, no longer each time", False),
         ("a of kvm is backed up by incremental, no longer by pull", True),
     ]

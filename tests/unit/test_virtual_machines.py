@@ -23,10 +23,11 @@ hosts:
       web: {{disks: [vda], {job}}}
 {more}
 """
+NIGHTLY = 'window: "01:00-05:00", timezone: UTC'
 GUEST = """
   web:
     to: [usb]
-    schedule: {{window: "{window}", timezone: {zone}}}
+    schedule: {{{schedule}}}
     files: {{www: {{paths: [/srv]}}}}
 """
 
@@ -63,22 +64,62 @@ def test_a_path_of_a_socket_is_never_too_long(tmp_path: Path, letters: int) -> N
 
 
 @pytest.mark.parametrize(
-    ("window", "zone", "codes"),
+    ("outside", "inside", "meet"),
     [
-        ("01:00-05:00", "UTC", ["BS455", "BS456"]),
-        ("04:59-06:00", "UTC", ["BS455", "BS456"]),
-        ("05:00-06:00", "UTC", ["BS456"]),
-        ("22:00-01:00", "UTC", ["BS456"]),
-        ("01:00-05:00", "Europe/Berlin", ["BS456"]),  # hours of two zones are not compared
+        ("", NIGHTLY, True),
+        ("", 'window: "04:59-06:00", timezone: UTC', True),
+        ("", 'window: "05:00-06:00", timezone: UTC', False),
+        ("", 'window: "22:00-01:00", timezone: UTC', False),
+        # Two zones differ by what they do in winter or by what they do in summer; here 01:00 to 05:00 is meant in UTC.
+        ("", 'window: "01:00-05:00", timezone: Europe/Berlin', True),
+        ("", 'window: "05:00-06:00", timezone: Europe/Berlin', True),
+        ("", 'window: "06:00-07:00", timezone: Europe/Berlin', True),
+        ("", 'window: "07:00-08:00", timezone: Europe/Berlin', False),
+        ("", 'window: "01:00-05:00", timezone: America/Toronto', False),
+        ("", "every: 6h, timezone: UTC", True),
+        ("", 'every: 1h, window: "06:00-22:00", timezone: UTC', False),
+        ("every: 12h, timezone: UTC", NIGHTLY, True),
+        ("", 'calendar: "Sat *-*-* 04:59", timezone: UTC', True),
+        ("", 'calendar: "*-*-* 00,05:00", timezone: UTC', False),
+        # A night that begins on Monday is Tuesday's too, and Sunday's is Monday's.
+        ('days: [mon], window: "22:00-03:00", timezone: UTC', 'calendar: "Tue 02:30", timezone: UTC', True),
+        ('days: [sun], window: "22:00-03:00", timezone: UTC', 'calendar: "Mon 02:30", timezone: UTC', True),
+        ('days: [mon], window: "22:00-03:00", timezone: UTC', 'calendar: "Mon 02:30", timezone: UTC', False),
+        (
+            'days: [mon], window: "01:00-23:00", timezone: UTC',
+            'days: [tue], window: "00:00-23:00", timezone: UTC',
+            False,
+        ),
+        (
+            'days: [mon], window: "01:00-02:00", timezone: Asia/Tokyo',
+            'days: [sun], window: "16:00-17:00", timezone: UTC',
+            True,
+        ),
     ],
 )
-def test_a_guest_may_do_its_own_jobs_in_other_hours(window: str, zone: str, codes: list[str], tmp_path: Path) -> None:
-    text = HOST.format(job="guest: web", more=GUEST.format(window=window, zone=zone))
-    assert sorted(code for code in codes_in(tmp_path, text) if code.startswith("BS45")) == codes
+def test_a_guest_may_do_its_own_jobs_in_other_hours(outside: str, inside: str, *, meet: bool, tmp_path: Path) -> None:
+    job = "guest: web" + (f", schedule: {{{outside}}}" if outside else "")
+    text = HOST.format(job=job, more=GUEST.format(schedule=inside))
+    codes = sorted(code for code in codes_in(tmp_path, text) if code.startswith("BS45"))
+    assert codes == ["BS455"] * meet + ["BS456"]
+
+
+def test_a_host_with_the_name_of_a_virtual_machine_is_asked_about(tmp_path: Path) -> None:
+    more = GUEST.format(schedule=NIGHTLY)
+    assert "BS465" in codes_in(tmp_path, HOST.format(job="quiesce: off", more=more))
+    assert "BS465" in codes_in(
+        tmp_path, HOST.format(job="domain: web", more=more).replace("web: {disks", "shop: {disks")
+    )
+    for job, there in (("guest: web", more), ("domain: shop", more), ("domain: kvm", more), ("quiesce: off", "")):
+        assert "BS465" not in codes_in(tmp_path, HOST.format(job=job, more=there)), job
+    named = HOST.replace("{more}", "      shop: {{disks: [vda], guest: web}}\n{more}").format(
+        job="quiesce: off", more=more
+    )
+    assert "BS465" not in codes_in(tmp_path, named)
 
 
 def test_a_guest_that_backs_itself_up_is_left_alone(tmp_path: Path) -> None:
-    text = HOST.format(job="method: guest, guest: web", more=GUEST.format(window="01:00-05:00", zone="UTC"))
+    text = HOST.format(job="method: guest, guest: web", more=GUEST.format(schedule=NIGHTLY))
     text = text.replace("disks: [vda], ", "")
     assert [code for code in codes_in(tmp_path, text) if code.startswith("BS45")] == []
     planned, _ = plan(fleet_of(tmp_path, text))
@@ -100,7 +141,7 @@ def test_a_guest_that_backs_itself_up_is_left_alone(tmp_path: Path) -> None:
     ],
 )
 def test_what_a_guest_does_itself_is_not_said_outside(said: str, tmp_path: Path) -> None:
-    text = HOST.format(job=f"method: guest, guest: web, {said}", more=GUEST.format(window="01:00-05:00", zone="UTC"))
+    text = HOST.format(job=f"method: guest, guest: web, {said}", more=GUEST.format(schedule=NIGHTLY))
     text = text.replace("disks: [vda], ", "").replace("USB", USB)
     (tmp_path / "inventory.yaml").write_text(f"version: 1\nfleet: tried\n{text}", encoding="utf-8")
     _, found = load_fleet(tmp_path)
@@ -111,7 +152,7 @@ def test_what_a_guest_does_itself_is_not_said_outside(said: str, tmp_path: Path)
 
 def test_a_machine_that_moves_may_stand_on_two_hypervisors(tmp_path: Path) -> None:
     """Its guest is one host, under one name to libvirt on both."""
-    more = GUEST.format(window="01:00-05:00", zone="UTC")
+    more = GUEST.format(schedule=NIGHTLY)
     more += "  kvm2: {to: [usb], virtual_machines: {web-there: {domain: web, method: guest, guest: web}}}\n"
     text = HOST.format(job="method: guest, guest: web", more=more).replace("disks: [vda], ", "")
     assert "BS462" not in codes_in(tmp_path, text)
@@ -175,6 +216,42 @@ def test_snapshots_beside_a_backup_are_no_second_one(tmp_path: Path) -> None:
     assert "BS460" in codes_in(tmp_path, text)
     said = SNAPSHOTS.format(job="retention: {daily: 3}", more="not_backed_up: [{what: 'vm:web', because: 'no need'}]")
     assert "BS460" not in codes_in(tmp_path, said.replace("web: {disks: [vda]}", "other: {disks: [vda]}"))
+
+
+PLACES = """
+sites: {north: {}, south: {}}
+servers:
+  vault: {address: 192.0.2.10, host_key: KEY, storage: {path: /backup}, site: SITE}
+repositories:
+  central: {server: vault}
+  local: {path: /backup/borg}
+hosts:
+  kvm:
+    site: north
+    to: [WHERE]
+    scratch: /srv/scratch
+    virtual_machines:
+      web: {disks: [vda]}
+      web-back: {domain: web, method: snapshot, retention: {daily: 3}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "site", "codes"),
+    [("central", "north", {"BS431"}), ("local", "south", {"BS432"}), ("central", "south", set())],
+)
+def test_snapshots_are_no_copy_at_another_place(where: str, site: str, codes: set[str], tmp_path: Path) -> None:
+    """With them and without, the rules about copies find the same."""
+    text = PLACES.replace("WHERE", where).replace("SITE", site)
+    beside = "      web-back: {domain: web, method: snapshot, retention: {daily: 3}}\n"
+    assert beside in text
+    for each in (text, text.replace(beside, "")):
+        assert codes == {"BS430", "BS431", "BS432"}.intersection(codes_in(tmp_path, each))
+
+
+def test_a_host_that_has_snapshots_alone_has_no_job(tmp_path: Path) -> None:
+    text = PLACES.replace("WHERE", "central").replace("SITE", "south").replace("      web: {disks: [vda]}\n", "")
+    assert {"BS430", "BS460"} <= set(codes_in(tmp_path, text))
 
 
 def test_a_schedule_and_a_retention_of_snapshots_are_judged_like_others(tmp_path: Path) -> None:

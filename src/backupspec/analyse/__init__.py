@@ -67,6 +67,7 @@ RULES = (
     virtual_machines.every_disk_is_covered,
     virtual_machines.every_machine_has_a_disk_to_read,
     virtual_machines.guests_back_themselves_up,
+    virtual_machines.guests_are_named,
     virtual_machines.a_guest_runs_in_one_machine,
     virtual_machines.a_machine_is_read_once,
     virtual_machines.what_is_left_out_is_not_backed_up,

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from backupspec.analyse.databases import EVERYBODYS
 from backupspec.analyse.folders import is_kept_as_it_is
+from backupspec.analyse.hours import overlap
 from backupspec.analyse.patterns import below
 from backupspec.analyse.places import job_place, target_place
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Related
 from backupspec.fleet import Fleet, Host, MachineSnapshots, VirtualMachineJob
-from backupspec.schedule import Schedule
 
 _PREFIX = "vm:"
 
@@ -110,6 +110,22 @@ def guests_back_themselves_up(fleet: Fleet) -> Iterator[Diagnostic]:
                     where=where,
                     hint="nothing to do if that is meant; else leave one of them out (`method: guest`)",
                 )
+
+
+def guests_are_named(fleet: Fleet) -> Iterator[Diagnostic]:
+    """Whether a host runs in the virtual machine that has its name is said, since the other rules go by it."""
+    named = {job.guest for host in fleet.hosts for job in host.virtual_machines}
+    for host, job in _read(fleet):
+        other = fleet.host(job.domain)
+        if job.guest is None and other is not None and other is not host and other.jobs and other.name not in named:
+            yield diagnose(
+                "BS465",
+                f"there is a host {other.name}, and nothing says whether it runs in the virtual machine `{job.domain}`",
+                job.span,
+                where=job.where,
+                hint=f"write `guest: {other.name}`, or accept this where the two have only the name in common",
+                related=(Related("the host is here", other.span),),
+            )
 
 
 def a_machine_is_read_once(fleet: Fleet) -> Iterator[Diagnostic]:
@@ -251,7 +267,7 @@ def scratch_space_is_declared(fleet: Fleet) -> Iterator[Diagnostic]:
 
 
 def disks_are_read_while_the_guest_rests(fleet: Fleet) -> Iterator[Diagnostic]:
-    """No disk is read in a window in which the guest runs its own jobs."""
+    """No disk is read in hours in which the guest runs its own jobs."""
     for _, job in _read(fleet):
         guest = None if job.guest is None else fleet.host(job.guest)
         for target in job.targets:
@@ -260,29 +276,24 @@ def disks_are_read_while_the_guest_rests(fleet: Fleet) -> Iterator[Diagnostic]:
                     (inner, way)
                     for inner in (() if guest is None else guest.jobs)
                     for way in inner.targets
-                    if _meet(target.schedule, way.schedule)
+                    if overlap(target.schedule, way.schedule)
                 ),
                 None,
             )
             if found is not None:
                 inner, way = found
+                all_day = way.schedule.every is not None and way.schedule.window is None
                 yield diagnose(
                     "BS455",
-                    f"the disks of `{job.name}` are read in the window in which {job.guest} runs `{inner.name}`",
+                    f"the disks of `{job.name}` are read in the hours in which {job.guest} runs `{inner.name}`",
                     target_place(job, target, "schedule")[0],
                     where=job.where,
-                    hint="give the virtual machine a `schedule` of its own",
+                    hint=f"give `{inner.name}` a `window` beside its `every`, and the virtual machine another one"
+                    if all_day
+                    else "give the virtual machine a `schedule` of its own",
                     related=(Related(f"when `{inner.name}` runs", target_place(inner, way, "schedule")[0]),),
                 )
                 break
-
-
-def _meet(one: Schedule, other: Schedule) -> bool:
-    """Tell whether two windows of one time zone have a minute in common; other schedules name minutes, not hours."""
-    if one.kind != "window" or other.kind != "window" or one.window is None or other.window is None:
-        return False
-    days = not one.days or not other.days or bool(set(one.days) & set(other.days))
-    return days and one.timezone == other.timezone and bool(set(one.window.minutes()) & set(other.window.minutes()))
 
 
 def _read(fleet: Fleet) -> Iterator[tuple[Host, VirtualMachineJob]]:

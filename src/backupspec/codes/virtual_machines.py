@@ -43,7 +43,8 @@ VIRTUAL_MACHINES: tuple[Entry, ...] = (
         "disks read while the guest backs itself up",
         "The disks of a virtual machine are read in the same hours in which the host that runs in it does its own "
         "jobs. Both are slower for it, and what the guest writes meanwhile (dumps, caches) fills the scratch space. "
-        "Give the virtual machine a `schedule` of its own.",
+        "Each schedule is read by the clock of its own zone, in summer and in winter; `every` without a window takes "
+        "all hours, and `calendar` the minutes that it names. Give the virtual machine a `schedule` of its own.",
         Severity.WARNING,
     ),
     Entry(
@@ -106,5 +107,13 @@ VIRTUAL_MACHINES: tuple[Entry, ...] = (
         "snapshots beside checkpoints",
         "`method: incremental` leaves a checkpoint with libvirt, and libvirt goes back to no snapshot of a virtual "
         "machine that has checkpoints. So snapshots of it would be no way back.",
+    ),
+    Entry(
+        "BS465",
+        "host with a virtual machine's name",
+        "A virtual machine has the name of a host that backs itself up, and does not say that this host runs in it. "
+        "Then nothing tells where the two are backed up in the same hours, or twice. Write `guest: HOST`. Where they "
+        "have only the name in common, accept the finding.",
+        Severity.NOTE,
     ),
 )
