@@ -134,6 +134,10 @@ class Hypervisor:
         """Run a job's unit to its end."""
         return unit.run(self.machine, f"backupspec-{job}_local", check=check, seconds=seconds)
 
+    def validated(self) -> frozenset[str]:
+        """Give the schemas that definitions of our scripts were held against since the machine is there."""
+        return frozenset(self.machine.read("/run/valid").split())
+
     def archives(self) -> tuple[str, ...]:
         """Give the names of all archives, checkpoints and unfinished ones too."""
         words = ["list", "--consider-checkpoints", "--short", "::"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import gzip
+import hashlib
 import lzma
 import re
 import shutil
@@ -37,14 +38,22 @@ done
 echo "$(cat /mnt/marker) login:" >/dev/console
 exec sleep 100000
 """
-# It hangs for a while before each freeze that follows a `touch /hang`.
-_HOOK = '#!/bin/busybox sh\nif [ "$1" = freeze ] && [ -e /hang ]; then rm /hang; sleep 45; fi\nexit 0\n'
+# It hangs before the next freeze for as many seconds as /hang says.
+_HOOK = """\
+#!/bin/busybox sh
+if [ "$1" = freeze ] && [ -e /hang ]; then
+    seconds=$(cat /hang)
+    rm /hang
+    sleep "$seconds"
+fi
+exit 0
+"""
 
 
 def guest() -> Path:
     """Give the folder with `vmlinuz` and `initrd`; the first call makes it."""
     kernel = _kernel()
-    made = CACHE / f"guest-{kernel}"
+    made = CACHE / f"guest-{kernel}-{hashlib.sha256((_INIT + _HOOK).encode()).hexdigest()[:8]}"
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "guest.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import json
 import re
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,17 +15,22 @@ from dataclasses import dataclass
 import pytest
 
 from demo.lab.command import Outcome
-from tests.libvirt.hypervisor import IMAGES, MIB, SCRATCH, Hypervisor, hypervisor, image, until
+from tests.libvirt.hypervisor import HOST, IMAGES, MIB, SCRATCH, Hypervisor, hypervisor, image, until
 from tests.libvirt.writer import boot_sector
 
 pytestmark = [pytest.mark.root, pytest.mark.borg, pytest.mark.libvirt]
 
 DISKS = {"vda": "qcow2", "vdb": "raw"}
 NUMBERS = itertools.count(1)
-# In front of the real program: of what it reads from a guest the first half, and the rest when /run/go is there.
+# In front of the real program: of what it reads from a guest the first half, and the rest when /run/go is there. With
+# /run/short the first half is all, and it ends well.
 HALFWAY = """\
 #!/bin/sh
 case "$*" in *' -') ;; *) exec /usr/bin/nbdcopy "$@" ;; esac
+if [ -e /run/short ]; then
+    /usr/bin/nbdcopy "$@" | head -c 8388608
+    exit 0
+fi
 [ -e /run/halfway ] || exec /usr/bin/nbdcopy "$@"
 failed=/tmp/failed.$$
 { /usr/bin/nbdcopy "$@" || : >"$failed"; } | {
@@ -207,11 +213,21 @@ def test_after_a_crash_the_next_run_clears_up(guest: Guest) -> None:
 
 
 def test_whatever_fails_while_it_is_read_fails_the_job(guest: Guest) -> None:
-    """A definition that libvirt does not give, and a repository that does not take the last step."""
+    """A definition that libvirt does not give, and a disk that is cut short, also where nobody calls that an error."""
     with failing(guest.kvm, "dumpxml.*--inactive"):
         ran = guest.job(check=False)
     assert (ran.code != 0, "does not say how" in ran.output) == (True, True)
     assert guest.archives() == ()
+    guest.kvm.machine.sh(": >/run/short")
+    ran = guest.job(check=False)
+    guest.kvm.machine.sh("rm /run/short")
+    assert (ran.code != 0, "vda was not read to its end" in ran.output) == (True, True), ran.output
+    assert guest.archives() == ()
+    assert nothing_is_left(guest)
+
+
+def test_a_backup_counts_when_the_last_of_its_archives_has_its_name(guest: Guest) -> None:
+    """The disks get theirs first. A repository that does not take all of that has no backup, for a restore either."""
     with failing(guest.kvm, "^rename .*_vdb"):
         ran = guest.job(check=False)
     assert (ran.code != 0, "it does not count" in ran.output) == (True, True)
@@ -219,9 +235,34 @@ def test_whatever_fails_while_it_is_read_fails_the_job(guest: Guest) -> None:
     assert "switched off" not in ran.output
     assert not stamp(guest)
     assert nothing_is_left(guest)
+    start = f"{HOST}_{guest.name}"
+    left = {name.removeprefix(start) for name in guest.kvm.archives() if name.startswith(f"{start}_")}
+    (now,) = {name.rpartition("_")[2].removesuffix(".partial") for name in left}
+    assert left == {f"_vda_{now}", f"_vdb_{now}.partial", f"_{now}.partial"}
+    assert guest.kvm.restore(guest.name).stdout == ""
+    ran = guest.kvm.restore(guest.name, "--latest", "--as", "copy", check=False)
+    assert (ran.code != 0, "there is no backup" in ran.output) == (True, True)
     guest.job()
     assert guest.archives() == names(guest)
     assert stamp(guest)
+    # Nor is it the newest one.
+    for name in (f"{start}_vda_2099-01-01T00:00:00Z", f"{start}_2099-01-01T00:00:00Z.partial"):
+        guest.kvm.empty_archive(name)
+    (found,) = guest.kvm.restore(guest.name).stdout.split()
+    assert {f"{start}{part}_{found}" for part in ALL} <= set(guest.kvm.archives())
+
+
+def test_all_disks_are_of_the_instant_when_it_began(guest: Guest) -> None:
+    """What the guest writes afterwards is not stored, neither on a disk that is being read nor on one that waits."""
+    with guest.halfway() as future:
+        guest.kvm.write(guest.name, 0, 0, 0x99, 16 * MIB)
+        guest.kvm.write(guest.name, 1, 0, 0x99, 16 * MIB)
+        guest.kvm.machine.sh(": >/run/go")
+        ran = future.result(timeout=120)
+    assert ran.code == 0, ran.output
+    had = {"vda": bytes([0x11]) * MIB + bytes(15 * MIB), "vdb": bytes([0x22]) * 16 * MIB}
+    for disk, wanted in had.items():
+        assert guest.kvm.stored(guest.kvm.newest(f"{guest.name}_{disk}"), f"{disk}.raw") == wanted
 
 
 def test_the_end_of_one_unit_leaves_the_backup_of_another(guest: Guest) -> None:
@@ -267,7 +308,9 @@ def test_a_foreign_job_is_left_alone(guest: Guest) -> None:
     guest.kvm.machine.write("/root/foreign.xml", xml)
     guest.virsh("backup-begin", "--backupxml", "/root/foreign.xml")
     before = guest.virsh("backup-dumpxml").stdout
+    began = time.monotonic()
     ran = guest.job(check=False)
+    assert time.monotonic() - began < 20
     assert ran.code != 0
     assert "something else works on" in ran.output
     assert "Timed out" not in ran.output
@@ -276,8 +319,11 @@ def test_a_foreign_job_is_left_alone(guest: Guest) -> None:
     guest.virsh("domjobabort")
 
 
-@pytest.mark.parametrize("free", ["4MB", "4kB"])
-def test_a_guest_runs_on_when_the_scratch_space_is_full(guest: Guest, free: str) -> None:
+@pytest.mark.parametrize(
+    ("free", "why"),
+    [("4MB", "the scratch space is nearly full"), ("0.001kB", "the guest stands still because it cannot write")],
+)
+def test_a_guest_runs_on_when_the_scratch_space_is_full(guest: Guest, free: str, why: str) -> None:
     """The job gives up, whether it sees it coming or the guest stands still already; there is no archive."""
     machine = guest.kvm.machine
     guest.virsh("destroy")
@@ -296,7 +342,8 @@ def test_a_guest_runs_on_when_the_scratch_space_is_full(guest: Guest, free: str)
             machine.sh(": >/run/go")
             ran = future.result(timeout=120)
         assert ran.code != 0
-        assert "this backup is given up" in ran.output
+        assert f"{why}, so this backup is given up" in ran.output
+        assert free != "0.001kB" or "the guest stood still for want of space, and runs again" in ran.output
         until(lambda: guest.kvm.state(guest.name) == "running", "the guest does not run")
         before = written(guest)
         until(lambda: written(guest) > before, "the guest does not write")
@@ -433,6 +480,9 @@ def test_a_guest_that_is_off_cannot_start_while_its_images_are_read(guest: Guest
         refused = guest.virsh("start", check=False)
         assert refused.code != 0
         assert "a backup reads the disks of this virtual machine" in refused.output
+        # Whoever asks no hook meets the lock of the images.
+        opened = guest.kvm.machine.run(["qemu-io", "-f", "qcow2", "-c", "quit", image(guest.name, "vda")], check=False)
+        assert (opened.code != 0, 'Failed to get "write" lock' in opened.output) == (True, True)
         guest.kvm.machine.sh("chown root /var/lib/libvirt/qemu; : >/run/go")
         ran = future.result(timeout=120)
     assert ran.code == 0, ran.output

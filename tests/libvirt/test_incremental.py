@@ -147,10 +147,10 @@ def is_full(guest: Guest, why: str) -> str:
     return newest
 
 
-def goes_on(guest: Guest, since: str) -> str:
+def goes_on(guest: Guest, since: str, *, told: str = "") -> str:
     """Hold that the job stores what changed since that backup, and leaves one checkpoint; give its time."""
     ran = guest.job()
-    assert f"what changed since {since}" in ran.output, ran.output
+    assert (f"what changed since {since}" in ran.output, told in ran.output) == (True, True), ran.output
     newest, parts = list(guest.backups().items())[-1]
     assert parts == [f"{disk}-since-{since}" for disk in guest.disks]
     assert guest.checkpoints() == [guest.checkpoint(newest)]
@@ -158,7 +158,10 @@ def goes_on(guest: Guest, since: str) -> str:
 
 
 def test_every_time_of_a_chain_comes_back(kvm: Hypervisor) -> None:
-    """A full backup, then two of what changed; each restore is what the guest had, and reads what changed alone."""
+    """A full backup, then two of what changed; each restore is what the guest had, and reads what changed alone.
+
+    A disk that no job names, and so no file of libvirt's does, gets nothing written beside it.
+    """
     with machine(kvm, "vda", "vdb") as guest:
         changes = f"/etc/backupspec/virtual-machines/{guest.name}_local.changes.xml"
         kvm.machine.run(["virt-xml-validate", changes, "domainbackup"])
@@ -167,7 +170,13 @@ def test_every_time_of_a_chain_comes_back(kvm: Hypervisor) -> None:
         had = [guest.now()]
         guest.write(5 * MIB, 0x21)
         guest.write(0, 0x22)
-        second = goes_on(guest, first)
+        more = f"{IMAGES}/more"
+        kvm.machine.run(["qemu-img", "create", "-q", "-f", "qcow2", more, str(MIB)])
+        words = ["--source", more, "--subdriver", "qcow2", "--target", "vdc", "--targetbus", "virtio"]
+        guest.virsh("attach-disk", *words)
+        images = kvm.machine.sh(f"ls -A {IMAGES}").stdout
+        second = goes_on(guest, first, told=f"vdc of {guest.name} is in no backup")
+        assert kvm.machine.sh(f"ls -A {IMAGES}").stdout == images
         had.append(guest.now())
         manifest = guest.manifest()
         assert (manifest["method"], manifest["since"]) == ("incremental", first)
@@ -185,6 +194,7 @@ def test_every_time_of_a_chain_comes_back(kvm: Hypervisor) -> None:
         assert kvm.machine.sh(f"ls -A {SCRATCH}").stdout == ""
         for time, wanted in zip((first, second, third), had, strict=True):
             assert guest.restored("--at", time) == wanted
+        assert kvm.validated() >= {"domain", "domainbackup", "domaincheckpoint"}
 
 
 def test_where_changes_are_not_known_all_is_read(guest: Guest) -> None:

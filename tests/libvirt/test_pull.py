@@ -41,6 +41,7 @@ def test_what_a_running_guest_sees_is_stored(kvm: Hypervisor) -> None:
     assert b"<name>web02</name>" in kvm.stored(kvm.newest("web02"), "domain.xml")
     assert kvm.virsh("domjobinfo", "web02").stdout.split()[:3] == ["Job", "type:", "None"]
     assert kvm.machine.sh("ls -A /srv/scratch; ls /run/backupspec-vm").stdout.split() == ["lock", "queue"]
+    assert "domainbackup" in kvm.validated()
 
 
 def test_a_copy_comes_back_beside_the_original(kvm: Hypervisor) -> None:
@@ -48,6 +49,7 @@ def test_a_copy_comes_back_beside_the_original(kvm: Hypervisor) -> None:
     (when,) = kvm.restore("web02").stdout.split()
     ran = kvm.restore("web02", "--at", when, "--as", "web02 <copy>")
     assert "vda is whole" in ran.output
+    assert "domain" in kvm.validated()
     text = kvm.virsh("dumpxml", "--domain", "web02 <copy>").stdout
     kvm.machine.write("/root/copy.xml", text)
     kvm.machine.run(["virt-xml-validate", "/root/copy.xml", "domain"])

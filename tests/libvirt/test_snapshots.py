@@ -193,6 +193,7 @@ def test_a_run_that_was_killed_does_no_harm(guest: Guest) -> None:
         assert machine.run(["test", "-e", state], check=False).code == 1
     inside = machine.run(["qemu-img", "snapshot", "-l", image(guest.name, "vdb")]).stdout
     assert (called(lost) in inside, known in inside) == (False, True)
+    assert "domainsnapshot" in guest.kvm.validated()
 
 
 def test_a_run_that_is_killed_while_libvirt_works_is_made_up_for(guest: Guest) -> None:
