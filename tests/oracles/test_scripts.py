@@ -153,6 +153,36 @@ def test_nothing_is_read_where_a_disk_is_not_mounted(compiled: Compiled, machine
     machine.run(["umount", "/srv/shares"])
 
 
+@pytest.mark.root
+@pytest.mark.parametrize("name", ["laptop", "everything"])
+def test_an_unmounted_disk_becomes_no_repository(name: str, compiled: Compiled, machine: Machine) -> None:
+    """Neither a job of any kind nor `init` writes into the plain folder that is there instead of the disk.
+
+    Where the disk is there at times only, it is `due` that holds the job back.
+    """
+    tried = set()
+    for host in fleet(name).hosts:
+        lacking = [repository for repository in host.repositories if repository.mounted]
+        if lacking:
+            _prepare(machine, compiled, name, host.name)
+        for repository in lacking:
+            first = "due" if repository.present_sometimes else "create"
+            machine.run(["mkdir", "-p", "--", "/run/of-a-job", *repository.mounted, repository.path])
+            before = machine.run(["find", *repository.mounted]).stdout
+            there = f"jobs/*_{repository.name}/{first} repositories/{repository.name}/init"
+            for script in machine.sh(f"cd /{SCRIPTS}; ls -d {there}").stdout.splitlines():
+                code, output = _script(machine, f"/{SCRIPTS}/{script}", env={"RUNTIME_DIRECTORY": "/run/of-a-job"})
+                assert (code, "is not mounted; nothing was read or written" in output) == (75, True), (script, output)
+                tried.add(script.rsplit("/", 1)[1])
+            by_hand = machine.run(["/usr/local/sbin/backupspec-run", "init", repository.name], check=False)
+            assert by_hand.code == 2
+            assert "the repository's disk is not mounted" in by_hand.stderr
+            assert machine.run(["find", *repository.mounted]).stdout == before
+            assert recorded(machine) == []
+            machine.run(["rm", "-r", "--", *repository.mounted])
+    assert tried >= {"due", "init"}
+
+
 _CHANGED = "/srv/x: file changed while we backed it up\nC /srv/x\n"
 _REMARKS = "The files cache can't be read. [any]\nContinuing without files cache - expect lower performance.\n"
 _FIGURES = f"{'-' * 78}\nTime (end):   Sun, 2026-11-22 03:00:01\n\nThis archive:    1 B    1 B    1 B\n{'-' * 78}\n"
