@@ -94,7 +94,7 @@ class House:
         path = "/var/lib/backupspec/content"
         env = {"BORG_BASE_DIR": "/root/other", "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes"}
         self.machine.run(["sh", "-c", f"borg extract --stdout {REPOSITORY}::{newest} >{path}"], env=env)
-        with contextlib.closing(open(f"/proc/{self.machine.pid}/root{path}", "rb")) as stream:  # noqa: PTH123
+        with contextlib.closing(open(f"/proc/{self.machine.pid}/root{path}", "rb")) as stream:  # noqa: PTH123 - a path of the machine's, as it is
             return stream.read()
 
     def inside(self, archive: str) -> tuple[str, ...]:

@@ -107,7 +107,7 @@ def test_a_start_is_lost_only_where_no_other_follows(text: str, timezone: str, l
 @pytest.mark.parametrize(
     ("text", "weekly"), [("Sat 06:15", True), ("*-*-01 04:00", True), ("Mon,Fri 04:00", False), ("04:00", False)]
 )
-def test_it_is_known_whether_a_week_lies_between_two_days(text: str, weekly: bool) -> None:  # noqa: FBT001
+def test_it_is_known_whether_a_week_lies_between_two_days(text: str, weekly: bool) -> None:  # noqa: FBT001 - a parameter of pytest's
     calendar = read_calendar(text)
     assert isinstance(calendar, Calendar)
     assert calendar.weekly_at_most is weekly

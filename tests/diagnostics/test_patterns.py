@@ -49,7 +49,7 @@ def test_a_pattern_reaches_every_folder_above_what_it_matches(pattern: str, path
         ("/srv", "/", True),
     ],
 )
-def test_a_pattern_reaches_only_where_it_can_match(pattern: str, folder: str, can: bool) -> None:  # noqa: FBT001
+def test_a_pattern_reaches_only_where_it_can_match(pattern: str, folder: str, can: bool) -> None:  # noqa: FBT001 - a parameter of pytest's
     assert reaches(pattern, folder) is can
 
 

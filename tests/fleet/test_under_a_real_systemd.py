@@ -171,6 +171,18 @@ def test_a_person_lists_and_restores_with_the_job_s_own_environment(pair: Pair) 
     host.run(["backupspec-run", "create", "everything"])  # and the next job can work with what that left
 
 
+def test_the_other_words_of_backupspec_run_do_what_its_help_says(pair: Pair) -> None:
+    host = pair.host
+    archive = _archive(host)
+    shown = host.run(["backupspec-run", "list"]).stdout
+    assert shown.startswith("central:\n")
+    assert archive in shown
+    host.run(["backupspec-run", "check", "central"])
+    assert archive in host.run(["backupspec-run", "borg", "central", "list", "--short"]).stdout.splitlines()
+    logged = host.run(["backupspec-run", "log", "everything"]).stdout
+    assert f"Archive name: {archive}" in logged
+
+
 def test_the_job_is_confined_as_promised(pair: Pair) -> None:
     said = pair.host.run(["systemd-analyze", "security", "--no-pager", _UNIT]).stdout
     score = re.search(r"exposure level for \S+: ([0-9.]+)", said)

@@ -56,26 +56,40 @@ def test_the_order_of_keys_and_comments_change_nothing(name: str, compiled: Comp
         assert _described(tmp_path / f"out-{seed}") == expected
 
 
+_LOCALE = "import locale; print(locale.setlocale(locale.LC_ALL, ''), locale.localeconv()['decimal_point'])"
+
+
+@pytest.mark.root
 @pytest.mark.parametrize(
-    "env",
+    ("env", "locale"),
     [
-        {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "TZ": "Pacific/Kiritimati"},
-        {"LANG": "tr_TR.UTF-8", "TZ": "America/St_Johns", "SOURCE_DATE_EPOCH": "1", "HOSTNAME": "elsewhere"},
-        {"PYTHONHASHSEED": "1", "COLUMNS": "20", "NO_COLOR": "1"},
-        {"PYTHONHASHSEED": "4242", "PYTHONOPTIMIZE": "1", "FORCE_COLOR": "1"},
+        ({"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "TZ": "Pacific/Kiritimati"}, "C ."),
+        ({"LANG": "tr_TR.UTF-8", "TZ": "America/St_Johns", "SOURCE_DATE_EPOCH": "1"}, "tr_TR.UTF-8 ,"),
+        ({"PYTHONHASHSEED": "1", "COLUMNS": "20", "NO_COLOR": "1"}, None),
+        ({"PYTHONHASHSEED": "4242", "PYTHONOPTIMIZE": "1", "FORCE_COLOR": "1"}, None),
     ],
     ids=["plain-c", "turkish", "hashes-1", "hashes-2"],
 )
-def test_neither_locale_nor_time_zone_nor_hash_seed_nor_folder_change_anything(
-    env: dict[str, str], compiled: Compiled, tmp_path: Path
+def test_neither_locale_nor_time_zone_nor_hash_seed_nor_folder_nor_machine_change_anything(
+    env: dict[str, str], locale: str | None, compiled: Compiled, tmp_path: Path
 ) -> None:
+    """The locale is there, and in force; the machine has another name."""
     name = "everything"
     copy = tmp_path / "Größe of another place" / "inventory"
     shutil.copytree(INVENTORIES[name], copy)
+    whole = {**CLEAN, "HOME": str(tmp_path), **env}
+    if "LANG" in env:
+        whole.pop("LC_ALL", None)
+        whole["LOCPATH"] = str(tmp_path)
+        subprocess.run(["localedef", "-i", "tr_TR", "-f", "UTF-8", str(tmp_path / env["LANG"])], check=True)
+    if locale is not None:
+        said = subprocess.run([sys.executable, "-c", _LOCALE], env=whole, capture_output=True, text=True, check=True)
+        assert said.stdout.strip() == locale
+    elsewhere = ["unshare", "--uts", "sh", "-euc", 'hostname elsewhere; exec "$@"', "sh"]
     ran = subprocess.run(
-        [sys.executable, "-m", "backupspec", "compile", "inventory", "--output", "out"],
+        [*elsewhere, sys.executable, "-m", "backupspec", "compile", "inventory", "--output", "out"],
         cwd=copy.parent,
-        env={**CLEAN, "HOME": str(tmp_path), **env},
+        env=whole,
         umask=0o077,
         capture_output=True,
         check=False,

@@ -312,7 +312,7 @@ def test_a_path_of_another_series_is_left_out_and_missed_by_nobody(
             session.commit()
         assert tally.inodes_read == 2
         with open_repository(str(site.repo()), compression=None, unencrypted=True) as session:
-            verify_target(Target(str(site.repo()), "lz4", True, (one,)), session, view, said.append)  # noqa: FBT003
+            verify_target(Target(str(site.repo()), "lz4", True, (one,)), session, view, said.append)  # noqa: FBT003 - a field of a record
             items = Archive(session.repository, session.key, session.manifest, one.archive).iter_items()
             paths = sorted(item.path.removeprefix(below).lstrip("/") for item in items)
     assert paths == ["", "etc", "etc/motd", "homes", "homes/x", "var"]

@@ -40,12 +40,13 @@ def test_shellcheck_finds_nothing(name: str, compiled: Compiled) -> None:
 
 @pytest.mark.parametrize("name", INVENTORIES)
 def test_every_shell_can_read_every_script(name: str, compiled: Compiled) -> None:
+    there = [shell for shell in SHELLS if shutil.which(shell[0])]
+    assert {"dash", "bash"} <= {shell[0] for shell in there}
     for script in _scripts(compiled(name)):
         assert script.stat().st_mode & 0o7777 == 0o755
-        for shell in SHELLS:
-            if shutil.which(shell[0]):
-                said = subprocess.run([*shell, script], capture_output=True, text=True, check=False)
-                assert (said.returncode, said.stderr) == (0, ""), script
+        for shell in there:
+            said = subprocess.run([*shell, script], capture_output=True, text=True, check=False)
+            assert (said.returncode, said.stderr) == (0, ""), script
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +123,7 @@ def _is_create(words: list[str], run: Run, paths: list[str]) -> None:
     assert options[options.index("--compression") + 1] == run.job.compression
     assert ("--one-file-system" in options) == run.job.one_file_system
     assert ("--exclude-caches" in options) == run.job.honour_markers
+    assert ("--exclude-if-present .nobackup" in " ".join(options)) == run.job.honour_markers
     assert ("--numeric-ids" in options) == run.job.numeric_ids
     assert options[options.index("--patterns-from") + 1] == f"/etc/backupspec/jobs/{run.name}.patterns"
     limited = run.target.upload_limit is not None and not run.target.repository.local
@@ -151,6 +153,36 @@ def test_nothing_is_read_where_a_disk_is_not_mounted(compiled: Compiled, machine
     assert _script(machine, script)[0] == 0
     assert [call[1] for call in recorded(machine)] == ["create"]
     machine.run(["umount", "/srv/shares"])
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("name", ["laptop", "everything"])
+def test_an_unmounted_disk_becomes_no_repository(name: str, compiled: Compiled, machine: Machine) -> None:
+    """Neither a job of any kind nor `init` writes into the plain folder that is there instead of the disk.
+
+    Where the disk is there at times only, it is `due` that holds the job back.
+    """
+    tried = set()
+    for host in fleet(name).hosts:
+        lacking = [repository for repository in host.repositories if repository.mounted]
+        if lacking:
+            _prepare(machine, compiled, name, host.name)
+        for repository in lacking:
+            first = "due" if repository.present_sometimes else "create"
+            machine.run(["mkdir", "-p", "--", "/run/of-a-job", *repository.mounted, repository.path])
+            before = machine.run(["find", *repository.mounted]).stdout
+            there = f"jobs/*_{repository.name}/{first} repositories/{repository.name}/init"
+            for script in machine.sh(f"cd /{SCRIPTS}; ls -d {there}").stdout.splitlines():
+                code, output = _script(machine, f"/{SCRIPTS}/{script}", env={"RUNTIME_DIRECTORY": "/run/of-a-job"})
+                assert (code, "is not mounted; nothing was read or written" in output) == (75, True), (script, output)
+                tried.add(script.rsplit("/", 1)[1])
+            by_hand = machine.run(["/usr/local/sbin/backupspec-run", "init", repository.name], check=False)
+            assert by_hand.code == 2
+            assert "the repository's disk is not mounted" in by_hand.stderr
+            assert machine.run(["find", *repository.mounted]).stdout == before
+            assert recorded(machine) == []
+            machine.run(["rm", "-r", "--", *repository.mounted])
+    assert tried >= {"due", "init"}
 
 
 _CHANGED = "/srv/x: file changed while we backed it up\nC /srv/x\n"

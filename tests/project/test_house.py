@@ -43,6 +43,72 @@ def _imports(module: Path) -> set[str]:
     return found
 
 
+# What tells a module of the machine it runs on, or of the day: by an import, or by a call.
+OUTSIDE = {
+    "os",
+    "subprocess",
+    "socket",
+    "random",
+    "secrets",
+    "tempfile",
+    "time",
+    "shutil",
+    "locale",
+    "platform",
+    "uuid",
+}
+ASKS = {
+    "open",
+    "read_text",
+    "read_bytes",
+    "write_text",
+    "write_bytes",
+    "exists",
+    "is_file",
+    "is_dir",
+    "iterdir",
+    "glob",
+}
+ASKS |= {"rglob", "stat", "mkdir", "unlink", "cwd", "home", "now", "today", "utcnow"}
+# The two ends and what stands around the stages.
+ENDS = {
+    "analyse/systemd.py",  # the driver asks systemd, where there is one
+    "cli.py",
+    "data.py",  # where the package's own files are
+    "earlier.py",  # the tree of an earlier compile
+    "findings.py",  # the folder that findings are told from
+    "init.py",
+    "language.py",  # the schema, which comes with the package
+    "lint_templates.py",
+    "read.py",
+    "reference.py",
+    "reference_forms.py",
+    "render.py",  # the templates, which come with the package
+    "schedule.py",  # the time zones, which come with a package
+    "streams.py",
+    "write.py",
+}
+
+
+def _called(node: ast.AST) -> str:
+    match node:
+        case ast.Call(func=ast.Attribute(attr=name)) | ast.Call(func=ast.Name(id=name)):
+            return name
+        case _:
+            return ""
+
+
+def test_only_the_ends_of_the_pipeline_look_at_the_machine_and_the_clock(checkout: Path) -> None:
+    """Parse, check, bind, resolve, plan, diff and each rule of analyse know what they are given, and nothing else."""
+    source = checkout / "src/backupspec"
+    looking = {
+        path.relative_to(source).as_posix()
+        for path in source.rglob("*.py")
+        if _imports(path) & OUTSIDE or {_called(node) for node in ast.walk(ast.parse(_text(path)))} & ASKS
+    }
+    assert {name for name in looking if not name.startswith("hypervisor/")} == ENDS
+
+
 @pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"])
 def test_the_papers_are_there(checkout: Path, name: str) -> None:
     assert (checkout / name).stat().st_size > 0
@@ -100,6 +166,16 @@ def test_every_lint_rule_that_is_off_has_a_reason(checkout: Path) -> None:
     codes = re.findall(r'^    "[A-Z]+[0-9]*",.*$', ignores, re.MULTILINE)
     assert codes
     assert [line for line in codes if not re.search(r"# \S+", line)] == []
+
+
+def test_every_line_that_is_exempt_from_a_rule_says_why(checkout: Path) -> None:
+    modules = [path for path in _tracked(checkout) if path.suffix == ".py"]
+    lines = {path: re.findall(r"# no[q]a.*", _text(path)) for path in modules}
+    assert sum(map(len, lines.values())) > 20
+    bare = re.compile(r"# noqa(?:: [A-Z0-9, ]+)?$")
+    assert {
+        path.name: found for path, all_ in lines.items() if (found := [line for line in all_ if bare.match(line)])
+    } == {}
 
 
 def test_every_dependency_is_pinned_with_its_hashes(checkout: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -45,6 +46,16 @@ def test_a_skip_in_ci_is_a_failure_that_tells_the_reason(folder: Path, name: str
 def test_a_skip_on_a_laptop_is_a_skip(folder: Path, name: str) -> None:
     (folder / name).write_text(FILES[name])
     assert "1 skipped" in _pytest(folder, "").stdout
+
+
+def test_only_what_no_debian_has_is_passed_over_without_a_word(checkout: Path) -> None:
+    """CONTRIBUTING.md says how to have the two that are."""
+    files = {path: path.read_text(encoding="utf-8") for path in (checkout / "tests").rglob("*.py")}
+    ways = re.compile(r"collect_[i]gnore|importor[s]kip")
+    assert [path.name for path, text in files.items() if ways.search(text)] == ["conftest.py"]
+    by_hand = re.search(r"_BY_HAND = (.*)", files[checkout / "tests/conftest.py"])
+    assert by_hand is not None
+    assert re.findall(r'"([^"]*\.py)"', by_hand[1]) == ["databases/test_mysql.py", "snapshots/test_guest.py"]
 
 
 def test_an_expected_failure_stays_one_in_ci(folder: Path) -> None:

@@ -43,7 +43,7 @@ def test_a_value_that_is_not_typed_for_the_language_is_never_printed(value: obje
 def test_no_language_takes_text(language: object) -> None:
     assert str not in getattr(language, "accepts")  # noqa: B009 - pytest's parameters are objects
     with pytest.raises(Untyped):
-        _fill(getattr(language, "suffix"), "{{ value }}\n", value="text")  # noqa: B009
+        _fill(getattr(language, "suffix"), "{{ value }}\n", value="text")  # noqa: B009 - pytest's parameters are objects
 
 
 @pytest.mark.parametrize("tag", ["{{ 'text' }}", "{{ word.text }}", "{{ word ~ word }}", "{{ word.text[0] }}"])

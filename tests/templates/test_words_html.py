@@ -47,7 +47,7 @@ def test_an_attribute_has_the_value_as_written_and_is_the_only_one(values: list[
 @given(values=st.lists(texts, min_size=1, max_size=10))
 def test_both_are_well_formed_in_a_drawing_too(values: list[str]) -> None:
     for value, word in accepted(HtmlText, values):
-        drawing = ET.fromstring(f"<svg aria-label={HtmlAttribute(value)}><title>{word}</title></svg>")  # noqa: S314
+        drawing = ET.fromstring(f"<svg aria-label={HtmlAttribute(value)}><title>{word}</title></svg>")  # noqa: S314 - we made it
         assert (drawing.get("aria-label"), drawing.findtext("title")) == (value, value)
 
 

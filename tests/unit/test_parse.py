@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from backupspec import parse as parse_module
 from backupspec.diagnostic import Span
 from backupspec.document import Mapping, Scalar, Sequence, plain
 from backupspec.parse import DEEPEST, MOST_EXPANDED, parse
@@ -118,6 +119,21 @@ def test_sixty_kilobytes_of_open_brackets_are_refused_and_crash_nothing(opening:
     found = parse(Source("inventory.yaml", text))[1]
     assert found
     assert all(each.span.line == 1 for each in found)
+
+
+def test_more_values_than_anybody_writes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parse_module, "MOST_NODES", 5)
+    assert codes("a: [1, 2]\n") == []
+    assert parsed("a: [1, 2, 3]\n") == expected(
+        """
+        error[BS013]: more than 5 values in one file
+         --> inventory.yaml:1:11
+          |
+        1 | a: [1, 2, 3]
+          |           ^
+          = hint: split the file
+        """
+    )
 
 
 def test_an_alias_bomb_is_refused() -> None:

@@ -63,7 +63,7 @@ paths = st.sampled_from(
 
 
 @given(st.lists(paths, min_size=1, max_size=3, unique=True), st.booleans())
-def test_no_directive_hides_what_a_job_reads(sources: list[str], one_file_system: bool) -> None:  # noqa: FBT001
+def test_no_directive_hides_what_a_job_reads(sources: list[str], one_file_system: bool) -> None:  # noqa: FBT001 - a parameter of pytest's
     flag = str(one_file_system).lower()
     fleet, _ = resolved(f"hosts: {{web: {{to: [one], files: {{www: {{paths: {sources}, one_file_system: {flag}}}}}}}}}")
     (host,) = fleet.hosts

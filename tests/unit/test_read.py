@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from backupspec import read as read_module
-from backupspec.diagnostic import Diagnostics
+from backupspec.diagnostic import Diagnostics, Span
 from backupspec.document import plain
 from backupspec.read import read, read_document
 from tests.unit.findings import expected, read_from, written
@@ -168,7 +168,9 @@ def test_a_pipe_and_a_folder_are_no_files(tmp_path: Path) -> None:
 def test_a_file_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(read_module, "LARGEST_FILE", 20)
     assert codes(read(write(tmp_path, {"inventory.yaml": ROOT}))[1]) == []
-    assert codes(read(write(tmp_path, {"inventory.yaml": ROOT + "#"}))[1]) == ["BS003"]
+    (found,) = read(write(tmp_path, {"inventory.yaml": ROOT + "#"}))[1]
+    assert (found.code, found.message) == ("BS003", "`inventory.yaml` has 21 bytes, more than 20")
+    assert (found.hint, found.span) == ("is it the right file?", Span("inventory.yaml", 1, 1, 1, 1))
 
 
 @pytest.fixture
@@ -188,6 +190,7 @@ def test_a_file_that_may_not_be_read_is_an_error(nobody: None) -> None:  # noqa:
         (found,) = read(Path(folder))[1]
     assert found.code == "BS001"
     assert found.message == "`inventory.yaml` cannot be read: Permission denied"
+    assert (found.hint, found.span) == ("check its name and its permissions", Span("inventory.yaml", 1, 1, 1, 1))
 
 
 def test_a_path_that_is_not_there_is_an_error_with_the_way_out(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ RULES = (
     repositories.key_lines_agree,
     repositories.shared_repositories_open,
     repositories.somebody_prunes,
+    repositories.quotas_are_taken,
     repositories.quotas_fit,
     repositories.strangers_read_nothing,
     repositories.copies_leave_the_machine,

@@ -28,7 +28,7 @@ def target_place(job: Job | MachineSnapshots, target: Target | MachineSnapshots,
     return _place(target.origins, setting, None, job.host, target.span, job.where)
 
 
-def _place(origins: Origins, setting: str, text: str | None, host: str, span: Span, where: str) -> tuple[Span, str]:  # noqa: PLR0913
+def _place(origins: Origins, setting: str, text: str | None, host: str, span: Span, where: str) -> tuple[Span, str]:  # noqa: PLR0913 - what is known of one setting
     for name, said, origin in origins:
         if name == setting and text in {None, said} and origin.span is not None:
             return origin.span, _logical(origin.layer, host) or where

@@ -9,6 +9,8 @@ from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Related
 from backupspec.fleet import Fleet, Host, Job, Repository, Target
 
+LEAST_QUOTA = 10_000_000
+"""In bytes; with less `borg serve` ends at once."""
 Location = tuple[str, int, str]
 
 
@@ -105,6 +107,22 @@ def somebody_prunes(fleet: Fleet) -> Iterator[Diagnostic]:
                 where=repository.where,
                 hint="prune it by hand from a trusted machine and accept this finding, or leave `append_only` out",
             )
+
+
+def quotas_are_taken(fleet: Fleet) -> Iterator[Diagnostic]:
+    """Borg serves no repository with a quota that it takes for a mistake."""
+    for host in fleet.hosts:
+        for repository in host.repositories:
+            if repository.quota is not None and repository.quota < LEAST_QUOTA:
+                yield diagnose(
+                    "BS409",
+                    f"`{repository.name}` has a quota of {_size(repository.quota)} for {host.name}, "
+                    f"and borg takes none below {_size(LEAST_QUOTA)}",
+                    repository.span,
+                    where=repository.where,
+                    hint="give more, or leave the quota out",
+                    related=(Related(f"{host.name} is here", host.span),),
+                )
 
 
 def quotas_fit(fleet: Fleet) -> Iterator[Diagnostic]:

@@ -68,6 +68,12 @@ FLEET: tuple[Entry, ...] = (
         "`/backup/borg`.",
     ),
     Entry(
+        "BS409",
+        "quota that borg refuses",
+        "`borg serve` takes no quota below 10 MB: it ends at once, so that the host would reach none of its "
+        "repositories on that server. Give more, or leave the quota out.",
+    ),
+    Entry(
         "BS410",
         "job without paths",
         "The job names no path, in none of its layers: it would run every night and save nothing. Add `paths`, or "

@@ -37,6 +37,7 @@ class Environment:
     credential: ShellWord | None
     readable: bool
     remote: bool
+    jumps: bool
     remote_borg: ShellWord | None
     modern_codes: bool
     lock: ShellWord
@@ -349,6 +350,7 @@ def environment(host: Host, repository: Repository, timezone: str, mounts: tuple
         credential=None if repository.credential is None else ShellWord(repository.credential),
         readable=repository.encryption.removesuffix("-blake2") in {"none", "authenticated"},
         remote=not repository.local,
+        jumps=not repository.local and host.jump is not None,
         remote_borg=None if remote_borg is None else ShellWord(remote_borg),
         modern_codes=host.borg.version != "1.2",
         lock=ShellWord(lock_of(repository)),
