@@ -26,14 +26,6 @@ _LACKING = tuple(folder for folder in _BY_HAND if not (ROOT / folder / ".complet
 collect_ignore = [_BY_HAND[folder] for folder in _LACKING]
 
 
-def pytest_report_header() -> list[str]:
-    """Say what is left out before anything runs."""
-    return [
-        f"left out: tests/{tests}, for which setup/{Path(tests).stem.removeprefix('test_')} makes what is needed"
-        for tests in collect_ignore
-    ]
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say aloud that a green run of somebody without root has proven less."""
     if os.geteuid() != 0:

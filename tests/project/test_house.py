@@ -74,6 +74,7 @@ ASKS |= {"rglob", "stat", "mkdir", "unlink", "cwd", "home", "now", "today", "utc
 ENDS = {
     "analyse/systemd.py",  # the driver asks systemd, where there is one
     "cli.py",
+    "commands.py",
     "data.py",  # where the package's own files are
     "earlier.py",  # the tree of an earlier compile
     "findings.py",  # the folder that findings are told from
