@@ -106,6 +106,13 @@ class House:
         """Give an archive another name, such as an older one."""
         repository_script(self.machine, "local", "borg", "rename", f"::{archive}", name)
 
+    def left(self) -> str:
+        """Give what no run, restore or drill leaves: files of the moment, and processes of its scripts."""
+        folders = "/var/lib/backupspec-stage /var/lib/backupspec/tmp /var/lib/backupspec/scratch"
+        look = f"find {folders} -mindepth 1 2>/dev/null; ls -d /run/backupspec* 2>/dev/null"
+        processes = "pgrep --list-full --full '^/bin/sh /usr/local/lib/backupspec/|[b]org '"
+        return self.machine.run(["sh", "-c", f"{look}; {processes}"], check=False).stdout
+
     def password(self, name: str, text: str) -> None:
         """Put a password where the admin puts it."""
         self.machine.write(f"{CREDENTIALS}/{name}", f"{text}\n", mode=0o600)

@@ -134,6 +134,13 @@ def meanwhile(server: Server, act: Callable[[], object]) -> Outcome:
         return running.result()
 
 
+@pytest.fixture(autouse=True)
+def _clean(server: Server) -> Iterator[None]:
+    """See that no test leaves anything of a dump, a restore or a drill."""
+    yield
+    assert server.house.left() == ""
+
+
 def test_each_database_has_a_series_and_what_is_left_out_has_none(server: Server) -> None:
     odd = "couch_a.2fb.2bc.24.28d.29-e"
     assert server.house.series() == tuple(sorted(("couch_.5fusers", odd, "couch_parts", "couch_wiki")))

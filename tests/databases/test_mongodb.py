@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -20,7 +21,7 @@ pytestmark = [pytest.mark.root, pytest.mark.borg, pytest.mark.databases, pytest.
 
 PASSWORD = 'it\'s "s3cret" $HOME \\ é'
 ODD = "-it's*a&é"
-DATABASES = {
+DATABASES: dict[str, Any] = {
     "wiki": {"pages": [{"n": number, "text": "x" * 50} for number in range(1000)], "users": []},
     ODD: {"one": [{"n": 1}]},
     "admin": {"system.users": [{"_id": "admin.backupspec"}]},
@@ -31,13 +32,13 @@ DATABASES = {
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """Give a host with a job for each database and one for all together, each run once."""
-    more = {"kind": "mongodb", "credential": "mongo"}
+    more = {"kind": "mongodb", "credential": "mongo", "drill": {}}
     jobs: dict[str, Any] = {"each": {**more, "exclude": ["tmp*"]}, "whole": {**more, "oplog": True}}
     apply = Site.apply
 
     def with_tools(site: Site, machine: Machine) -> object:
         tools = f"#!/usr/bin/python3 -I\n{Path(mongodb_tools.__file__).read_text(encoding='utf-8')}"
-        for name in ("mongodump", "mongorestore", "mongosh"):
+        for name in ("mongod", "mongodump", "mongorestore", "mongosh"):
             machine.write(f"/usr/local/bin/{name}", tools, mode=0o755)
         return apply(site, machine)
 
@@ -47,6 +48,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             host.machine.sh("install -d -o backupspec /srv/mongo")
             host.machine.write("/srv/account", f"backupspec:{PASSWORD}\n")
             host.machine.write("/srv/fault", "none")
+            host.machine.write("/srv/oplog", "")
             for name, content in DATABASES.items():
                 host.machine.write(f"/srv/mongo/{quote(name, safe='')}", json.dumps(content))
             host.password("mongo", PASSWORD)
@@ -73,6 +75,13 @@ def fault(place: House, name: str) -> Iterator[None]:
         yield
     finally:
         place.machine.write("/srv/fault", "none")
+
+
+@pytest.fixture(autouse=True)
+def _clean(place: House) -> Iterator[None]:
+    """See that no test leaves anything of a dump, a restore or a drill."""
+    yield
+    assert place.left() == ""
 
 
 def test_each_database_has_a_series_or_all_have_one(place: House) -> None:
@@ -117,6 +126,32 @@ def test_all_together_go_only_into_a_server_that_has_none(place: House) -> None:
     place.machine.sh("rm /srv/mongo/*")
     place.restore("whole", ".all")
     assert {name: content(place, name) for name in DATABASES} == DATABASES
+
+
+def test_what_is_written_during_a_dump_of_all_is_in_it(place: House) -> None:
+    late: dict[str, Any] = {"pages": [], "late": [{"n": 1}]}
+    with ThreadPoolExecutor() as pool, fault(place, "held"):
+        running = pool.submit(place.job, "whole")
+        place.machine.sh("until [ -e /tmp/half ]; do sleep 0.05; done")
+        place.machine.write("/srv/mongo/wiki", json.dumps({**DATABASES["wiki"], **late}), owner="backupspec")
+        place.machine.write("/srv/oplog", json.dumps({"wiki": late}))
+        place.machine.sh("touch /srv/go")
+        running.result()
+    assert b'"late"' not in place.content("whole_.all").splitlines()[0]
+    place.machine.sh("rm /srv/mongo/*")
+    place.restore("whole", ".all")
+    assert content(place, "wiki") == {"users": [], **late}
+    assert "\nwiki 3\n" in place.drill("whole").stderr
+    place.machine.write("/srv/mongo/wiki", json.dumps(DATABASES["wiki"]), owner="backupspec")
+
+
+def test_the_drill_loads_the_newest_dumps_and_fails_with_a_broken_one(place: House) -> None:
+    result = "/var/lib/backupspec/drill/each_local"
+    assert "\nwiki 2\n" in place.drill("each").stderr
+    assert "result=passed" in place.machine.read(result)
+    with broken_archive(place):
+        assert place.drill("each", check=False).code == 1
+    assert "message=wiki cannot be restored" in place.machine.read(result)
 
 
 def test_users_and_roles_are_not_replaced(place: House) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
 import time
@@ -22,7 +23,11 @@ QUOTED = NASTY.replace('"', '""')
 ASSERT = [
     {"database": "wiki", "query": query} for query in ("SELECT count(*) = 1000 FROM pages", "SELECT 4.5", "SELECT -1e3")
 ]
-ODD = (".dot", ".users", "=eq", "eq")
+ODD = (".dot", ".users", "=eq", "eq", "-rf")
+LONG = "Ü" * 31
+"""As long as PostgreSQL has them, and longer than an archive's name has room for."""
+KEPT = 13
+ENDS = f"..{hashlib.sha256(LONG.encode()).hexdigest()[:32]}"
 JOBS = {
     "wiki": {
         "kind": "postgresql",
@@ -31,11 +36,15 @@ JOBS = {
         "drill": {"assert": ASSERT},
     },
     "bare": {"kind": "postgresql", "databases": ["postgres", "wiki"], "accounts": "none", "drill": {"assert": ASSERT}},
+    # What is tried with one database needs no dump of the others.
+    "one": {"kind": "postgresql", "databases": ["wiki"], "drill": {"assert": ASSERT}},
+    "hostile": {"kind": "postgresql", "databases": ["hostile"], "drill": {}},
     "second": {"kind": "postgresql", "port": 5433, "databases": ["wiki"], "accounts": "none"},
 }
 
 
-RESULT = "/var/lib/backupspec/drill/wiki_local"
+DRILLED = "/var/lib/backupspec/drill"
+RESULT = f"{DRILLED}/wiki_local"
 # What somebody with a schema can write; whoever may do it when the rows are restored runs it.
 HOSTILE = """
 SET ROLE tenant;
@@ -66,17 +75,24 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             "wiki",
         )
         server.ask("CREATE POLICY mine ON pages TO owner; GRANT SELECT ON pages TO backupspec", "wiki")
-        for name in ODD:
+        for name in (*ODD, LONG):
             server.ask(f'CREATE DATABASE "{name}"')
             server.ask(f"CREATE TABLE me AS SELECT '{name}' AS name", name)
         machine.job("wiki")
         yield server
 
 
+@pytest.fixture(scope="module")
+def one(server: Server) -> Server:
+    """Give the server; its database wiki alone is dumped too."""
+    server.house.job("one")
+    return server
+
+
 def test_each_database_has_a_series_and_what_is_left_out_has_none(server: Server) -> None:
     nasty = "wiki_.4dein.20.27.53.22hop.20.24.48.4f.4d.45.20.60id.60.0a-.c3.a9"
     plain = ("wiki_.2ehidden", "wiki_.4eotes", "wiki_.users", "wiki_postgres", "wiki_skeleton", "wiki_wiki")
-    odd = ("wiki_.2edot", "wiki_.2eusers", "wiki_.3deq", "wiki_eq")
+    odd = ("wiki_.2drf", "wiki_.2edot", "wiki_.2eusers", "wiki_.3deq", "wiki_eq", f"wiki_{'.c3.9c' * KEPT}{ENDS}")
     assert server.house.series() == tuple(sorted((nasty, *plain, *odd)))
 
 
@@ -228,7 +244,10 @@ def test_a_step_that_fails_leaves_the_old_one_or_says_where_it_is(server: Server
     assert server.ask("SELECT count(*) FROM pg_database WHERE datname LIKE 'backupspec-%'") == "0"
 
 
-@pytest.mark.parametrize(("name", "words"), [(".users", "=.users"), ("=eq", "==eq"), (".dot", ".dot"), ("eq", "=eq")])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [(".users", "=.users"), ("=eq", "==eq"), (".dot", ".dot"), ("eq", "=eq"), ("-rf", "-rf"), (LONG, LONG)],
+)
 def test_names_that_look_like_something_else_come_back_under_their_own(server: Server, name: str, words: str) -> None:
     assert server.ask("SELECT name FROM me", name) == name
     server.ask(f'DROP DATABASE "{name}"')
@@ -255,7 +274,8 @@ def test_a_copy_has_another_name_and_the_same_encoding(server: Server) -> None:
 def test_the_drill_proves_the_newest_dumps(server: Server) -> None:
     drilled = server.house.drill("wiki")
     assert "result=passed" in server.machine.read(RESULT)
-    assert "\nwiki: restored, with the schema that was dumped\n" in drilled.stderr
+    for name in ("wiki", "-rf", f"{'Ü' * KEPT}{ENDS}"):
+        assert f"\n{name}: restored, with the schema that was dumped\n" in drilled.stderr
 
 
 @pytest.mark.parametrize("name", ["postgres", "skeleton"])
@@ -278,7 +298,10 @@ def test_without_a_database_it_shows_names_that_can_be_restored(server: Server) 
     # The one with the end of a line in it is shown as archives call it.
     nasty = ".4dein.20.27.53.22hop.20.24.48.4f.4d.45.20.60id.60.0a-.c3.a9"
     assert sorted(shown) == sorted(
-        [".users", nasty, "=.hidden", "=.dot", "=.users", "==eq", "eq", "Notes", "postgres", "skeleton", "wiki"]
+        [
+            *(".users", nasty, "=.hidden", "=.dot", "=.users", "==eq", "eq", "-rf", f"{'Ü' * KEPT}{ENDS}"),
+            *("Notes", "postgres", "skeleton", "wiki"),
+        ]
     )
     server.ask(f'DROP DATABASE "{QUOTED}"; DROP DATABASE "Notes"; DROP DATABASE ".hidden"')
     for name in (nasty, "Notes", "=.hidden"):
@@ -308,12 +331,17 @@ def test_what_is_not_there_is_said_and_what_may_be_meant(server: Server) -> None
     accounts = "accounts have their own names, and those that are there stay as they are"
     assert accounts in refused(server, ".users", "--as", "people")
     assert accounts in refused(server, ".users", "--replace")
+    long = "this name was too long for an archive: give the whole one, or --file"
+    assert long in refused(server, f"{'Ü' * KEPT}{ENDS}", "--as", "other")
 
 
 def test_the_command_for_people_says_what_a_job_has(server: Server) -> None:
     run = ["/usr/local/sbin/backupspec-run"]
     drill = server.machine.run([*run, "drill"], check=False)
-    assert (drill.code, drill.stderr) == (2, "backupspec-run: name one of the jobs that have a drill: bare wiki\n")
+    assert (drill.code, drill.stderr) == (
+        2,
+        "backupspec-run: name one of the jobs that have a drill: bare hostile one wiki\n",
+    )
     for words in (["--help"], ["wiki", "--help"]):
         assert "restore-database JOB DATABASE" in server.machine.run([*run, "restore-database", *words]).stdout
 
@@ -362,41 +390,41 @@ def test_where_no_accounts_are_dumped_a_drill_needs_none(server: Server) -> None
     assert "result=passed" in server.house.machine.read("/var/lib/backupspec/drill/bare_local")
 
 
-def test_a_drill_that_is_killed_leaves_no_dump_behind(server: Server) -> None:
-    scratch = f"{SCRIPTS}/databases/wiki/scratch"
-    compiled = server.machine.read(scratch)
-    server.machine.write(scratch, '#!/bin/sh\nls "$1" >/srv/dumps\nkill -KILL "$$"\n', mode=0o755)
-    server.machine.run(["install", "-m", "0666", "/dev/null", "/srv/dumps"])
-    killed = server.house.drill("wiki", check=False)
-    server.machine.write(scratch, compiled, mode=0o755)
+def test_a_drill_that_is_killed_leaves_no_dump_behind(one: Server) -> None:
+    scratch = f"{SCRIPTS}/databases/one/scratch"
+    compiled = one.machine.read(scratch)
+    one.machine.write(scratch, '#!/bin/sh\nls "$1" >/srv/dumps\nkill -KILL "$$"\n', mode=0o755)
+    one.machine.run(["install", "-m", "0666", "/dev/null", "/srv/dumps"])
+    killed = one.house.drill("one", check=False)
+    one.machine.write(scratch, compiled, mode=0o755)
     assert killed.code != 0
-    assert "wiki.dump" in server.machine.read("/srv/dumps").split()
-    assert server.machine.run(["ls", "-A", "/var/lib/backupspec-stage"]).stdout == ""
+    assert "wiki.dump" in one.machine.read("/srv/dumps").split()
+    assert one.machine.run(["ls", "-A", "/var/lib/backupspec-stage"]).stdout == ""
 
 
-def test_a_drill_that_would_fill_the_disk_says_so_before(server: Server) -> None:
-    run = server.machine.run
+def test_a_drill_that_would_fill_the_disk_says_so_before(one: Server) -> None:
+    run = one.machine.run
     run(["mkdir", "-p", "/var/lib/backupspec-stage"])
     run(["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", "/var/lib/backupspec-stage"])
-    drilled = server.house.drill("wiki", check=False)
+    drilled = one.house.drill("one", check=False)
     run(["umount", "/var/lib/backupspec-stage"])
     assert drilled.code == 1
-    told = server.machine.read("/var/lib/backupspec/drill/wiki_local")
+    told = one.machine.read(f"{DRILLED}/one_local")
     said = "beside the dumps a restore takes 3 times their size and 256 MiB"
     assert re.search(f"\nmessage=no room in /var/lib/backupspec-stage for .+: {said}\n", told)
     assert "Traceback" not in drilled.stderr
 
 
-def test_a_drill_with_old_dumps_fails_however_well_they_are_restored(server: Server) -> None:
+def test_a_drill_with_old_dumps_fails_however_well_they_are_restored(one: Server) -> None:
     old = "2019-11-01T00:00:00Z"
-    (newest,) = [name for name in server.house.archives() if name.startswith(f"{HOST}_wiki_eq_")]
-    server.house.rename(newest, f"{HOST}_wiki_eq_{old}")
-    drilled = server.house.drill("wiki", check=False)
-    server.house.rename(f"{HOST}_wiki_eq_{old}", newest)
+    (newest,) = [name for name in one.house.archives() if name.startswith(f"{HOST}_one_wiki_")]
+    one.house.rename(newest, f"{HOST}_one_wiki_{old}")
+    drilled = one.house.drill("one", check=False)
+    one.house.rename(f"{HOST}_one_wiki_{old}", newest)
     assert drilled.code == 1
-    told = server.machine.read("/var/lib/backupspec/drill/wiki_local")
+    told = one.machine.read(f"{DRILLED}/one_local")
     assert "result=failed\n" in told
-    assert f"oldest={old}\nmessage=the newest dump of eq is of {old}, too old\n" in told
+    assert f"oldest={old}\nmessage=the newest dump of wiki is of {old}, too old\n" in told
 
 
 def test_what_a_dump_makes_run_finds_nothing_in_a_drill(server: Server) -> None:
@@ -404,12 +432,11 @@ def test_what_a_dump_makes_run_finds_nothing_in_a_drill(server: Server) -> None:
     server.ask("CREATE ROLE tenant LOGIN; CREATE DATABASE hostile")
     server.ask("CREATE SCHEMA own AUTHORIZATION tenant", "hostile")
     server.ask(HOSTILE, "hostile")
-    server.house.job("wiki")
+    server.house.job("hostile")
     assert server.house.seen() == {}
-    server.house.drill("wiki")
+    server.house.drill("hostile")
     assert server.house.seen() == {"backupspec-drill": []}
     server.ask("DROP DATABASE hostile; DROP ROLE tenant")
-    server.house.job("wiki")
 
 
 def test_a_replacement_takes_its_place_though_somebody_always_comes_back(server: Server) -> None:
@@ -419,11 +446,11 @@ def test_a_replacement_takes_its_place_though_somebody_always_comes_back(server:
         "CREATE ROLE leaves; GRANT TEMPORARY ON DATABASE wiki TO leaves;"
         "ALTER DATABASE wiki SET default_transaction_read_only = on; COMMENT ON DATABASE wiki IS 'read, please'"
     )
-    server.house.job("wiki")
+    server.house.job("one")
     half = "SET default_transaction_read_only = off; DELETE FROM pages WHERE n > "
     try:
         server.ask(f"{half} 500", "wiki")
-        server.house.restore("wiki", "wiki", "--replace")
+        server.house.restore("one", "wiki", "--replace")
         own = "datacl, shobj_description(oid, 'pg_database'), datdba::regrole FROM pg_database WHERE datname = 'wiki'"
         assert "leaves=T/owner" in server.ask(f"SELECT {own}")
         assert "|read, please|owner" in server.ask(f"SELECT {own}")
@@ -432,7 +459,7 @@ def test_a_replacement_takes_its_place_though_somebody_always_comes_back(server:
         # What the last step needs is missing: what was there comes back.
         server.ask(f"{half} 700", "wiki")
         server.ask("REVOKE TEMPORARY ON DATABASE wiki FROM leaves; DROP ROLE leaves")
-        refused = server.house.restore("wiki", "wiki", "--replace", check=False)
+        refused = server.house.restore("one", "wiki", "--replace", check=False)
         assert refused.code == 1
         assert "what belongs to wiki itself cannot be restored" in refused.stderr
         assert "wiki is what it was before" in refused.stderr
@@ -440,7 +467,7 @@ def test_a_replacement_takes_its_place_though_somebody_always_comes_back(server:
     finally:
         server.machine.sh("rm /srv/again; while pgrep -f '[P]GDATABASE=wiki psql'; do sleep 0.1; done")
     server.ask("ALTER DATABASE wiki RESET default_transaction_read_only; CREATE ROLE leaves")
-    server.house.restore("wiki", "wiki", "--replace")
+    server.house.restore("one", "wiki", "--replace")
     server.ask("ALTER DATABASE wiki RESET default_transaction_read_only; DROP OWNED BY leaves; DROP ROLE leaves")
     assert server.ask("SELECT datname FROM pg_database WHERE datname LIKE 'backupspec%'") == ""
 
@@ -459,7 +486,6 @@ def test_a_name_that_looks_like_a_statement_is_a_name(server: Server, name: str)
     server.ask("DROP DATABASE copy")
     if name != NASTY:
         server.ask(f'DROP DATABASE "{quoted}"')
-        server.house.job("wiki")
 
 
 @pytest.mark.parametrize(
@@ -469,46 +495,43 @@ def test_a_name_that_looks_like_a_statement_is_a_name(server: Server, name: str)
         ("CREATE ROLE owner;", "CREATE ROLE owner; CREATE ROLES x;", "not all accounts could be restored"),
     ],
 )
-def test_accounts_that_do_not_come_back_fail_a_restore_and_a_drill(
-    server: Server, old: str, new: str, said: str
-) -> None:
-    whole = server.house.content("wiki_.users").decode()
-    assert server.house.restore("wiki", ".users").code == 0
-    server.house.store("wiki_.users", whole.replace(old, new).encode())
-    refused = server.house.restore("wiki", ".users", check=False)
-    drilled = server.house.drill("wiki", check=False)
-    server.house.unstore("wiki_.users")
+def test_accounts_that_do_not_come_back_fail_a_restore_and_a_drill(one: Server, old: str, new: str, said: str) -> None:
+    whole = one.house.content("one_.users").decode()
+    assert one.house.restore("one", ".users").code == 0
+    one.house.store("one_.users", whole.replace(old, new).encode())
+    refused = one.house.restore("one", ".users", check=False)
+    drilled = one.house.drill("one", check=False)
+    one.house.unstore("one_.users")
     assert refused.code == 1
     assert said in refused.stderr
     assert drilled.code == 1
-    assert f"message={said}" in server.machine.read(RESULT)
+    assert f"message={said}" in one.machine.read(f"{DRILLED}/one_local")
 
 
-def test_a_drill_fails_for_an_answer_of_no_for_a_dump_that_was_cut_and_for_another_schema(server: Server) -> None:
-    whole = server.house.content("wiki_wiki")
-    server.house.store("wiki_wiki", whole[: len(whole) // 2])
-    cut = server.house.drill("wiki", check=False)
-    server.house.unstore("wiki_wiki")
+def test_a_drill_fails_for_an_answer_of_no_for_a_dump_that_was_cut_and_for_another_schema(one: Server) -> None:
+    whole = one.house.content("one_wiki")
+    one.house.store("one_wiki", whole[: len(whole) // 2])
+    cut = one.house.drill("one", check=False)
+    one.house.unstore("one_wiki")
     assert cut.code == 1
-    assert "message=wiki cannot be restored" in server.machine.read(RESULT)
+    assert "message=wiki cannot be restored" in one.machine.read(f"{DRILLED}/one_local")
 
-    server.ask("DELETE FROM pages WHERE n = 7; CREATE TABLE kept AS SELECT 1 AS n", "wiki")
-    server.house.job("wiki")
-    answered = server.house.drill("wiki", check=False)
+    one.ask("DELETE FROM pages WHERE n = 7; CREATE TABLE kept AS SELECT 1 AS n", "wiki")
+    one.house.job("one")
+    answered = one.house.drill("one", check=False)
     assert answered.code == 1
     assert "asked wiki: SELECT count(*) = 1000 FROM pages: the answer is f" in answered.stderr
 
     # Rows that make something else while they are restored.
-    server.ask(
+    one.ask(
         "CREATE FUNCTION more(int) RETURNS boolean LANGUAGE plpgsql AS $f$ BEGIN"
         " EXECUTE 'CREATE TABLE IF NOT EXISTS public.more (n int)'; RETURN true; END $f$;"
         "ALTER TABLE kept ADD CHECK (more(n)); DROP TABLE more; INSERT INTO pages VALUES (7)",
         "wiki",
     )
-    server.house.job("wiki")
-    other = server.house.drill("wiki", check=False)
-    server.ask("DROP TABLE kept; DROP FUNCTION more", "wiki")
-    server.house.job("wiki")
+    one.house.job("one")
+    other = one.house.drill("one", check=False)
+    one.ask("DROP TABLE kept; DROP FUNCTION more", "wiki")
     assert other.code == 1
     assert "> CREATE TABLE public.more (" in other.stderr
-    assert "message=wiki: its schema is not the one that was dumped" in server.machine.read(RESULT)
+    assert "message=wiki: its schema is not the one that was dumped" in one.machine.read(f"{DRILLED}/one_local")

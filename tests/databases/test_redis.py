@@ -117,6 +117,13 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield server
 
 
+@pytest.fixture(autouse=True)
+def _clean(server: Server) -> Iterator[None]:
+    """See that no test leaves anything of a dump, a restore or a drill."""
+    yield
+    assert server.house.left() == ""
+
+
 def test_all_databases_of_a_server_are_one_series(server: Server) -> None:
     assert server.house.series() == ("cache_.all",)
     assert server.house.content("cache_.all").startswith(b"REDIS")

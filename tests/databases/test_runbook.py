@@ -119,12 +119,27 @@ def test_the_account_of_a_server_on_the_host_dumps(host: House, job: str, progra
     typed(host, job, host, program)
     host.job(job)
     assert f"dumps {job} " not in host.site.apply(host.machine).stdout
+    # It changes nothing.
+    tried = {
+        "wiki": ("psql -d wiki -c", "permission denied"),
+        "shop": ("mariadb shop -e", "command denied"),
+        "till": (f"mariadb --user=dumper --password={shlex.quote(PASSWORD)} shop -e", "command denied"),
+    }
+    program, said = tried[job]
+    for sql in ("INSERT INTO t VALUES (8)", "DELETE FROM t", "CREATE TABLE mine (n int)", "DROP TABLE t"):
+        refused = host.machine.run(["runuser", "-u", "backupspec", "--", *shlex.split(program), sql], check=False)
+        assert refused.code != 0
+        assert said in refused.stderr or "must be owner" in refused.stderr, refused.stderr
 
 
 def test_the_user_of_redis_is_made_at_its_prompt(host: House) -> None:
     host.machine.sh("\n".join(block(host, "cache", "as root:")))
     typed(host, "cache", host, f"redis-cli -s {SOCKET}")
     host.job("cache")
+    # It changes nothing, and reads nothing but the whole.
+    for words in ("set mine 1", "flushall", "get mine", "config get dir"):
+        client = ["redis-cli", "-s", SOCKET, "--user", "backupspec", *words.split()]
+        assert "NOPERM" in host.machine.run(client, env={"REDISCLI_AUTH": PASSWORD}).stdout
 
 
 @pytest.mark.parametrize(("job", "program"), [("farpg", "runuser -u postgres -- psql"), ("farmy", "mariadb")])

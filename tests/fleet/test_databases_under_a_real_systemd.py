@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import yaml
@@ -24,10 +25,12 @@ pytestmark = [
     pytest.mark.timeout(1200),  # the first run makes the base
 ]
 
-PACKAGES = ("mariadb-server", "postgresql", "redis-server", "slapd", "sqlite3")
+PACKAGES = ("mariadb-server", "postgresql", "slapd", "sqlite3")
+CACHE = {"bookworm": "redis", "trixie": "valkey"}
+"""Both listen at one port, so a machine has one; Debian 12 has no Valkey."""
 OS = {"bookworm": "debian-12", "trixie": "debian-13"}
-JOBS = {
-    "cache": {"kind": "redis", "socket": "/run/redis/redis-server.sock", "drill": {}},
+JOBS: dict[str, dict[str, Any]] = {
+    "cache": {"drill": {}},
     "people": {"kind": "openldap", "drill": {}},
     "shop": {"kind": "mariadb", "drill": {"assert": [{"database": "shop", "query": "SELECT count(*) = 3 FROM goods"}]}},
     "app": {
@@ -52,14 +55,24 @@ mariadb -e 'CREATE USER backupspec@localhost IDENTIFIED VIA unix_socket; CREATE 
 mariadb -e "GRANT SELECT, SHOW VIEW, TRIGGER, EVENT, LOCK TABLES, RELOAD, PROCESS, BINLOG MONITOR ON *.*
     TO backupspec@localhost"
 mariadb shop -e 'CREATE TABLE goods (n int) ENGINE=InnoDB; INSERT INTO goods VALUES (1), (2), (3)'
-echo 'unixsocket /run/redis/redis-server.sock' >>/etc/redis/redis.conf
-echo 'unixsocketperm 777' >>/etc/redis/redis.conf
-systemctl restart redis-server
+for product in redis valkey; do
+    if [ -e "/etc/$product" ]; then
+        echo "unixsocket /run/$product/$product-server.sock" >>"/etc/$product/$product.conf"
+        echo 'unixsocketperm 777' >>"/etc/$product/$product.conf"
+        systemctl restart "$product-server"
+    fi
+done
 install -d -o www-data -g www-data /srv/app
 as www-data sqlite3 /srv/app/app.db 'PRAGMA journal_mode=wal; CREATE TABLE t AS SELECT 1 AS n UNION SELECT 2' >/dev/null
 """
 
 
+NASTY = "Mein 'S\"hop $HOME `id`\n-é"
+HELD = """#!/bin/sh
+: >/var/lib/backupspec/held
+until [ -e /var/lib/backupspec/go ]; do sleep 0.1; done
+exec "$0.real" "$@"
+"""
 KILLER = """#!/bin/sh
 unit=$(systemctl list-units --plain --no-legend 'run-*.service' | cut -d ' ' -f 1)
 systemctl kill --signal=KILL --kill-whom=main "$unit"
@@ -97,6 +110,20 @@ class Host:
     suite: str
     machine: Machine
 
+    def cache(self, *words: str) -> str:
+        """Ask Redis or Valkey."""
+        product = CACHE[self.suite]
+        return self.machine.run([f"{product}-cli", "-s", f"/run/{product}/{product}-server.sock", *words]).stdout
+
+    def archives(self, job: str) -> list[str]:
+        """Give the names of a job's archives."""
+        return re.findall(rf"db01_{job}_\S+", self.machine.run(["backupspec-run", "list", "local"]).stdout)
+
+    def psql(self, database: str, sql: str) -> str:
+        """Ask PostgreSQL as its superuser."""
+        become = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "env", f"PGDATABASE={database}"]
+        return self.machine.run([*become, "psql", "-XAtq", "-v", "ON_ERROR_STOP=1"], data=sql.encode()).stdout
+
 
 @pytest.fixture(
     params=[pytest.param(suite, marks=pytest.mark.xdist_group(f"databases-{suite}")) for suite in SUITES],
@@ -104,7 +131,8 @@ class Host:
 )
 def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     """Boot a host, give its servers something to lose, and apply what is compiled for it."""
-    suite = request.param
+    suite, product = request.param, CACHE[request.param]
+    cache = {**JOBS["cache"], "kind": product, "socket": f"/run/{product}/{product}-server.sock"}
     folder = tmp_path_factory.mktemp("site")
     site = Site(folder / "inventory", folder / "out")
     site.inventory.mkdir()
@@ -116,13 +144,14 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             "db01": {
                 "os": OS[suite],
                 "to": ["local"],
-                "databases": JOBS,
+                "databases": {**JOBS, "cache": cache},
                 "files": {"state": {"paths": ["/var/lib", "/srv"]}},
             }
         },
     }
     (site.inventory / "inventory.yaml").write_text(yaml.safe_dump(inventory, sort_keys=False), encoding="utf-8")
-    with Room() as room, booted(room, suite, "db01", ["192.0.2.22"], folder / "console", extra=PACKAGES) as machine:
+    packages = sorted((*PACKAGES, f"{product}-server"))
+    with Room() as room, booted(room, suite, "db01", ["192.0.2.22"], folder / "console", extra=packages) as machine:
         machine.sh(PREPARE)
         site.compile()
         site.apply(machine)
@@ -142,6 +171,9 @@ def test_a_job_and_its_drill_run_under_their_hardening(host: Host, job: str) -> 
     assert re.search(
         rf"{job}_local: passed, oldest archive 2\S+Z\n", host.machine.run(["backupspec-run", "status"]).stdout
     )
+    timers = [f"backupspec-{kind}{job}_local.timer" for kind in ("", "drill-")]
+    shown = ["systemctl", "show", "--value", "--property=UnitFileState,ActiveState", *timers]
+    assert host.machine.run(shown).stdout.split() == ["active", "enabled"] * 2
 
 
 @pytest.mark.parametrize("job", sorted(JOBS))
@@ -175,6 +207,20 @@ def test_what_is_destroyed_comes_back_by_hand(host: Host) -> None:
     host.machine.sh("cd /root; backupspec-run restore-database wiki wiki --file wiki.dump; pg_restore --list wiki.dump")
 
 
+def test_a_name_with_everything_in_it_passes_through_the_command_for_people(host: Host) -> None:
+    restore = ["backupspec-run", "restore-database", "wiki", NASTY]
+    names = {name: name.replace('"', '""') for name in (NASTY, 'a %h \\ \\x41 $$ ${HOME} "\\n')}
+    host.psql("postgres", f'CREATE DATABASE "{names[NASTY]}"')
+    host.psql(NASTY, "CREATE TABLE kept AS SELECT generate_series(1, 7)")
+    host.machine.run(["backupspec-run", "create", "wiki"])
+    host.psql(NASTY, "DROP TABLE kept")
+    host.machine.run([*restore, "--replace"])
+    host.machine.run([*restore, "--as", next(reversed(names)), "--at", "31 Dec 2036 23:00"])
+    for name, quoted in names.items():
+        assert host.psql(name, "SELECT count(*) FROM kept") == "7\n"
+        host.psql("postgres", f'DROP DATABASE "{quoted}"')
+
+
 def test_a_restore_that_is_killed_is_undone_by_its_unit(host: Host) -> None:
     run = host.machine.run
     run(["backupspec-run", "create", "wiki"])
@@ -198,20 +244,24 @@ def test_a_restore_that_is_killed_is_undone_by_its_unit(host: Host) -> None:
         ("wiki", "wiki", ""),
         ("shop", "shop", ""),
         ("app", "/srv/app/app.db", ""),
-        ("cache", ".all", "redis-server"),
+        ("cache", ".all", "{cache}-server"),
         ("people", "dc=nodomain", "slapd"),
         ("people", ".configuration", "slapd"),
     ],
 )
 def test_a_restore_is_confined_to_what_its_kind_needs(host: Host, job: str, name: str, service: str) -> None:
     run = host.machine.run
+    service = service.format(cache=CACHE[host.suite])
+    host.cache("set", "kept", "yes")
     run(["backupspec-run", "create", job])
+    host.cache("set", "kept", "yes" if job != "cache" else "no")
     if service:
         run(["systemctl", "stop", service])
     restored = run(["backupspec-run", "restore-database", job, name, "--replace"], check=False)
     if service:
         run(["systemctl", "start", service])
     assert restored.code == 0, restored.output
+    assert host.cache("get", "kept") == "yes\n"
     run(["backupspec-run", "restore-database", job, name, "--file", "/root/written"])
     run(["rm", "/root/written"])
 
@@ -232,11 +282,31 @@ def test_what_a_dump_makes_run_in_a_drill_finds_nothing(host: Host) -> None:
 
 def test_files_leave_live_data_out_and_wait_for_dumps(host: Host) -> None:
     run = host.machine.run
-    run(["backupspec-run", "create", "state"])
-    newest = run(["backupspec-run", "list", "local"]).stdout
-    archive = re.findall(r"db01_state_\S+", newest)[-1]
+    dump = "/usr/local/lib/backupspec/databases/shop/dump"
+    before = host.archives("shop_shop")
+    host.machine.sh(f"mv {dump} {dump}.real")
+    host.machine.write(dump, HELD, mode=0o755)
+    try:
+        run(["systemctl", "start", "--no-block", "backupspec-shop_local"])
+        host.machine.sh("until [ -e /var/lib/backupspec/held ]; do sleep 0.1; done")
+        run(["systemctl", "start", "--no-block", "backupspec-state_local"])
+        waiting = run(["systemctl", "list-jobs", "--no-legend"]).stdout
+        assert re.search(r" backupspec-state_local\.service +start waiting", waiting), waiting
+        # The same job once more, meanwhile, is the one that runs.
+        again = "(sleep 1; touch /var/lib/backupspec/go) & backupspec-run create shop; rm /var/lib/backupspec/go"
+        assert "Finished backupspec-shop_local.service" in host.machine.sh(again).output
+    finally:
+        host.machine.sh(f"mv {dump}.real {dump}; rm /var/lib/backupspec/held")
+    run(["systemctl", "start", "backupspec-state_local"])
+    assert len(host.archives("shop_shop")) == len(before) + 1
+    ended, started = (
+        int(run(["systemctl", "show", "--value", f"--property=ExecMain{moment}", f"backupspec-{job}_local"]).stdout)
+        for job, moment in (("shop", "ExitTimestampMonotonic"), ("state", "StartTimestampMonotonic"))
+    )
+    assert started >= ended
+    archive = host.archives("state")[-1]
     paths = run(["backupspec-run", "list", "local", archive]).stdout
-    for live in ("postgresql", "mysql", "redis", "ldap"):
+    for live in ("postgresql", "mysql", "redis", "valkey", "ldap"):
         assert f" var/lib/{live}\n" not in paths
     for live in ("srv/app/app.db", "srv/dumps/app", "srv/dumps/wiki"):
         assert f" {live}\n" not in paths
