@@ -151,7 +151,8 @@ def test_who_may_make_no_database_hears_it_from_the_server_and_nothing_from_borg
 
 # Wherever a dump might lie meanwhile: not where the server keeps its data, borg its cache and the repository its own.
 FILES = """
-find /dev/shm /home /root /run /srv /tmp /var -xdev \\( -path /srv/pg -o -path /var/lib/backupspec/.cache \\) -prune \
+find /dev/shm /home /root /run /srv /tmp /var/lib/backupspec /var/tmp -xdev \
+    \\( -path /srv/pg -o -path /var/lib/backupspec/.cache \\) -prune \
     -o -type f -newer /srv/mark -size +1M -print 2>/dev/null || :
 """
 
@@ -257,6 +258,19 @@ def test_too_many_databases_share_an_archive_and_each_can_be_restored(server: Se
     server.ask("DROP DATABASE wiki")
     server.house.restore("many", "wiki")
     assert server.ask("SELECT count(*) FROM pages", "wiki") == "1000"
+    # When there are no longer too many, and when there are again, the newest dump is the one that counts.
+    create = "/usr/local/lib/backupspec/jobs/many_local/create"
+    series = (".users", "another", "one.20more", "postgres", "wiki")
+    apart = ("many", *(f"many_{name}" for name in series))
+    for most, rows, there in ((50, 1001, apart), (3, 1002, ("many", *apart))):
+        server.machine.sh(f'sed -i \'s/"$count" -le [0-9]*/"$count" -le {most}/\' {create}')
+        server.ask("INSERT INTO pages SELECT max(n) + 1 FROM pages", "wiki")
+        ran = server.house.job("many")
+        assert " is gone" not in ran.stderr
+        assert server.house.series() == there
+        server.ask("DROP DATABASE wiki")
+        server.house.restore("many", "wiki")
+        assert server.ask("SELECT count(*) FROM pages", "wiki") == str(rows)
 
 
 SCRIPTS_OF_MANY = "/usr/local/lib/backupspec/databases/many"
@@ -417,7 +431,7 @@ def test_two_thousand_databases_are_one_archive_and_each_comes_back(server: Serv
     machine, house = server.machine, server.house
     compiled = {word: machine.read(f"{scripts}/{word}") for word in ("names", "dump")}
     machine.write(f"{scripts}/names", f"#!/bin/sh\nseq -f '=customer-%g' {MANY} | tr '\\n' '\\0'\n", mode=0o755)
-    machine.write(f"{scripts}/dump", "#!/bin/sh\nprintf 'dump of %s' \"$1\"\n", mode=0o755)
+    machine.write(f"{scripts}/dump", "#!/bin/sh\nprintf 'dump of %s\\n' \"$1\"\n", mode=0o755)
     try:
         ran = house.job("many", seconds=1200)
     finally:
@@ -425,10 +439,16 @@ def test_two_thousand_databases_are_one_archive_and_each_comes_back(server: Serv
             machine.write(f"{scripts}/{word}", text, mode=0o755)
     assert "not backed up" not in ran.stderr
     (archive,) = house.archives()
-    assert house.inside(archive) == tuple(sorted(f"customer-{n}.dump" for n in range(1, MANY + 1)))
-    house.restore("many", f"customer-{MANY}", "--file", "/srv/last")
-    assert machine.read("/srv/last") == f"dump of =customer-{MANY}"
-    machine.run(["rm", "/srv/last"])
+    folder = "/var/lib/backupspec/tmp/all"
+    extract = f'mkdir -p {folder}; cd {folder}; exec "$0" "$@"'
+    borg = "/usr/local/lib/backupspec/repositories/local/borg"
+    machine.as_service("backupspec", ["sh", "-euc", extract, borg, "extract", f"::{archive}"])
+    found = machine.sh(f"cd {folder}; grep -H '' *; rm -r {folder}").stdout.splitlines()
+    assert sorted(found) == sorted(f"customer-{n}.dump:dump of =customer-{n}" for n in range(1, MANY + 1))
+    for n in (1, MANY // 2, MANY):
+        house.restore("many", f"customer-{n}", "--file", "/srv/one")
+        assert machine.read("/srv/one") == f"dump of =customer-{n}\n"
+        machine.run(["rm", "/srv/one"])
     machine.sh("rm /var/lib/backupspec/databases/many_local*")
 
 
