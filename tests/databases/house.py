@@ -41,18 +41,19 @@ class House:
     machine: Machine
     site: Site
     room: Room
+    repository: str = "local"
 
     def job(self, job: str, *, check: bool = True, seconds: int = 300) -> Outcome:
         """Run a job's unit to its end: dumps, prune, compact."""
-        return unit.run(self.machine, f"backupspec-{job}_local", check=check, seconds=seconds)
+        return unit.run(self.machine, f"backupspec-{job}_{self.repository}", check=check, seconds=seconds)
 
     def drill(self, job: str, *, check: bool = True) -> Outcome:
         """Run a job's drill."""
-        return unit.run(self.machine, f"backupspec-drill-{job}_local", check=check)
+        return unit.run(self.machine, f"backupspec-drill-{job}_{self.repository}", check=check)
 
     def restore(self, job: str, *words: str, check: bool = True) -> Outcome:
-        """Run `backupspec-run restore-database local JOB WORDS` as far as it is a script."""
-        return unit.run_for_people(self.machine, f"{SCRIPTS}/jobs/{job}_local/restore", *words, check=check)
+        """Run `backupspec-run restore-database REPOSITORY JOB WORDS` as far as it is a script."""
+        return unit.run_for_people(self.machine, f"{SCRIPTS}/jobs/{job}_{self.repository}/restore", *words, check=check)
 
     def hostile(self) -> None:
         """Put there what a hostile dump is going to run."""
@@ -73,16 +74,16 @@ class House:
         self.machine.write("/var/lib/backupspec/made", dump, owner="backupspec")
         words = ["create", "--stdin-name", f"{series.partition('_')[2]}.dump", "--content-from-command", "--"]
         archive = f"::{HOST}_{series}_{LATER}"
-        repository_script(self.machine, "local", "borg", *words, archive, "cat", "/var/lib/backupspec/made")
+        repository_script(self.machine, self.repository, "borg", *words, archive, "cat", "/var/lib/backupspec/made")
 
     def unstore(self, series: str) -> None:
         """Delete it again."""
-        repository_script(self.machine, "local", "borg", "delete", f"::{HOST}_{series}_{LATER}")
+        repository_script(self.machine, self.repository, "borg", "delete", f"::{HOST}_{series}_{LATER}")
 
     def archives(self) -> tuple[str, ...]:
         """Give the names of all archives, checkpoints and unfinished ones too."""
         words = ["list", "--consider-checkpoints", "--short", "::"]
-        return tuple(repository_script(self.machine, "local", "borg", *words).stdout.split())
+        return tuple(repository_script(self.machine, self.repository, "borg", *words).stdout.split())
 
     def series(self) -> tuple[str, ...]:
         """Give the names of all archives without host and time, sorted."""
@@ -100,11 +101,11 @@ class House:
     def inside(self, archive: str) -> tuple[str, ...]:
         """Give the paths in an archive, sorted."""
         words = ["list", "--format", "{path}{NL}", f"::{archive}"]
-        return tuple(sorted(repository_script(self.machine, "local", "borg", *words).stdout.split()))
+        return tuple(sorted(repository_script(self.machine, self.repository, "borg", *words).stdout.split()))
 
     def rename(self, archive: str, name: str) -> None:
         """Give an archive another name, such as an older one."""
-        repository_script(self.machine, "local", "borg", "rename", f"::{archive}", name)
+        repository_script(self.machine, self.repository, "borg", "rename", f"::{archive}", name)
 
     def left(self) -> str:
         """Give what no run, restore or drill leaves: files of the moment, and processes of its scripts."""

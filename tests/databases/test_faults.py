@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -38,8 +40,9 @@ JOBS: dict[str, Any] = {
         "credential": "far-db",
         "accounts": "none",
     },
-    "many": {"kind": "postgresql", "exclude": ["big"], "most_series": 3, "keep_vanished": "1d"},
+    "many": {"kind": "postgresql", "exclude": ["big"], "most_series": 3, "retention": {"forever": True}},
 }
+THINNED = {**JOBS["many"], "keep_vanished": "1d", "retention": {"last": 3}}
 
 
 @dataclass
@@ -105,17 +108,24 @@ def clean(server: Server) -> Iterator[None]:
 
 
 def test_a_server_that_is_down_is_said_and_nothing_is_stored(server: Server) -> None:
+    known = "/var/lib/backupspec/databases/many_local.now"
     server.stop()
     try:
         ran = server.house.job("wiki", check=False)
+        first = server.house.job("many", check=False)
+        server.machine.write(known, ".users\none.20more\nwiki\n", owner="backupspec")  # as of a run before
         listed = server.house.job("many", check=False)
     finally:
         server.start()
+        server.machine.run(["rm", known])
     assert ran.code == 1
     assert "backupspec: not backed up: big; wiki\n" in ran.stderr
     assert "exited with status" not in ran.stderr
-    assert listed.code == 1
-    assert "the databases cannot be listed; nothing was dumped" in listed.stderr
+    for one in (first, listed):
+        assert one.code == 1
+        assert "the databases cannot be listed; nothing was dumped" in one.stderr
+    assert "backupspec: not backed up: " not in first.stderr
+    assert listed.stderr.endswith("backupspec: not backed up: .users; one more; wiki\n")
     assert server.house.archives() == ()
 
 
@@ -139,18 +149,31 @@ def test_who_may_make_no_database_hears_it_from_the_server_and_nothing_from_borg
     assert said == "backupspec: copy was not restored"
 
 
-def test_the_password_is_in_no_argument_and_no_environment(server: Server) -> None:
+# Wherever a dump might lie meanwhile: not where the server keeps its data, borg its cache and the repository its own.
+FILES = """
+find /dev/shm /home /root /run /srv /tmp /var/lib/backupspec /var/tmp -xdev \
+    \\( -path /srv/pg -o -path /var/lib/backupspec/.cache \\) -prune \
+    -o -type f -newer /srv/mark -size +1M -print 2>/dev/null || :
+"""
+
+
+def test_the_password_is_in_no_argument_and_no_environment_and_the_dump_in_no_file(server: Server) -> None:
     server.house.password("far-db", SECRET)
     look = r"for one in /proc/[0-9]*; do tr '\0' ' ' <$one/cmdline; tr '\0' ' ' <$one/environ; done 2>/dev/null"
-    seen = []
+    seen, files = [], []
+    server.machine.sh("touch /srv/mark; head -c 2M /dev/zero >/srv/large")
+    assert server.machine.sh(FILES).stdout == "/srv/large\n"
+    server.machine.run(["rm", "/srv/large"])
     with Running(server.house, "far") as running:
         wait_for(server.machine, "pgrep pg_dump")
         while running.thread.is_alive():
             seen.append(server.machine.run(["sh", "-c", f"{look}; :"]).stdout)
+            files.append(server.machine.sh(FILES).stdout)
     ran = running.ended()
     assert ran.code == 0, ran.output
     assert any("pg_dump --no-password" in one for one in seen)
     assert not any("battery" in one for one in (*seen, ran.output))
+    assert set(files) == {""}
     assert server.house.series() == ("far_big",)
 
 
@@ -235,22 +258,92 @@ def test_too_many_databases_share_an_archive_and_each_can_be_restored(server: Se
     server.ask("DROP DATABASE wiki")
     server.house.restore("many", "wiki")
     assert server.ask("SELECT count(*) FROM pages", "wiki") == "1000"
+    # When there are no longer too many, and when there are again, the newest dump is the one that counts.
+    create = "/usr/local/lib/backupspec/jobs/many_local/create"
+    series = (".users", "another", "one.20more", "postgres", "wiki")
+    apart = ("many", *(f"many_{name}" for name in series))
+    for most, rows, there in ((50, 1001, apart), (3, 1002, ("many", *apart))):
+        server.machine.sh(f'sed -i \'s/"$count" -le [0-9]*/"$count" -le {most}/\' {create}')
+        server.ask("INSERT INTO pages SELECT max(n) + 1 FROM pages", "wiki")
+        ran = server.house.job("many")
+        assert " is gone" not in ran.stderr
+        assert server.house.series() == there
+        server.ask("DROP DATABASE wiki")
+        server.house.restore("many", "wiki")
+        assert server.ask("SELECT count(*) FROM pages", "wiki") == str(rows)
 
 
-def test_one_of_too_many_that_fails_is_named_and_not_in_the_archive(server: Server) -> None:
+SCRIPTS_OF_MANY = "/usr/local/lib/backupspec/databases/many"
+# One dump ends half-way, after more than borg reads at a time.
+HALF = """#!/bin/sh
+if [ "$1" != =wiki ]; then exec /srv/dump "$1"; fi
+head -c 20000000 /dev/urandom
+exit 7
+"""
+
+
+@contextlib.contextmanager
+def half(machine: Machine) -> Iterator[None]:
+    """Let the dump of `wiki` that goes into the archive of all end half-way."""
+    dump = f"{SCRIPTS_OF_MANY}/dump"
+    machine.sh(f"cp {dump} /srv/dump")
+    machine.write(dump, HALF, mode=0o755)
+    try:
+        yield
+    finally:
+        machine.sh(f"mv /srv/dump {dump}")
+
+
+def test_those_of_too_many_that_fail_are_named_and_not_in_the_archive(server: Server) -> None:
     server.ask("UPDATE pg_database SET datconnlimit = 0 WHERE datname = 'another'")
-    ran = server.house.job("many", check=False)
+    with half(server.machine):
+        ran = server.house.job("many", check=False)
     server.ask("UPDATE pg_database SET datconnlimit = -1 WHERE datname = 'another'")
     assert ran.code == 1
-    assert "backupspec: not backed up: another\n" in ran.stderr
+    assert "backupspec: not backed up: another; wiki\n" in ran.stderr
     assert server.house.series() == ("many",)
     (archive,) = server.house.archives()
     inside = server.house.inside(archive)
-    assert inside == (".users.dump", "one.20more.dump", "postgres.dump", "wiki.dump")
+    assert inside == (".users.dump", "one.20more.dump", "postgres.dump")
+
+
+@contextlib.contextmanager
+def killed_at(machine: Machine, word: str) -> Iterator[None]:
+    """Let whoever calls `borg WORD` be killed by it, as by a loss of power."""
+    machine.sh("mv /usr/bin/borg /usr/bin/borg.real")
+    line = f'case $1 in {word}) kill -KILL "$PPID"; exit 1 ;; esac\nexec /usr/bin/borg.real "$@"'
+    machine.write("/usr/bin/borg", f"#!/bin/sh\n{line}\n", mode=0o755)
+    try:
+        yield
+    finally:
+        machine.sh("mv /usr/bin/borg.real /usr/bin/borg")
+
+
+def test_what_a_killed_run_leaves_is_offered_to_nobody_and_the_next_run_takes_it_away(server: Server) -> None:
+    # Nothing of this job is ever thinned out: it is no prune that does it.
+    house, begun = server.house, []
+    with half(server.machine):
+        for word in ("recreate", "rename"):
+            with killed_at(server.machine, word):
+                ran = house.job("many", check=False)
+            assert ran.code == -signal.SIGKILL
+            (left,) = house.archives()
+            assert left.endswith("Z.partial")
+            begun.append(left)
+    assert begun[0] < begun[1]
+    assert "wiki.dump" not in house.inside(begun[1])
+    assert house.restore("many").stdout == ""
+    refused = house.restore("many", "wiki", check=False)
+    assert "there is no dump of wiki" in refused.stderr
+    house.job("many")
+    assert house.series() == ("many",)
+    (whole,) = house.archives()
+    assert whole.endswith("Z")
+    assert server.machine.run(["ls", "/var/lib/backupspec/databases/many_local.partial"], check=False).code == 2
 
 
 def test_one_that_fails_every_time_keeps_its_archives_and_the_others_are_thinned_out(server: Server) -> None:
-    many = {**JOBS["many"], "exclude": ["big", "another", "one more"], "most_series": 50}
+    many = {**THINNED, "exclude": ["big", "another", "one more"], "most_series": 50}
     done = "/var/lib/backupspec/done/many_local"
     server.house.written({"many": {**many, "retention": {"last": 2}}})
     try:
@@ -270,7 +363,7 @@ def test_one_that_fails_every_time_keeps_its_archives_and_the_others_are_thinned
 
 
 def test_a_database_that_vanished_is_reported_and_its_archives_stay_for_their_time(server: Server) -> None:
-    jobs = {**JOBS, "many": {**JOBS["many"], "most_series": 50}}
+    jobs = {**JOBS, "many": {**THINNED, "most_series": 50}}
     server.house.written(jobs)
     try:
         server.house.job("many")
@@ -293,7 +386,7 @@ def test_a_database_that_vanished_is_reported_and_its_archives_stay_for_their_ti
 
 def test_above_most_series_the_last_dump_of_one_that_vanished_stays_too(server: Server) -> None:
     known = "/var/lib/backupspec/databases/many_local"
-    jobs = {**JOBS, "many": {**JOBS["many"], "most_series": 2, "retention": {"last": 1}}}
+    jobs = {**JOBS, "many": {**THINNED, "most_series": 2, "retention": {"last": 1}}}
     server.house.written(jobs)
     try:
         server.ask("CREATE DATABASE fleeting")
@@ -338,7 +431,7 @@ def test_two_thousand_databases_are_one_archive_and_each_comes_back(server: Serv
     machine, house = server.machine, server.house
     compiled = {word: machine.read(f"{scripts}/{word}") for word in ("names", "dump")}
     machine.write(f"{scripts}/names", f"#!/bin/sh\nseq -f '=customer-%g' {MANY} | tr '\\n' '\\0'\n", mode=0o755)
-    machine.write(f"{scripts}/dump", "#!/bin/sh\nprintf 'dump of %s' \"$1\"\n", mode=0o755)
+    machine.write(f"{scripts}/dump", "#!/bin/sh\nprintf 'dump of %s\\n' \"$1\"\n", mode=0o755)
     try:
         ran = house.job("many", seconds=1200)
     finally:
@@ -346,10 +439,16 @@ def test_two_thousand_databases_are_one_archive_and_each_comes_back(server: Serv
             machine.write(f"{scripts}/{word}", text, mode=0o755)
     assert "not backed up" not in ran.stderr
     (archive,) = house.archives()
-    assert house.inside(archive) == tuple(sorted(f"customer-{n}.dump" for n in range(1, MANY + 1)))
-    house.restore("many", f"customer-{MANY}", "--file", "/srv/last")
-    assert machine.read("/srv/last") == f"dump of =customer-{MANY}"
-    machine.run(["rm", "/srv/last"])
+    folder = "/var/lib/backupspec/tmp/all"
+    extract = f'mkdir -p {folder}; cd {folder}; exec "$0" "$@"'
+    borg = "/usr/local/lib/backupspec/repositories/local/borg"
+    machine.as_service("backupspec", ["sh", "-euc", extract, borg, "extract", f"::{archive}"])
+    found = machine.sh(f"cd {folder}; grep -H '' *; rm -r {folder}").stdout.splitlines()
+    assert sorted(found) == sorted(f"customer-{n}.dump:dump of =customer-{n}" for n in range(1, MANY + 1))
+    for n in (1, MANY // 2, MANY):
+        house.restore("many", f"customer-{n}", "--file", "/srv/one")
+        assert machine.read("/srv/one") == f"dump of =customer-{n}\n"
+        machine.run(["rm", "/srv/one"])
     machine.sh("rm /var/lib/backupspec/databases/many_local*")
 
 
