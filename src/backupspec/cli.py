@@ -6,7 +6,6 @@ Exit codes: 0 fine; 1 findings; 2 wrong usage; 3 the environment (a missing extr
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import sys
 import traceback
@@ -47,7 +46,6 @@ class _Commands(typer.core.TyperGroup):
         return _compiler().get_command(ctx, cmd_name)
 
 
-@functools.cache
 def _compiler() -> typer.core.TyperGroup:
     from backupspec.commands import app as compiler  # noqa: PLC0415 - see _Commands
 
