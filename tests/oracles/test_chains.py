@@ -86,15 +86,15 @@ def test_what_stays_has_all_that_it_needs(functions: str, data: st.DataObject) -
 
 
 @pytest.mark.parametrize(
-    ("lost", "found"),
+    ("lost", "said"),
     [
-        ("", [0, 1, 2]),
-        (f"{START}{name(1)}", []),
-        (f"{START}vda_{name(0)}", []),
-        (f"{START}vdb-since-{name(0)}_{name(1)}", []),
+        ("", ""),
+        (f"{START}{name(1)}", name(1)),
+        (f"{START}vda_{name(0)}", f"{name(0)} of the disk vda"),
+        (f"{START}vdb-since-{name(0)}_{name(1)}", f"{name(1)} of the disk vdb"),
     ],
 )
-def test_a_chain_is_whole_or_none(lost: str, found: list[int], functions: str) -> None:
+def test_a_chain_is_whole_or_says_what_it_lacks(lost: str, said: str, functions: str) -> None:
     names = [f"{START}{name(number)}" for number in range(4)]
     names += [f"{START}{disk}_{name(number)}" for disk in ("vda", "vdb") for number in (0, 3)]
     names += [f"{START}{disk}-since-{name(number - 1)}_{name(number)}" for disk in ("vda", "vdb") for number in (1, 2)]
@@ -108,9 +108,10 @@ def test_a_chain_is_whole_or_none(lost: str, found: list[int], functions: str) -
         check=False,
         env=CLEAN,
     )
-    assert (ran.returncode == 0, ran.stderr) == (bool(found), "")
-    if found:
-        assert ran.stdout.splitlines() == [name(number) for number in found]
+    complaint = f"backupspec: the repository has no backup of {said}\n" if said else ""
+    assert (ran.returncode, ran.stderr) == (1 if said else 0, complaint)
+    if not said:
+        assert ran.stdout.splitlines() == [name(number) for number in range(3)]
 
 
 IMAGES = {
