@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from borg.platform import process_alive
+from borg.platform import get_process_id, process_alive
 
 _WRITTEN = "*-????????.tmp"  # Borg's names for a file that is being written,
 _LOCKS = "lock.exclusive.????????.tmp"  # and for a lock that is being taken
@@ -29,16 +29,28 @@ def sweep(*folders: Path) -> None:
             _remove_lock(path)
 
 
-def _remove_lock(folder: Path) -> None:
+def sweep_own(folder: Path) -> None:
+    """Remove locks that this process was taking: Borg does, but for one whose taking is interrupted twice."""
+    for path in folder.glob(_LOCKS):
+        _remove_lock(path, own=True)
+
+
+def _remove_lock(folder: Path, *, own: bool = False) -> None:
     try:
         names = list(folder.iterdir())
-        if any(_may_live(one.name) for one in names) or (not names and time.time() - folder.stat().st_mtime < _OLD):
+        if any(_may_live(one.name) and not (own and _is_own(one.name)) for one in names):
+            return
+        if not names and time.time() - folder.stat().st_mtime < _OLD:
             return
         for one in names:
             one.unlink()
         folder.rmdir()
     except FileNotFoundError:
         pass  # whoever made it took it away
+
+
+def _is_own(name: str) -> bool:
+    return name.rpartition("-")[0] == "{}.{}".format(*get_process_id()[:2])
 
 
 def _may_live(name: str) -> bool:

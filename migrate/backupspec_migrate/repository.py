@@ -25,7 +25,7 @@ from borg.repository import Repository
 
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Span
-from backupspec_migrate.leftovers import is_leftover, sweep
+from backupspec_migrate.leftovers import is_leftover, sweep, sweep_own
 
 BorgObject = Any
 """A thing of Borg's package, which has no annotations."""
@@ -148,6 +148,7 @@ def _let_go(folders: list[Path], opened: BorgObject | None) -> None:
                 mine.release()
             elif (roster := LockRoster(f"{path}.roster")).id in roster.get(SHARED):
                 Lock(path, timeout=LOCK_WAIT).release()
+            sweep_own(folder)
 
 
 def _compressor(specification: str | None, location: str) -> BorgObject:

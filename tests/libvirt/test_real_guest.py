@@ -170,6 +170,8 @@ def test_an_agent_that_hangs_leaves_no_guest_frozen(kvm: Hypervisor) -> None:
 def test_a_drill_brings_a_copy_up(kvm: Hypervisor) -> None:
     """The newest backup, as stored, its file system checked, and its agent and console heard; the original runs on."""
     told(kvm, drill={"agent": True, "console": "I am back login:", "time_limit": "20m"})
+    # The last one was read while the guest wrote, so its journal has work in it.
+    assert json.loads(kvm.stored(kvm.newest(NAME), "manifest.json"))["consistency"] == "crash-consistent"
     found = drill(kvm)
     assert found["result"] == "passed", found
     assert found["message"] == "1 disks as stored, 1 file systems checked; a copy booted"

@@ -13,7 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from borg.platform import get_process_id
 
+from backupspec_migrate.leftovers import sweep_own
 from backupspec_migrate.view import open_view
 from tests.migrate.site import DAY, FIRST, OLD, Kind, Site
 from tests.migrate.test_faults import are_gone, await_that, children, history, planned, started
@@ -144,6 +146,17 @@ def test_a_service_manager_that_tells_every_process_to_end_leaves_no_lock(make_s
         await_that(lambda: are_gone(below), "a process lives on", 5)
     assert "Traceback" not in text, text
     assert not locks(site)
+
+
+def test_a_lock_whose_taking_was_interrupted_twice_is_taken_away(tmp_path: Path) -> None:
+    """What another process of this machine is taking stays."""
+    host, pid, thread = get_process_id()
+    for name, who in (("ownxxxxx", f"{host}.{pid}-{thread:x}"), ("otherxxx", f"{host}.{os.getppid()}-0")):
+        folder = tmp_path / f"lock.exclusive.{name}.tmp"
+        folder.mkdir()
+        (folder / who).touch()
+    sweep_own(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["lock.exclusive.otherxxx.tmp"]
 
 
 def test_what_runs_under_nohup_does_not_end_with_the_terminal(make_site: Callable[..., Site]) -> None:
