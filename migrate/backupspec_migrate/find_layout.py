@@ -76,7 +76,7 @@ def find_layout(source: Path, wish: SourceWish) -> tuple[Layout | None, Diagnost
     if layout is None:
         return None, found
     paths = {host: path.strip("/") for host, path in wish.paths_of.items()}
-    layout = replace(layout, renames=wish.renames, paths=paths)
+    layout = replace(layout, renames=wish.renames, paths=paths, typed_paths=frozenset(paths))
     if wish.times_file is not None:
         given, said = read_times(wish.times_file, zone)
         found = (*found, *said)

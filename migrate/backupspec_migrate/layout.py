@@ -63,8 +63,8 @@ class Layout:
     """A tree's shape. Without `series` each folder of a snapshot is a host, or the snapshot is one host's.
 
     `configuration` is the file that says all this, if there is one. `renames` (folder to host name) and `paths` (host
-    to path, without the first slash) are the user's words. `runs` is what the logfile knows; `given` replaces all
-    times.
+    to path, without the first slash) are the user's words, which a plan keeps; `typed_paths` are the hosts of those
+    that were typed for this command. `runs` is what the logfile knows; `given` replaces all times.
     """
 
     root: str
@@ -77,6 +77,7 @@ class Layout:
     logfile: str | None = None
     renames: Mapping[str, str] = field(default_factory=dict)
     paths: Mapping[str, str] = field(default_factory=dict)
+    typed_paths: frozenset[str] = frozenset()
     runs: tuple[Run, ...] = ()
     given: GivenTimes | None = None
 

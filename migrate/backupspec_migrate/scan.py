@@ -98,11 +98,11 @@ def scan(layout: Layout, view: View, *, interrupted: bool) -> tuple[Scan, Diagno
 
 
 def _paths_of_nobody(layout: Layout, images: list[Image]) -> list[Diagnostic]:
-    """Find paths that the user gave for a host that is not there, or for one whose `backup` lines say it."""
+    """Find paths that the user typed for a host that is not there, or for one whose `backup` lines say it."""
     hosts = {image.host for image in images}
     used = {image.host for image in images for root in image.roots if root.original == layout.paths.get(image.host)}
     found = []
-    for host in sorted(set(layout.paths) - used):
+    for host in sorted(layout.typed_paths - used):
         why = "its `backup` lines say where its files were" if host in hosts else "no snapshot is of such a host"
         hint = "" if host in hosts else did_you_mean(host, hosts)
         found.append(diagnose("BS675", f"--path-of {host}: {why}", layout.place, hint=hint))

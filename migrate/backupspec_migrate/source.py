@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from backupspec.catalogue import diagnose
@@ -38,7 +39,19 @@ def layout_of_plan(document: PlanDocument) -> tuple[Layout, Diagnostics]:
     renames = {series.folder: series.host for series in document.series if series.folder}
     times = None if source.times is None else Path(source.times)
     wish = SourceWish(renames, source.pattern, source.timezone, source.host, times)
-    return layout_at(named, wish)
+    layout, found = layout_at(named, wish)
+    return replace(layout, paths=_paths(document)), found
+
+
+def _paths(document: PlanDocument) -> dict[str, str]:
+    """Give the path on its host of each folder that is taken whole, where it is not the host's root."""
+    return {
+        series.host: root.original
+        for series in document.series
+        for archive in series.archives
+        for root in archive.content
+        if root.location in {"", series.folder} and root.original
+    }
 
 
 def planned_source(source: Path, wish: SourceWish, layout: Layout) -> PlannedSource:

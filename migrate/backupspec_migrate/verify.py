@@ -267,7 +267,7 @@ class _Check:
         """Open a folder of the source, once for all items in a row that lie in it; no symbolic link is followed."""
         if self.opened is None or self.opened[0] != folder:
             self.close()
-            with self.view.parent(f"{folder}/.") as (fd, _):
+            with self.view.parent("/".join(filter(None, (folder, ".")))) as (fd, _):
                 self.opened = (folder, os.dup(fd))
         return self.opened[1]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -14,6 +16,8 @@ from backupspec_migrate.dated import MARKER
 from backupspec_migrate.find_layout import SourceWish, find_layout
 from backupspec_migrate.pattern import Pattern, read_pattern
 from tests.migrate.looking import look, refused
+from tests.migrate.site import Site
+from tests.migrate.test_import import filled, name_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -28,13 +32,15 @@ def wish(pattern: str | None = None, **more: object) -> SourceWish:
 
 
 def copied(root: Path, *names: str) -> Path:
-    """Copy a source with rsync under each name, linked to the copy before."""
+    """Copy a source with rsync under each name, linked to the copy before; one file is another each time."""
     source = root / "source"
     (source / "etc").mkdir(parents=True)
     (source / "etc/motd").write_text("x")
     tree = root / "tree"
     before: Path | None = None
-    for name in names:
+    for number, name in enumerate(names):
+        (source / "etc/changed").write_text(name)
+        os.utime(source / "etc/changed", (number, number))
         target = tree / name
         target.parent.mkdir(parents=True, exist_ok=True)
         link = [] if before is None else [f"--link-dest={before}"]
@@ -243,6 +249,67 @@ def test_a_destination_of_rsync_time_backup_is_known_by_its_marker(tmp_path: Pat
     layout, _ = find_layout(tree, wish(name="web01"))
     assert layout is not None
     assert layout.naming.kind == "rsync-time-backup"
+
+
+LATER = datetime(2024, 10, 27, 3, 0, tzinfo=BERLIN).timestamp()
+
+
+@pytest.mark.root
+@pytest.mark.borg
+@pytest.mark.parametrize(
+    ("names", "words", "times"),
+    [
+        (NAMES, [], [at(2024, 1, day, 2, 5) for day in (2, 3, 4)]),
+        (
+            ("2024-10-26_0230", "2024-10-27_0230"),
+            ["--pattern", "%Y-%m-%d_%H%M"],
+            [at(2024, 10, 26, 2, 30), at(2024, 10, 27, 2, 30, fold=1)],
+        ),
+    ],
+    ids=["rsync-time-backup", "dated"],
+)
+def test_they_come_into_borg_with_what_they_share_and_are_proven(
+    make_site: Callable[..., Site], borg14: Path, names: tuple[str, ...], words: list[str], times: list[int]
+) -> None:
+    site = make_site()
+    if words:
+        tree = copied(site.folder / "dated", *names)
+        os.utime(tree / names[-1], (LATER, LATER))  # which of the two hours it was
+    else:
+        tree = time_backup(site.folder / "dated", "", *names)
+    about = ["--name", "web01", "--path-of", "web01=/home", "--timezone", "Europe/Berlin", "--encryption", "none"]
+    made = site.run("plan", *words, *about, source=tree)
+    assert made.returncode == 0, made.stdout + made.stderr
+    ran = site.run("run", "--log-json")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    events = [json.loads(line) for line in ran.stdout.splitlines()]
+    read = [one["inodes"] for one in events if one["type"] == "progress" and one["what"] == "done"]
+    assert read == [2, *(1 for _ in names[1:])], "what is linked is read once"
+    archives = [name_of(when) for when in times]
+    assert site.archives(borg14) == archives
+    for archive, name in zip(archives, names, strict=True):
+        assert set(site.items(borg14, archive)) == {"home", "home/etc", "home/etc/motd", "home/etc/changed"}
+        where = f"{site.repo()}::{archive}"
+        assert site.borg(borg14, "extract", "--stdout", where, "home/etc/changed") == name
+    site.verify()
+    report = site.run("report")
+    assert report.returncode == 0, report.stdout
+
+
+@pytest.mark.root
+@pytest.mark.borg
+def test_a_path_that_is_said_for_a_folder_of_rsnapshot_stays_said(make_site: Callable[..., Site], borg14: Path) -> None:
+    """Whoever verifies and reports asks the plan; nobody types it again."""
+    site = make_site()
+    times = filled(site, 2)
+    made = site.run("plan", "--path-of", "web01=/old/place", "--encryption", "none", source=site.snapshots)
+    assert made.returncode == 0, made.stdout + made.stderr
+    ran = site.run("run")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "old/place" in site.items(borg14, name_of(times[0]))
+    site.verify()
+    report = site.run("report")
+    assert report.returncode == 0, report.stdout
 
 
 def test_the_newest_of_a_destination_in_progress_is_doubtful(tmp_path: Path) -> None:
