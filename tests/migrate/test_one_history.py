@@ -20,7 +20,7 @@ from demo.lab import borgs
 from demo.lab.room import Room
 from demo.lab.site import ACCOUNT, job_script
 from demo.lab.site import Site as Compiled
-from tests.migrate.site import Kind, Site
+from tests.migrate.site import OLD, Kind, Site
 from tests.migrate.test_import import filled, large, name_of, strange
 
 pytestmark = [pytest.mark.root, pytest.mark.borg]
@@ -135,6 +135,8 @@ def test_a_later_inventory_adopts_what_was_migrated_without_one(make_site: Calla
     site.migrate()
     create_of(site, "")
     compiled = Compiled(site.folder / "in", site.folder / "out")
+    planned = site.run("plan", "--inventory", str(compiled.inventory), "--force")
+    (remain,) = re.findall(r"after the first prune ([0-9]+) of 10 remain", planned.stdout)
     with Room() as room:
         host = room.machine("web01", ["192.0.2.21"])
         borgs.give(host, "1.4")
@@ -158,6 +160,32 @@ def test_a_later_inventory_adopts_what_was_migrated_without_one(make_site: Calla
         decided = keep(policy, list(before.values()), datetime.now(UTC), ZoneInfo("UTC"))
         assert list(archives()) == [name for name, one in zip(before, decided, strict=True) if one.kept]
         assert len(archives()) == 3
+        assert len({name_of(when) for when in times} & set(archives())) == int(remain), "as the plan foretold"
+
+
+def test_what_a_backup_script_left_is_a_series_of_its_own(
+    make_site: Callable[..., Site], kind: Kind, borg14: Path
+) -> None:
+    """The script is not run again: what it wrote each night is what the tree has of that night."""
+    site = make_site(kind=kind)
+    count = site.folder / "count"
+    script = site.folder / "dump"
+    script.write_text(f"#!/bin/sh\necho x >>{count}\nwc -l <{count} >dump.sql\ntouch -d @{OLD} dump.sql\n")
+    script.chmod(0o755)
+    site.extra = [f"backup_script\t{script}\tweb01/mysql/"]
+    site.configure()
+    times = filled(site, 3)
+    site.migrate()
+    assert count.read_text() == "x\n" * 3
+    (job,) = {name.split("_")[1] for name in site.archives(borg14)} - {"files"}
+    for night, when in enumerate(times):
+        archive = name_of(when, job=job)
+        assert set(site.items(borg14, archive)) == {"mysql", "mysql/dump.sql"}
+        said = site.borg(borg14, "extract", "--stdout", f"{site.repo()}::{archive}", "mysql/dump.sql")
+        assert said.strip() == str(night + 1)
+    site.verify()
+    report = site.run("report")
+    assert report.returncode == 0, report.stdout
 
 
 def test_a_migrated_repository_survives_deleting_its_first_archive(
