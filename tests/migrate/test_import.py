@@ -198,8 +198,8 @@ def test_the_source_is_the_same_in_every_inode_and_time_after(make_site: Callabl
     assert inventory(site.snapshots) == before_verify
 
 
-def test_a_source_on_a_read_only_mount_is_enough_for_every_step(make_site: Callable[..., Site]) -> None:
-    site = make_site()
+def test_a_source_on_a_read_only_mount_is_enough_for_every_step(make_site: Callable[..., Site], kind: Kind) -> None:
+    site = make_site(kind=kind)
     filled(site, 2)
     steps = (
         [*site.command("scan")[:-1], str(site.conf)],
@@ -289,9 +289,9 @@ def test_an_interrupted_run_gives_up_all_locks_at_once(make_site: Callable[..., 
 
 
 def test_a_file_that_cannot_be_read_is_named_and_its_snapshot_not_called_done(
-    make_site: Callable[..., Site], borg14: Path
+    make_site: Callable[..., Site], kind: Kind, borg14: Path
 ) -> None:
-    site = make_site()
+    site = make_site(kind=kind)
     site.put("web01/etc/good", "good")
     whole = site.night()
     site.put("web01/etc/bad", "bad")
@@ -310,8 +310,8 @@ def test_a_file_that_cannot_be_read_is_named_and_its_snapshot_not_called_done(
     site.verify()
 
 
-def test_what_is_no_snapshot_is_left_out_and_said(make_site: Callable[..., Site], borg14: Path) -> None:
-    site = make_site()
+def test_what_is_no_snapshot_is_left_out_and_said(make_site: Callable[..., Site], kind: Kind, borg14: Path) -> None:
+    site = make_site(kind=kind)
     times = filled(site, 1)
     for name in (".sync", "_delete.4711", "daily.1.bak", "hourly.0", "tmp", "lost+found", "daily.3.delete"):
         (site.snapshots / name / "web01").mkdir(parents=True)

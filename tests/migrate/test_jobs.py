@@ -276,8 +276,10 @@ def test_a_tree_that_is_rotated_without_a_lock_while_it_is_planned_to_be_read_gi
     assert len(site.archives(borg14)) == 3
 
 
-def test_rsnapshot_that_starts_in_the_middle_refuses_and_changes_nothing(make_site: Callable[..., Site]) -> None:
-    site = make_site()
+def test_rsnapshot_that_starts_in_the_middle_refuses_and_changes_nothing(
+    make_site: Callable[..., Site], kind: Kind
+) -> None:
+    site = make_site(kind=kind)
     history(site, nights=3)
     planned(site, "--encryption", "none")
     for name in ("run", "verify"):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.migrate.mounted import mounted
-from tests.migrate.site import OLD, Site
+from tests.migrate.site import OLD, Kind, Site
 from tests.migrate.test_import import filled, large, name_of
 
 pytestmark = [pytest.mark.root, pytest.mark.borg]
@@ -47,9 +47,9 @@ def same_size(folder: Path) -> None:
 
 
 def test_one_changed_byte_in_one_archive_is_found_and_named(
-    make_site: Callable[..., Site], borg14: Path, place: Path
+    make_site: Callable[..., Site], kind: Kind, borg14: Path, place: Path
 ) -> None:
-    site = make_site()
+    site = make_site(kind=kind)
     first = filled(site, 2)[0]
     site.migrate()
     forged(site, borg14, name_of(first), same_size, place)
