@@ -38,6 +38,7 @@ JOBS = {
     "bare": {"kind": "postgresql", "databases": ["postgres", "wiki"], "accounts": "none", "drill": {"assert": ASSERT}},
     # What is tried with one database needs no dump of the others.
     "one": {"kind": "postgresql", "databases": ["wiki"], "drill": {"assert": ASSERT}},
+    "known": {"kind": "postgresql", "databases": ["wiki"], "accounts": "with-passwords"},
     "hostile": {"kind": "postgresql", "databases": ["hostile"], "drill": {}},
     "second": {"kind": "postgresql", "port": 5433, "databases": ["wiki"], "accounts": "none"},
 }
@@ -506,6 +507,22 @@ def test_accounts_that_do_not_come_back_fail_a_restore_and_a_drill(one: Server, 
     assert said in refused.stderr
     assert drilled.code == 1
     assert f"message={said}" in one.machine.read(f"{DRILLED}/one_local")
+
+
+def test_passwords_come_back_only_where_they_were_asked_for(one: Server) -> None:
+    hashed = "SELECT coalesce(rolpassword, 'none') FROM pg_authid WHERE rolname = 'knows'"
+    one.ask("CREATE ROLE knows LOGIN PASSWORD 'open sesame'")
+    was = one.ask(hashed)
+    assert was.startswith("SCRAM-SHA-256$")
+    for job, comes_back in (("one", "none"), ("known", was)):
+        one.house.job(job)
+        assert ("SCRAM-SHA-256$" in one.house.content(f"{job}_.users").decode()) == (job == "known")
+        one.ask("DROP ROLE knows")
+        assert one.house.restore(job, ".users").code == 0
+        assert one.ask(hashed) == comes_back
+        if comes_back == "none":
+            one.ask(f"ALTER ROLE knows PASSWORD '{was}'")
+    one.ask("DROP ROLE knows")
 
 
 def test_a_drill_fails_for_an_answer_of_no_for_a_dump_that_was_cut_and_for_another_schema(one: Server) -> None:
