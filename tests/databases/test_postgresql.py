@@ -270,6 +270,7 @@ def test_a_file_is_never_written_where_a_link_leads(server: Server) -> None:
 def test_a_copy_has_another_name_and_the_same_encoding(server: Server) -> None:
     server.house.restore("wiki", "wiki", "--as", "it's a\\copy")
     assert server.ask("SELECT count(*) FROM pages", "it's a\\copy") == "1000"
+    assert server.ask("SELECT datdba::regrole FROM pg_database WHERE datname LIKE '%copy'") == "owner"
 
 
 def test_the_drill_proves_the_newest_dumps(server: Server) -> None:

@@ -93,9 +93,11 @@ def far(host: House) -> House:
     """Give another machine, whose servers listen for db01."""
     other = House(host.room.machine("far", [FAR]), host.site, host.room)
     postgres, maria = Postgres(other, account="", listen=FAR), Bare(other, listen=FAR)
-    postgres.ask("CREATE DATABASE wiki")
+    postgres.ask("CREATE ROLE owner; CREATE DATABASE wiki OWNER owner")
+    postgres.ask("SET ROLE owner; CREATE TABLE t AS SELECT generate_series(1, 100) AS n", "wiki")
     maria.install()
     maria.ask("CREATE DATABASE shop")
+    maria.ask("CREATE TABLE t AS SELECT seq AS n FROM seq_1_to_100", "shop")
     return other
 
 
@@ -143,7 +145,10 @@ def test_the_user_of_redis_is_made_at_its_prompt(host: House) -> None:
 
 
 @pytest.mark.parametrize(("job", "program"), [("farpg", "runuser -u postgres -- psql"), ("farmy", "mariadb")])
-def test_the_account_of_a_server_elsewhere_lets_the_host_in(host: House, far: House, job: str, program: str) -> None:
+def test_the_account_of_a_server_elsewhere_lets_the_host_in_and_back(
+    host: House, far: House, job: str, program: str
+) -> None:
+    """It dumps; and it restores once the page's last line is typed too."""
     typed(host, job, far, program)
     if job == "farpg":
         (line,) = [line for line in block(host, job, ", in `") if line.startswith("-- host ")]
@@ -151,6 +156,17 @@ def test_the_account_of_a_server_elsewhere_lets_the_host_in(host: House, far: Ho
         far.machine.run(["sed", "-i", f"1i {line}", "/srv/pg/data/pg_hba.conf"])
         far.machine.run(["runuser", "-u", "postgres", "--", "psql", "-c", "SELECT pg_reload_conf()"])
     host.job(job)
+    name = {"farpg": "wiki", "farmy": "shop"}[job]
+    assert host.restore(job, name, "--as", "copy", check=False).code == 1
+    lines = block(host, job, f", in `{program}")
+    last = lines[lines.index("-- only to restore as this user:") + 1 :]
+    grants = "".join(
+        line.removeprefix("-- ").replace("GRANT name", "GRANT owner") + "\n" for line in last if line.endswith(";")
+    )
+    far.machine.run(shlex.split(program), data=grants.encode())
+    host.restore(job, name, "--as", "copy")
+    count = b"SELECT count(*) FROM copy.t;" if job == "farmy" else b"\\c copy\nSELECT count(*) FROM t;"
+    assert re.search(r"^ *100$", far.machine.run(shlex.split(program), data=count).stdout, re.MULTILINE)
 
 
 def command(of: House, line: str) -> Outcome:

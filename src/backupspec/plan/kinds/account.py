@@ -79,7 +79,12 @@ def _postgresql(endpoint: Endpoint, host: str, address: str | None) -> tuple[Ste
         f"-- ALTER ROLE {user} SET lo_compat_privileges = on;",
     ]
     if endpoint.address is not None or endpoint.container is not None:
-        lines += ["-- only to restore as this user:", f"-- ALTER ROLE {user} CREATEDB;"]
+        lines += [
+            "-- only to restore as this user:",
+            f"-- ALTER ROLE {user} CREATEDB;",
+            "-- for each role that owns something in the database:",
+            f"-- GRANT name TO {user};",
+        ]
     return (_typed(endpoint, host, program, tuple(lines), inside="postgres"),)
 
 
