@@ -180,6 +180,8 @@ class _Interruption:
         """Take a signal."""
         if not self._asked:
             self._asked = True
+            # What Borg was just making is not whole when it goes, and its finaliser would complain of that.
+            sys.unraisablehook = _overlook
             interrupt(number, frame)
 
     def heeding(self, send: Send) -> Send:
@@ -191,6 +193,10 @@ class _Interruption:
             send(message)
 
         return heed
+
+
+def _overlook(_: object) -> None:
+    """Let an exception that nobody can catch go unsaid."""
 
 
 def _refused(repository: str, error: OSError) -> Diagnostic:

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -157,6 +158,20 @@ def test_a_lock_whose_taking_was_interrupted_twice_is_taken_away(tmp_path: Path)
         (folder / who).touch()
     sweep_own(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["lock.exclusive.otherxxx.tmp"]
+
+
+def test_what_was_half_made_when_a_worker_was_told_to_end_does_not_complain() -> None:
+    """Borg's finalisers expect that what they take down was whole."""
+    program = """
+from backupspec_migrate.worker import _Interruption
+class Half:
+    def __init__(self): _Interruption()(15, None)
+    def __del__(self): self.handler
+try: Half()
+except KeyboardInterrupt: print("told to end")
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (ran.stdout, ran.stderr) == ("told to end\n", "")
 
 
 def test_what_runs_under_nohup_does_not_end_with_the_terminal(make_site: Callable[..., Site]) -> None:

@@ -29,8 +29,9 @@ def _read(rules: Path, *, check: bool = True) -> Outcome:
 
 
 def _written(rules: Path) -> set[str]:
-    """Give where QEMU may write and lock."""
-    return set(re.findall(r"^Mode:\trwak:rwak\tName:\t\((.*)\)$", _read(rules).stdout, re.MULTILINE))
+    """Give where QEMU may write and lock, in the words of the parser's third or fourth version."""
+    said = _read(rules).stdout
+    return set(re.findall(r"^(?:Mode|Perms):\trwak:rwak(?: priority=0 )?\tName:\t\((.*)\)$", said, re.MULTILINE))
 
 
 def _a_debian(root: Path, *, folder: bool) -> Path:
