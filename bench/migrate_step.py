@@ -63,7 +63,8 @@ def main(step: str, tree: str, repository: str, snapshots: int) -> None:
     with open_view(tree) as view, open_repository(repository, compression=writing, unencrypted=False) as session:
         if step == "verify":
             found: list[object] = []
-            verify_target(Target(repository, "lz4", False, planned), session, view, found.append)  # noqa: FBT003 - a field of a record
+            target = Target(repository, "lz4", unencrypted=False, imports=planned)
+            verify_target(target, session, view, found.append)
             if any(isinstance(one, Diagnostic) for one in found):
                 raise SystemExit("archives differ from the tree")
         elif step == "open":
