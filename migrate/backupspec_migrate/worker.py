@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from backupspec_migrate.repository import AGAIN, is_local
 
 Send = Callable[[Event | Diagnostic | Message], None]
 Work = Callable[[Send], None]
+_MOMENT = 0.01  # seconds
 _DEEP = 20_000  # folders within folders; each costs one frame and one descriptor
 
 
@@ -177,8 +179,11 @@ class _Interruption:
         self._asked = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        """Take a signal."""
-        if not self._asked:
+        """Take a signal; while a folder is being made whose name nobody knows yet, a moment later."""
+        if _makes_folder(frame):
+            signal.signal(signal.SIGALRM, self)
+            signal.setitimer(signal.ITIMER_REAL, _MOMENT)
+        elif not self._asked:
             self._asked = True
             # What Borg was just making is not whole when it goes, and its finaliser would complain of that.
             sys.unraisablehook = _overlook
@@ -193,6 +198,16 @@ class _Interruption:
             send(message)
 
         return heed
+
+
+def _makes_folder(frame: FrameType | None) -> bool:
+    """Tell whether a folder with a random name is being made: Borg's lock is one before it is in its place.
+
+    Interrupted between the making and the name, it would stay, empty, and nobody could tell whose it is.
+    """
+    while frame is not None and frame.f_code is not tempfile.mkdtemp.__code__:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _overlook(_: object) -> None:

@@ -160,6 +160,28 @@ def test_a_lock_whose_taking_was_interrupted_twice_is_taken_away(tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["lock.exclusive.otherxxx.tmp"]
 
 
+def test_an_interruption_waits_until_the_folder_of_a_lock_has_a_name(tmp_path: Path) -> None:
+    """Between the making and the name, Borg would leave it behind, empty."""
+    program = """
+import os, signal, sys, time
+from borg.locking import ExclusiveLock
+from backupspec_migrate.worker import _Interruption
+signal.signal(signal.SIGTERM, _Interruption())
+make = os.mkdir
+def mkdir(*arguments):
+    make(*arguments)
+    os.kill(os.getpid(), signal.SIGTERM)
+os.mkdir = mkdir
+try:
+    with ExclusiveLock(sys.argv[1]): time.sleep(20)
+except KeyboardInterrupt: print("told to end")
+"""
+    command = [sys.executable, "-c", program, str(tmp_path / "lock")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert (ran.stdout, ran.stderr) == ("told to end\n", "")
+    assert not list(tmp_path.glob("*.tmp"))
+
+
 def test_what_was_half_made_when_a_worker_was_told_to_end_does_not_complain() -> None:
     """Borg's finalisers expect that what they take down was whole."""
     program = """
