@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from demo.lab import borgs
 from demo.lab.base import SUITES
 from demo.lab.container import booted
 from demo.lab.machine import Machine
@@ -72,7 +71,7 @@ _PLANTED = (
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A booted host with its tree applied, and its server."""
+    """A booted host with its tree applied, and its booted server."""
 
     suite: str
     host: Machine
@@ -92,9 +91,11 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     (site.inventory / "keys").mkdir(parents=True)
     text = _INVENTORY.read_text(encoding="utf-8").replace("@SERVER@", _GENERATION[suite]).replace("@OS@", _OS[suite])
     (site.inventory / "inventory.yaml").write_text(text, encoding="utf-8")
-    with Room() as room, booted(room, suite, "web01", ["192.0.2.21"], folder / "console") as host:
-        server = room.machine("bkp01", ["192.0.2.10"], fresh=["/backup"])
-        borgs.give(server, _GENERATION[suite])
+    with (
+        Room() as room,
+        booted(room, suite, "web01", ["192.0.2.21"], folder / "console") as host,
+        booted(room, suite, "bkp01", ["192.0.2.10"], folder / "console-of-the-server") as server,
+    ):
         site.learn_host_key(server)
         site.compile()
         site.apply(host)
@@ -102,7 +103,6 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         site.compile()
         site.apply(server)
         site.apply(host)
-        server.start_sshd()
         state = host.run(["systemctl", "is-active", _UNIT], check=False).stdout.strip()
         for path in _PLANTED:
             host.write(f"/{path}/planted", path, mode=0o600)
@@ -137,6 +137,10 @@ def _archive(host: Machine) -> str:
         assert outcome.code == 0, host.run(["journalctl", f"--unit={_UNIT}", "--output=cat", "--lines=25"]).stdout
     names = host.run(["backupspec-run", "list", "central"]).stdout.split()
     return next(name for name in names if re.fullmatch(r"web01_everything_\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", name))
+
+
+def _newest(host: Machine) -> str:
+    return max(host.run(["backupspec-run", "borg", "central", "list", "--short"]).stdout.splitlines())
 
 
 def _listing(host: Machine) -> list[str]:
@@ -188,6 +192,36 @@ def test_the_job_is_confined_as_promised(pair: Pair) -> None:
     score = re.search(r"exposure level for \S+: ([0-9.]+)", said)
     assert score is not None
     assert float(score[1]) <= 2.0
+
+
+def test_a_time_that_was_missed_is_made_up_for_by_the_timer(pair: Pair) -> None:
+    """The host was off when the last night's backup was due: systemd starts the job when it is on again."""
+    host = pair.host
+    _archive(host)
+    before = _newest(host)
+    (last,) = _asked(host, _UNIT, "InvocationID")
+    timer = _UNIT.replace(".service", ".timer")
+    host.run(["systemctl", "stop", timer])
+    host.run(["touch", "--date=2 days ago", f"/var/lib/systemd/timers/stamp-{timer}"])
+    host.run(["systemctl", "start", timer])
+    show = f"systemctl show --property=InvocationID,ActiveState {_UNIT}"
+    through = f"{{ ! grep -q {last}; }} && {show} | grep -qx ActiveState=inactive"
+    host.sh(f"for _ in $(seq 120); do {show} | {through} && break; sleep 0.5; done")
+    assert _asked(host, _UNIT, "Result", "ActiveState") == ["success", "inactive"]
+    assert _asked(host, timer, "ActiveState") == ["active"]
+    assert _newest(host) > before
+
+
+def test_the_server_is_what_its_own_systemd_made_of_it(pair: Pair) -> None:
+    """Its sshd was not started by us: `apply` made the service read what it put in place."""
+    server = pair.server
+    assert _asked(server, "ssh.service", "ActiveState") == ["active"]
+    assert "Reload" in server.run(["journalctl", "--unit=ssh.service", "--output=cat"]).stdout
+    assert "bs-web01:x:" in server.read("/etc/passwd")
+    assert server.run(["systemctl", "is-system-running"]).stdout == "running\n"
+    again = pair.site.apply(server).stdout
+    assert "bkp01: 0 files changed" in again
+    pair.host.run(["backupspec-run", "list", "central"])
 
 
 def test_timers_wait_for_their_time_and_a_failure_is_reported(pair: Pair) -> None:
@@ -267,3 +301,17 @@ def test_power_and_priority_are_what_systemd_understood(laptop: Machine) -> None
     for unit in (_HOOKED, _UNIT, "backupspec-check-central.service"):
         asked = laptop.run(["systemd-analyze", "condition", f"--unit={unit}"])
         assert "ConditionACPower=true succeeded" in asked.output
+
+
+def test_a_host_that_retires_is_stopped_and_keeps_its_key(pair: Pair, laptop: Machine) -> None:
+    file = pair.site.inventory / "inventory.yaml"
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    host = lines.index("  web01:\n")
+    file.write_text("".join([*lines[: host - 1], "retired: [web01]\n"]), encoding="utf-8")
+    pair.site.compile()
+    said = pair.site.apply(laptop).stdout
+    assert "stopped backupspec-everything_central.timer\n" in said
+    assert laptop.run(["systemctl", "list-unit-files", "--no-legend", "backupspec*"], check=False).stdout == ""
+    assert laptop.run(["systemctl", "list-timers", "--all", "--no-legend", "backupspec-*"]).stdout == ""
+    assert laptop.read("/etc/backupspec/credentials/ssh_key.pub").startswith("ssh-ed25519 ")
+    assert laptop.run(["systemctl", "is-system-running"]).stdout == "running\n"
