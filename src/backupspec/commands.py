@@ -95,6 +95,9 @@ def _compile(
 ) -> None:
     """Compile an inventory into the tree of files that each machine gets.
 
+    DIR is replaced in one step: killed at any moment, the old tree stands there or the new one. Where the file system
+    cannot exchange two folders (most network file systems), it may be neither, until the next compile puts one back.
+
     With --host, README.md and ansible/ in DIR stay as they are until every other machine is up to date, too: they
     describe what is in DIR. With --check as well, only the named machines decide.
     """
