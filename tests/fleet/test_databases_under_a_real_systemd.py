@@ -46,20 +46,38 @@ JOBS: dict[str, dict[str, Any]] = {
         "drill": {"assert": [{"database": "wiki", "query": "SELECT true"}]},
     },
 }
+WORD = "s3cr3t-w0rd"
+SECRET = f"{WORD} ' \" $HOME %h"
+OVER_TCP: dict[str, dict[str, Any]] = {
+    "far-cache": {"credential": "far-cache", "drill": {}},
+    "far-shop": {"kind": "mariadb", "databases": ["shop"], "user": "dumper", "drill": {}},
+    "far-wiki": {"kind": "postgresql", "databases": ["wiki"], "user": "dumper", "drill": {}},
+}
+for _job, _values in OVER_TCP.items():
+    _values |= {"address": "127.0.0.1", "credential": _job}
 PREPARE = """
 as() { account=$1; shift; setpriv --reuid="$account" --regid="$account" --init-groups -- "$@"; }
 as postgres psql -qX -d postgres -c 'CREATE ROLE backupspec LOGIN' -c 'GRANT pg_read_all_data TO backupspec'
 as postgres psql -qX -d postgres -c 'CREATE DATABASE wiki'
+as postgres psql -qX -d postgres -v "secret=$SECRET" <<'END'
+CREATE ROLE dumper LOGIN PASSWORD :'secret';
+GRANT pg_read_all_data TO dumper;
+END
 as postgres psql -qX -d wiki -c 'CREATE TABLE pages AS SELECT generate_series(1, 100) AS n'
 mariadb -e 'CREATE USER backupspec@localhost IDENTIFIED VIA unix_socket; CREATE DATABASE shop'
 mariadb -e "GRANT SELECT, SHOW VIEW, TRIGGER, EVENT, LOCK TABLES, RELOAD, PROCESS, BINLOG MONITOR ON *.*
     TO backupspec@localhost"
+mariadb <<END
+CREATE USER dumper@localhost IDENTIFIED BY '$(printf %s "$SECRET" | sed "s/'/''/g")';
+GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON *.* TO dumper@localhost;
+END
 mariadb shop -e 'CREATE TABLE goods (n int) ENGINE=InnoDB; INSERT INTO goods VALUES (1), (2), (3)'
 for product in redis valkey; do
     if [ -e "/etc/$product" ]; then
         echo "unixsocket /run/$product/$product-server.sock" >>"/etc/$product/$product.conf"
         echo 'unixsocketperm 777' >>"/etc/$product/$product.conf"
         systemctl restart "$product-server"
+        "$product-cli" ACL SETUSER backupspec on ">$SECRET" resetkeys resetchannels -@all +sync +replconf
     fi
 done
 install -d -o www-data -g www-data /srv/app
@@ -133,6 +151,7 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """Boot a host, give its servers something to lose, and apply what is compiled for it."""
     suite, product = request.param, CACHE[request.param]
     cache = {**JOBS["cache"], "kind": product, "socket": f"/run/{product}/{product}-server.sock"}
+    far_cache = {**OVER_TCP["far-cache"], "kind": product}
     folder = tmp_path_factory.mktemp("site")
     site = Site(folder / "inventory", folder / "out")
     site.inventory.mkdir()
@@ -144,7 +163,7 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             "db01": {
                 "os": OS[suite],
                 "to": ["local"],
-                "databases": {**JOBS, "cache": cache},
+                "databases": {**JOBS, **OVER_TCP, "cache": cache, "far-cache": far_cache},
                 "files": {"state": {"paths": ["/var/lib", "/srv"]}},
             }
         },
@@ -152,15 +171,17 @@ def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     (site.inventory / "inventory.yaml").write_text(yaml.safe_dump(inventory, sort_keys=False), encoding="utf-8")
     packages = sorted((*PACKAGES, f"{product}-server"))
     with Room() as room, booted(room, suite, "db01", ["192.0.2.22"], folder / "console", extra=packages) as machine:
-        machine.sh(PREPARE)
+        machine.run(["sh", "-euc", PREPARE], env={"SECRET": SECRET})
         site.compile()
         site.apply(machine)
+        for job in OVER_TCP:
+            machine.write(f"/etc/backupspec/credentials/{job}", f"{SECRET}\n", mode=0o600)
         machine.run(["mkdir", "-p", "/backup"])
         assert "made" in machine.run(["backupspec-run", "init"]).stdout
         yield Host(suite, machine)
 
 
-@pytest.mark.parametrize("job", sorted(JOBS))
+@pytest.mark.parametrize("job", sorted({*JOBS, *OVER_TCP}))
 def test_a_job_and_its_drill_run_under_their_hardening(host: Host, job: str) -> None:
     dumped = host.machine.run(["backupspec-run", "create", job], check=False)
     assert dumped.code == 0, dumped.output
@@ -184,6 +205,18 @@ def test_a_job_is_confined_as_promised(host: Host, job: str) -> None:
         score = re.search(r"exposure level for \S+: ([0-9.]+)", said)
         assert score is not None
         assert float(score[1]) <= 2.0, said
+
+
+@pytest.mark.parametrize("job", sorted(OVER_TCP))
+def test_a_job_with_a_password_reaches_its_server_alone(host: Host, job: str) -> None:
+    host.machine.run(["backupspec-run", "create", job])
+    units = [f"backupspec-{job}_local.service", f"backupspec-drill-{job}_local.service"]
+    shown = host.machine.run(["systemctl", "show", units[0]]).stdout
+    assert "\nIPAddressAllow=127.0.0.1\n" in shown.replace("127.0.0.1/32", "127.0.0.1")
+    assert "\nIPAddressDeny=::/0 0.0.0.0/0\n" in shown.replace("0.0.0.0/0 ::/0", "::/0 0.0.0.0/0")
+    told = host.machine.run(["journalctl", "--all", "--output=export", *(f"--unit={unit}" for unit in units)]).stdout
+    assert f"Finished backupspec-{job}_local.service" in told
+    assert WORD not in shown + told
 
 
 def test_a_hook_that_fails_after_the_job_leaves_no_dump(host: Host) -> None:
