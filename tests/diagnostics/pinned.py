@@ -33,18 +33,19 @@ class Pinned:
     def __call__(self, *said: str | Diagnostic) -> None:
         """Take what a command printed, or findings, which are shown as a command shows them.
 
-        A test may see a finding of one code in several forms; each is pinned once, in the order in which they come.
+        A test may see a finding of one code in several forms: each is pinned once. What is said at once is pinned in
+        the order of the alphabet, for folders are listed in any order.
         """
         text = "\n".join(each if isinstance(each, str) else _as_a_command_shows(each) for each in said)
         found = [match for match in _FINDING.finditer(text) if match[1] in self._codes]
         assert found, (
             f"nothing of {', '.join(self._codes) or 'a code that elsewhere.py lists for this test'} in: {text}"
         )
-        for match in found:
-            finding, seen = _in_words(match[0], self._folders()), self._seen[match[1]]
+        for finding, code in sorted((_in_words(match[0], self._folders()), match[1]) for match in found):
+            seen = self._seen[code]
             if finding not in seen:
                 seen.append(finding)
-                name = match[1] if len(seen) == 1 else f"{match[1]}-{len(seen)}"
+                name = code if len(seen) == 1 else f"{code}-{len(seen)}"
                 assert finding == self._snapshot(name=name)
 
 
@@ -58,6 +59,7 @@ def _in_words(text: str, folders: list[Path]) -> str:
     # The longest first: one may lie in another.
     for folder in sorted(map(str, folders), key=len, reverse=True):
         text = _replaced(text, folder.lstrip("/"), "HERE")
+        text = text.replace(folder.lstrip("/").replace("/", "-"), "HERE")  # as the name of a key's file has it
     return re.sub(rf"\bprocess {os.getpid()}\b", "process PID", text)
 
 

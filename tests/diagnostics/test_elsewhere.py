@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backupspec.catalogue import CATALOGUE
-from tests.diagnostics.elsewhere import ONLY_SHOWN, PINNED_BY_THEMSELVES, SHOWN
+from tests.diagnostics.elsewhere import PINNED_BY_THEMSELVES, SHOWN
 from tests.diagnostics.pinned import pinned_in
 
 ROOT = Path(__file__).parents[2]
@@ -47,9 +47,7 @@ def test_the_tests_that_are_listed_exist_and_pin_their_codes(file: str) -> None:
     tests = _shown(file)
     assert SHOWN[file].keys() <= tests.keys()
     listed = {(name, code) for name, codes in SHOWN[file].items() for code in codes}
-    if file in ONLY_SHOWN:
-        pinned = {(name, code) for name, code in listed if code in tests[name]}
-    elif file in PINNED_BY_THEMSELVES:
+    if file in PINNED_BY_THEMSELVES:
         severities = {entry.code: entry.severity.label for entry in CATALOGUE}
         pinned = {(name, code) for name, code in listed if f"{severities[code]}[{code}]: " in tests[name]}
     else:
@@ -60,4 +58,4 @@ def test_the_tests_that_are_listed_exist_and_pin_their_codes(file: str) -> None:
 def test_nothing_is_pinned_for_a_test_that_is_not_listed() -> None:
     snapshots = (ROOT / "tests").glob("**/__snapshots__/*.ambr")
     files = {(path.parent.parent / f"{path.stem}.py").relative_to(ROOT).as_posix() for path in snapshots}
-    assert files <= SHOWN.keys() - PINNED_BY_THEMSELVES - ONLY_SHOWN
+    assert files <= SHOWN.keys() - PINNED_BY_THEMSELVES
