@@ -10,6 +10,10 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from tests.diagnostics.elsewhere import codes_of
+from tests.diagnostics.pinned import Pinned
 
 ROOT = Path(__file__).resolve().parent.parent
 CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
@@ -140,3 +144,15 @@ def borg14() -> Path:
 def checkout() -> Path:
     """Give the root of this checkout."""
     return ROOT
+
+
+@pytest.fixture
+def pinned(request: pytest.FixtureRequest, snapshot: SnapshotAssertion) -> Pinned:
+    """Give what compares the findings that elsewhere.py lists for this test, whole, with what is pinned of them."""
+    file = request.path.relative_to(ROOT).as_posix()
+
+    def folders() -> list[Path]:
+        given: dict[str, object] = request.node.funcargs
+        return [path for name in ("place", "public", "tmp_path") if isinstance(path := given.get(name), Path)]
+
+    return Pinned(snapshot, codes_of(file, request.node.originalname), folders)

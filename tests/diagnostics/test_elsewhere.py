@@ -1,4 +1,4 @@
-"""A code that no inventory can show has a test that does, by name."""
+"""A code that no inventory can show has a test that does, by name, and that pins the whole text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from backupspec.catalogue import CATALOGUE
-from tests.diagnostics.elsewhere import SHOWN
+from tests.diagnostics.elsewhere import PINNED_BY_THEMSELVES, SHOWN
+from tests.diagnostics.pinned import pinned_in
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,8 +42,20 @@ def test_every_code_of_another_kind_is_listed_once() -> None:
 
 
 @pytest.mark.parametrize("file", SHOWN)
-def test_the_tests_that_are_listed_exist_and_speak_of_their_codes(file: str) -> None:
+def test_the_tests_that_are_listed_exist_and_pin_their_codes(file: str) -> None:
+    """That they still show what is pinned, they say themselves, and syrupy, which fails where a text is not used."""
     tests = _shown(file)
-    for name, codes in SHOWN[file].items():
-        assert name in tests
-        assert [code for code in codes if code not in tests[name]] == [], name
+    assert SHOWN[file].keys() <= tests.keys()
+    listed = {(name, code) for name, codes in SHOWN[file].items() for code in codes}
+    if file in PINNED_BY_THEMSELVES:
+        severities = {entry.code: entry.severity.label for entry in CATALOGUE}
+        pinned = {(name, code) for name, code in listed if f"{severities[code]}[{code}]: " in tests[name]}
+    else:
+        pinned = set(pinned_in(ROOT / file))
+    assert pinned == listed
+
+
+def test_nothing_is_pinned_for_a_test_that_is_not_listed() -> None:
+    snapshots = (ROOT / "tests").glob("**/__snapshots__/*.ambr")
+    files = {(path.parent.parent / f"{path.stem}.py").relative_to(ROOT).as_posix() for path in snapshots}
+    assert files <= SHOWN.keys() - PINNED_BY_THEMSELVES

@@ -13,6 +13,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from backupspec.data import data_folder
+from tests.diagnostics.pinned import Pinned
 from tests.migrate.site import DAY, OLD, Site
 from tests.migrate.test_import import filled, name_of
 
@@ -124,7 +125,7 @@ def test_a_plan_is_edited_to_leave_things_out(make_site: Callable[..., Site], bo
 
 
 def test_a_doubt_is_settled_in_the_plan_and_only_for_the_hosts_it_is_about(
-    make_site: Callable[..., Site], borg14: Path
+    make_site: Callable[..., Site], borg14: Path, pinned: Pinned
 ) -> None:
     site = make_site(lines=[("web01/", "web01/", ""), ("db01/", "db01/", "")])
     times = filled(site, 3)
@@ -138,6 +139,7 @@ def test_a_doubt_is_settled_in_the_plan_and_only_for_the_hosts_it_is_about(
     assert done.returncode == 1
     assert "error[BS612]: daily.1 is doubtful: db01 was off" in done.stderr
     assert f"{site.plan}:" in done.stderr, "with its place in the plan"
+    pinned(done.stderr)
     assert site.archives(borg14) == [name_of(when) for when in times]
     assert site.archives(borg14, "db01") == [name_of(when, "db01") for when in (times[0], times[2])]
     assert "daily.1" in reasons(site)
@@ -146,13 +148,14 @@ def test_a_doubt_is_settled_in_the_plan_and_only_for_the_hosts_it_is_about(
     assert site.archives(borg14, "db01") == [name_of(when, "db01") for when in times]
 
 
-def test_a_plan_with_edits_is_not_overwritten(make_site: Callable[..., Site]) -> None:
+def test_a_plan_with_edits_is_not_overwritten(make_site: Callable[..., Site], pinned: Pinned) -> None:
     site = make_site()
     filled(site, 1)
     text = planned(site)
     done = site.run("plan", "--encryption", "none")
     assert (done.returncode, site.plan.read_text()) == (1, text)
     assert "error[BS695]" in done.stderr
+    pinned(done.stderr)
     one_shot = site.run("rsnapshot", "--encryption", "none")
     assert (one_shot.returncode, site.plan.read_text()) == (1, text)
     assert "error[BS695]" in one_shot.stderr
@@ -213,7 +216,7 @@ def test_a_history_is_split_among_jobs_by_path(make_site: Callable[..., Site], b
 
 @pytest.mark.parametrize("name", ["plan", "rsnapshot"])
 def test_what_lies_in_no_job_is_not_left_out_silently_when_a_history_is_split(
-    make_site: Callable[..., Site], borg14: Path, name: str
+    make_site: Callable[..., Site], borg14: Path, name: str, pinned: Pinned
 ) -> None:
     site, words = split_site(make_site, "")
     inventory = site.folder / "in/inventory.yaml"
@@ -225,6 +228,7 @@ def test_what_lies_in_no_job_is_not_left_out_silently_when_a_history_is_split(
     for path in ("/home", "/srv/other"):
         assert f"error[BS692]: {path} of web01 lies in none of its jobs' paths\n" in done.stderr
     assert done.stderr.count("error[BS692]") == done.stderr.count("error[") == 2, "each path once, not in each snapshot"
+    pinned(done.stderr)
     if name == "plan":
         assert not site.plan.exists()
     else:
@@ -239,7 +243,7 @@ def test_what_lies_in_no_job_is_not_left_out_silently_when_a_history_is_split(
 
 
 def test_owners_that_history_and_job_store_differently_are_said_until_somebody_decides(
-    make_site: Callable[..., Site],
+    make_site: Callable[..., Site], pinned: Pinned
 ) -> None:
     site = make_site(long_args="--delete --relative --numeric-ids")
     filled(site, 1)
@@ -251,6 +255,7 @@ def test_owners_that_history_and_job_store_differently_are_said_until_somebody_d
     done = site.run("plan", *words)
     assert done.returncode == 0, done.stderr
     assert "warning[BS698]" in done.stderr
+    pinned(done.stderr)
     for decided in (("--ids", "names"), ("--ids", "numeric")):
         assert "BS698" not in site.run("plan", *words, *decided).stderr
     inventory.write_text(text.replace("history: true", "history: true, numeric_ids: true"))
@@ -288,7 +293,9 @@ def test_a_host_that_the_plan_does_not_have_is_no_host_to_run(make_site: Callabl
     assert "did you mean `web01`" in done.stderr
 
 
-def test_a_plan_that_holds_less_of_a_host_than_the_tree_has_is_no_whole_one(make_site: Callable[..., Site]) -> None:
+def test_a_plan_that_holds_less_of_a_host_than_the_tree_has_is_no_whole_one(
+    make_site: Callable[..., Site], pinned: Pinned
+) -> None:
     site = make_site()
     filled(site, 2)
     text = planned(site)
@@ -307,12 +314,13 @@ def test_a_plan_that_holds_less_of_a_host_than_the_tree_has_is_no_whole_one(make
         (site.folder / "repos").mkdir()
         done = site.run("run")
         assert "warning[BS697]" in done.stderr, what
+        pinned(done.stderr)
         good(site, "verify")
         assert "not in the plan" in reasons(site), what
 
 
 def test_a_snapshot_that_rsnapshot_removed_after_it_was_verified_is_done(
-    make_site: Callable[..., Site], borg14: Path
+    make_site: Callable[..., Site], borg14: Path, pinned: Pinned
 ) -> None:
     site = make_site()
     times = filled(site, 3)
@@ -327,6 +335,7 @@ def test_a_snapshot_that_rsnapshot_removed_after_it_was_verified_is_done(
     done = site.run("run")
     assert done.returncode == 1
     assert "error[BS693]" in done.stderr
+    pinned(done.stderr)
     assert "not in the repository" in reasons(site)
 
 
@@ -356,12 +365,15 @@ def test_twins_of_one_time_are_told_apart_after_a_rotation(make_site: Callable[.
     assert "cannot be told" in done.stderr
 
 
-def test_nothing_is_written_for_a_tree_that_cannot_be_planned_as_a_whole(make_site: Callable[..., Site]) -> None:
+def test_nothing_is_written_for_a_tree_that_cannot_be_planned_as_a_whole(
+    make_site: Callable[..., Site], pinned: Pinned
+) -> None:
     site = make_site(lines=[("web01/", "web01/", ""), ("db01/", "Database/", "")])
     filled(site, 1)
     done = site.run("plan", "--encryption", "none")
     assert done.returncode == 1
     assert "error[BS613]" in done.stderr
+    pinned(done.stderr)
     assert "nothing was written" in done.stderr
     assert not site.plan.exists()
     good(site, "plan", "--encryption", "none", "--skip", "Database")
@@ -389,13 +401,14 @@ def test_a_folder_that_may_be_somebodys_needs_a_word(make_site: Callable[..., Si
     assert reasons(site) == ""
 
 
-def test_nothing_is_written_into_the_tree(make_site: Callable[..., Site]) -> None:
+def test_nothing_is_written_into_the_tree(make_site: Callable[..., Site], pinned: Pinned) -> None:
     site = make_site()
     filled(site, 1)
     for name, option in (("plan", "-o"), ("rsnapshot", "--plan")):
         done = site.run(name, "--encryption", "none", option, str(site.snapshots / "daily.0/plan.yaml"))
         assert done.returncode == 1
         assert "error[BS696]" in done.stderr
+        pinned(done.stderr)
     assert [path.name for path in (site.snapshots / "daily.0").iterdir()] == ["web01"]
 
 
@@ -441,7 +454,7 @@ def test_a_scan_shows_what_there_is_and_writes_nothing(make_site: Callable[..., 
     assert sorted(site.folder.rglob("*")) == before
 
 
-def test_a_plan_about_another_tree_is_refused(make_site: Callable[..., Site], place: Path) -> None:
+def test_a_plan_about_another_tree_is_refused(make_site: Callable[..., Site], place: Path, pinned: Pinned) -> None:
     site = make_site()
     filled(site, 1)
     planned(site)
@@ -450,6 +463,7 @@ def test_a_plan_about_another_tree_is_refused(make_site: Callable[..., Site], pl
     done = site.run("run")
     assert done.returncode == 1
     assert "error[BS694]" in done.stderr
+    pinned(done.stderr)
     assert not site.repo().exists()
 
 

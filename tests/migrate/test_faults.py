@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from borg.platform import get_process_id
 
+from tests.diagnostics.pinned import Pinned
 from tests.migrate.site import OLD, Kind, Site, inventory, make_atimes_tell
 from tests.migrate.test_import import name_of
 
@@ -481,7 +482,7 @@ def test_what_a_killed_borg_was_writing_goes_and_what_a_living_one_is_about_stay
 
 @pytest.mark.parametrize("size", ["16k", "24k", "40k"])
 def test_a_full_disk_under_borg_s_caches_costs_no_more_than_the_caches(
-    make_site: Callable[..., Site], borg14: Path, size: str
+    make_site: Callable[..., Site], borg14: Path, size: str, pinned: Pinned
 ) -> None:
     site = make_site()
     times = history(site, nights=2)
@@ -495,5 +496,6 @@ def test_a_full_disk_under_borg_s_caches_costs_no_more_than_the_caches(
     assert done.stdout == "1\n"
     assert first.count("error[BS631]") == first.count("error[") == 1, first
     assert f"make room for the repository, or for Borg's caches in {base}" in first
+    pinned(first)
     assert site.archives(borg14) == [name_of(when) for when in times]
     site.verify()

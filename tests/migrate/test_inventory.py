@@ -15,6 +15,7 @@ from backupspec.diagnostic import Diagnostic
 from backupspec.pipeline import load_fleet
 from backupspec_migrate.draft import Goal
 from backupspec_migrate.goals import Wish, goals_of, lies_here
+from tests.diagnostics.pinned import Pinned
 from tests.migrate.site import Site
 from tests.migrate.test_import import filled
 
@@ -51,10 +52,11 @@ def test_of_several_jobs_the_marked_one_is_continued(checkout: Path, tmp_path: P
     assert goal.job == "www"
 
 
-def test_several_jobs_without_a_mark_are_a_question(checkout: Path, tmp_path: Path) -> None:
+def test_several_jobs_without_a_mark_are_a_question(checkout: Path, tmp_path: Path, pinned: Pinned) -> None:
     goal = goals(written(checkout, tmp_path / "in", "/backup", TWO_JOBS), is_here=True)["web"]
     assert isinstance(goal, Diagnostic)
     assert goal.code == "BS619"
+    pinned(goal)
 
 
 def test_a_repository_elsewhere_is_reached_as_its_account(checkout: Path, tmp_path: Path) -> None:

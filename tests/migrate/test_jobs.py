@@ -16,8 +16,11 @@ from pathlib import Path
 import pytest
 from borg.platform import get_process_id
 
+from backupspec.catalogue import diagnose
+from backupspec.diagnostic import Span
 from backupspec_migrate.leftovers import sweep_own
 from backupspec_migrate.view import open_view
+from tests.diagnostics.pinned import Pinned
 from tests.migrate.site import DAY, FIRST, OLD, Kind, Site
 from tests.migrate.test_faults import are_gone, await_that, children, history, planned, started
 from tests.migrate.test_import import filled, name_of
@@ -84,7 +87,7 @@ def test_one_repository_that_fails_stops_no_other(make_site: Callable[..., Site]
 
 
 def test_a_worker_that_dies_is_said_and_the_next_run_adds_the_rest(
-    make_site: Callable[..., Site], borg14: Path
+    make_site: Callable[..., Site], borg14: Path, pinned: Pinned
 ) -> None:
     site = make_site()
     times = history(site, nights=8)
@@ -102,6 +105,11 @@ def test_a_worker_that_dies_is_said_and_the_next_run_adds_the_rest(
         ("BS624", f"the work on {site.repo()} ended early (killed by signal 9)")
     ]
     assert "start the same command again" in found[0]["hint"]
+    pinned(
+        diagnose(
+            found[0]["code"], found[0]["message"], Span(found[0]["place"]["file"], 1, 1, 1, 1), hint=found[0]["hint"]
+        )
+    )
     assert 1 <= len(site.archives(borg14)) < len(times)
     assert site.run("run").returncode == 0
     assert site.archives(borg14) == [name_of(when) for when in times]

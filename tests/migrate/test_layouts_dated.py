@@ -15,6 +15,7 @@ import pytest
 from backupspec_migrate.dated import MARKER
 from backupspec_migrate.find_layout import SourceWish, find_layout
 from backupspec_migrate.pattern import Pattern, read_pattern
+from tests.diagnostics.pinned import Pinned
 from tests.migrate.looking import look, refused
 from tests.migrate.site import Site
 from tests.migrate.test_import import filled, name_of
@@ -79,9 +80,11 @@ def test_the_host_may_stand_after_the_date_and_within_a_name(tmp_path: Path) -> 
     }
 
 
-def test_a_pattern_without_a_host_needs_its_name(tmp_path: Path) -> None:
+def test_a_pattern_without_a_host_needs_its_name(tmp_path: Path, pinned: Pinned) -> None:
     tree = copied(tmp_path, "20240102", "20240103")
-    assert refused(tree, wish("%Y%m%d")).code == "BS675"
+    found = refused(tree, wish("%Y%m%d"))
+    assert found.code == "BS675"
+    pinned(found)
     seen = look(tree, wish("%Y%m%d", name="web01"))
     assert {one.host for one in seen.scan.images} == {"web01"}
 
@@ -112,7 +115,7 @@ def test_a_path_for_a_host_that_is_not_there_is_a_slip(tmp_path: Path) -> None:
     assert (one.message, one.hint) == ("--path-of web1: no snapshot is of such a host", "did you mean `web01`?")
 
 
-def test_what_does_not_fit_is_skipped_by_name_with_the_reason(tmp_path: Path) -> None:
+def test_what_does_not_fit_is_skipped_by_name_with_the_reason(tmp_path: Path, pinned: Pinned) -> None:
     tree = copied(tmp_path, "web01/2024-01-02")
     for name in (
         "web01/2024-02-30",
@@ -140,14 +143,16 @@ def test_what_does_not_fit_is_skipped_by_name_with_the_reason(tmp_path: Path) ->
         "web01/notes": "it does not fit '%Y-%m-%d'",
     }
     assert len(seen.said("BS611")) == len(seen.skipped)
+    pinned(*seen.found)
 
 
-def test_names_are_local_time_and_need_a_zone(tmp_path: Path) -> None:
+def test_names_are_local_time_and_need_a_zone(tmp_path: Path, pinned: Pinned) -> None:
     tree = copied(tmp_path, "20240702-0205", "20240102-0205")
     missing = refused(tree, SourceWish(pattern="%Y%m%d-%H%M", name="web01"))
     assert (missing.code, "--timezone" in missing.hint) == ("BS668", True)
     unknown = refused(tree, wish("%Y%m%d-%H%M", name="web01", timezone="Europe/Berlim"))
     assert (unknown.code, unknown.hint) == ("BS668", "did you mean `Europe/Berlin`?")
+    pinned(missing, unknown)
     seen = look(tree, wish("%Y%m%d-%H%M", name="web01"))
     assert seen.times == {
         "20240102-0205": 1_704_157_500,  # 01:05 UTC
@@ -168,7 +173,7 @@ def test_an_offset_or_seconds_in_the_name_need_none(tmp_path: Path) -> None:
     [(10, 0, None), (70, 1, "the folder's own time says so"), (600, 0, "the first of the two")],
 )
 def test_the_doubled_hour_is_settled_by_the_folder_or_the_first_is_taken(
-    tmp_path: Path, minutes: int, fold: int, says: str | None
+    tmp_path: Path, minutes: int, fold: int, says: str | None, pinned: Pinned
 ) -> None:
     tree = copied(tmp_path, "2024-10-27_0230")
     when = at(2024, 10, 27, 2, 30) + minutes * 60
@@ -176,15 +181,18 @@ def test_the_doubled_hour_is_settled_by_the_folder_or_the_first_is_taken(
     seen = look(tree, wish("%Y-%m-%d_%H%M", name="web01"))
     assert list(seen.times.values()) == [at(2024, 10, 27, 2, 30, fold=fold)]
     assert [says in text for text in seen.said("BS669") if says] == ([True] if says else [])
+    if says:
+        pinned(*seen.found)
 
 
-def test_an_hour_that_was_skipped_is_said(tmp_path: Path) -> None:
+def test_an_hour_that_was_skipped_is_said(tmp_path: Path, pinned: Pinned) -> None:
     tree = copied(tmp_path, "2024-03-31_0230")
     seen = look(tree, wish("%Y-%m-%d_%H%M", name="web01"))
     assert list(seen.times.values()) == [int(datetime.fromisoformat("2024-03-31T01:30:00+00:00").timestamp())]
     assert seen.said("BS670") == [
         "2024-03-31 02:30:00 was on no clock in Europe/Berlin: it is taken for 2024-03-31T01:30:00Z"
     ]
+    pinned(*seen.found)
 
 
 def test_a_day_without_midnight_has_a_first_moment(tmp_path: Path) -> None:
@@ -206,10 +214,11 @@ WRONG = {
 
 
 @pytest.mark.parametrize("text", WRONG)
-def test_a_pattern_that_is_none_is_refused_with_the_reason(tmp_path: Path, text: str) -> None:
+def test_a_pattern_that_is_none_is_refused_with_the_reason(tmp_path: Path, text: str, pinned: Pinned) -> None:
     found = refused(tmp_path, wish(text, name="web01"))
     assert found.code == "BS667"
     assert WRONG[text] in found.message
+    pinned(found)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 
 from backupspec.diagnostic import Diagnostic
 from backupspec_migrate.find_layout import SourceWish, detect
+from tests.diagnostics.pinned import Pinned
 from tests.migrate.looking import look, refused
 
 OTHERS = {
@@ -47,10 +48,10 @@ def with_name(pattern: str) -> SourceWish:
 
 
 @pytest.mark.parametrize("program", OTHERS)
-def test_another_program_is_refused_by_name_with_what_to_do(tmp_path: Path, program: str) -> None:
+def test_another_program_is_refused_by_name_with_what_to_do(tmp_path: Path, program: str, pinned: Pinned) -> None:
     found = refused(tree(tmp_path, *OTHERS[program]))
     assert (found.code, found.message) == ("BS671", f"{tmp_path} belongs to {program}")
-    assert found.hint
+    pinned(found)
 
 
 @pytest.mark.parametrize("program", ["dirvish", "ZFS", "UrBackup"])
@@ -88,7 +89,7 @@ def test_a_borg_repository_is_one_already(tmp_path: Path, borg14: Path) -> None:
 @pytest.mark.borg
 @pytest.mark.parametrize("generation", ["borg12", "borg14"])
 def test_an_attic_repository_is_led_to_borgs_own_upgrade(
-    tmp_path: Path, generation: str, request: pytest.FixtureRequest
+    tmp_path: Path, generation: str, request: pytest.FixtureRequest, pinned: Pinned
 ) -> None:
     """Attic's repositories differ from Borg's in the magic of their segments: one is made, and the commands are run."""
     borg = request.getfixturevalue(generation)
@@ -100,6 +101,7 @@ def test_an_attic_repository_is_led_to_borgs_own_upgrade(
     assert "Attic repository detected" in listed.stderr
     found = refused(path)
     assert found.code == "BS672"
+    pinned(found)
     known = subprocess.run([borg, "upgrade", "--help"], capture_output=True, text=True, check=True).stdout
     for command in found.hint.partition("): ")[2].split("; "):
         words = shlex.split(command)
@@ -130,22 +132,27 @@ DATED = {
 
 @pytest.mark.parametrize("form", DATED)
 @pytest.mark.parametrize("below", ["", "web01/"])
-def test_folders_with_dates_ask_for_a_pattern_and_give_it(tmp_path: Path, form: str, below: str) -> None:
+def test_folders_with_dates_ask_for_a_pattern_and_give_it(
+    tmp_path: Path, form: str, below: str, pinned: Pinned
+) -> None:
     source = tree(tmp_path, f"{below}{DATED[form]}/etc/")
     found = refused(source)
     assert found.code == "BS674"
+    pinned(found)
     pattern = f"{{host}}/{form}" if below else form
     assert f"--pattern '{pattern}'" in found.hint
     assert "--timezone" in found.hint
     assert len(look(source, with_name(pattern)).times) == 1
 
 
-def test_what_nobody_knows_is_refused_with_what_was_looked_for(tmp_path: Path) -> None:
+def test_what_nobody_knows_is_refused_with_what_was_looked_for(tmp_path: Path, pinned: Pinned) -> None:
     found = refused(tree(tmp_path, "music/", "films/"))
     assert (found.code, "it has films, music" in found.message) == ("BS673", True)
     assert "rsnapshot's NAME.NUMBER" in found.hint
     (tmp_path / "empty").mkdir()
-    assert "it has no folders" in refused(tmp_path / "empty").message
+    nothing = refused(tmp_path / "empty")
+    assert "it has no folders" in nothing.message
+    pinned(found, nothing)
 
 
 def test_a_folder_of_repositories_is_known_by_what_is_in_it(tmp_path: Path) -> None:
@@ -153,10 +160,11 @@ def test_a_folder_of_repositories_is_known_by_what_is_in_it(tmp_path: Path) -> N
     assert refused(source).message == f"{tmp_path}/web01 belongs to restic"
 
 
-def test_a_folder_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_read_is_said(tmp_path: Path, pinned: Pinned) -> None:
     found = detect(tmp_path / "absent")
     assert isinstance(found, Diagnostic)
     assert found.code == "BS610"
+    pinned(found)
 
 
 def test_what_is_for_dated_folders_is_not_for_a_configuration(tmp_path: Path) -> None:
@@ -167,7 +175,9 @@ def test_what_is_for_dated_folders_is_not_for_a_configuration(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", ["scan", "plan", "rsnapshot"])
-def test_names_that_are_no_utf_8_to_python_are_a_finding_before_anything_is_read(tmp_path: Path, name: str) -> None:
+def test_names_that_are_no_utf_8_to_python_are_a_finding_before_anything_is_read(
+    tmp_path: Path, name: str, pinned: Pinned
+) -> None:
     """Borg would store other bytes than the source has."""
     (tmp_path / "tree/daily.0/web01").mkdir(parents=True)
     words = [] if name == "scan" else ["--repository", f"{tmp_path}/{{host}}"]
@@ -182,4 +192,5 @@ def test_names_that_are_no_utf_8_to_python_are_a_finding_before_anything_is_read
     assert done.returncode == 1, done.stderr
     assert done.stderr.count("error[BS661]") == done.stderr.count("error[") == 1
     assert "set LC_ALL=C.UTF-8" in done.stderr
+    pinned(done.stderr)
     assert [path.name for path in tmp_path.iterdir()] == ["tree"]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.diagnostics.pinned import Pinned
 from tests.migrate.site import Site, inventory
 from tests.migrate.test_import import filled
 
@@ -45,7 +46,7 @@ PLACES = ("snapshots/{host}", "snapshots/daily.0/{host}/repo", "link/{host}", "s
 @pytest.mark.parametrize("where", PLACES)
 @pytest.mark.parametrize("name", ["plan", "rsnapshot"])
 def test_a_repository_in_the_tree_or_around_it_is_refused_before_anything_is_made(
-    make_site: Callable[..., Site], name: str, where: str
+    make_site: Callable[..., Site], name: str, where: str, pinned: Pinned
 ) -> None:
     site = make_site()
     filled(site, 1)
@@ -62,8 +63,8 @@ def test_a_repository_in_the_tree_or_around_it_is_refused_before_anything_is_mad
         check=False,
     )
     said = refused(done)
-    assert "error[BS635]" in said
     assert "lie in each other" in said
+    pinned(said)
     assert as_before(site, before)
     assert not site.plan.exists()
 
@@ -113,14 +114,14 @@ def test_what_borg_keeps_for_itself_does_not_go_into_the_tree(make_site: Callabl
         assert as_before(site, before)
 
 
-def test_a_lockfile_in_the_tree_is_not_taken_and_that_is_said(make_site: Callable[..., Site]) -> None:
+def test_a_lockfile_in_the_tree_is_not_taken_and_that_is_said(make_site: Callable[..., Site], pinned: Pinned) -> None:
     site = make_site()
     filled(site, 1)
     conf = site.conf.read_text()
     site.conf.write_text(conf.replace(f"lockfile\t{site.lockfile}", f"lockfile\t{site.snapshots}/rsnapshot.pid"))
     before = written(site)
     done = site.migrate()
-    assert "warning[BS622]" in done.stderr
+    pinned(done.stderr)
     assert "warning[BS622]" in site.verify().stderr
     assert as_before(site, before)
     (site.snapshots / "rsnapshot.pid").write_text(f"{os.getpid()}\n")

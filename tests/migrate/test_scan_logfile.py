@@ -14,6 +14,7 @@ import pytest
 
 from backupspec_migrate.find_layout import SourceWish
 from backupspec_migrate.logfile import log_files, read_log, replayed
+from tests.diagnostics.pinned import Pinned
 from tests.migrate.looking import look
 from tests.migrate.site import DAY, FIRST, Kind, Site
 
@@ -147,10 +148,11 @@ def test_what_logrotate_made_of_a_logfile_is_read_in_order(tmp_path: Path) -> No
     assert [path.name for path in log_files(tmp_path / "run")] == ["run-20240101.gz", "run-20240201", "run"]
 
 
-def test_a_logfile_that_cannot_be_read_is_said(make_site: Callable[..., Site]) -> None:
+def test_a_logfile_that_cannot_be_read_is_said(make_site: Callable[..., Site], pinned: Pinned) -> None:
     site, log = logging(make_site, Kind.CP_AL)
     site.night()
     Path(f"{log}.1.gz").write_text("not packed")
     seen = look(site.conf)
     assert len(seen.said("BS664")) == 1
+    pinned(*seen.found)
     assert seen.doubts == {}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from backupspec_migrate.find_layout import SourceWish, find_layout
+from tests.diagnostics.pinned import Pinned
 from tests.migrate.looking import look
 from tests.migrate.site import DAY, FIRST, Site
 
@@ -51,7 +52,7 @@ def test_given_times_replace_those_of_the_folders(moved: Site) -> None:
 
 
 @pytest.mark.root
-def test_a_snapshot_without_a_time_and_a_time_without_a_snapshot_are_errors(moved: Site) -> None:
+def test_a_snapshot_without_a_time_and_a_time_without_a_snapshot_are_errors(moved: Site, pinned: Pinned) -> None:
     wish = times(
         moved, "daily.0: 2024-01-04T02:05:00Z", "dayly.1: 2024-01-03T02:05:00Z", "daily.2: 2024-01-02T02:05:00Z"
     )
@@ -61,6 +62,7 @@ def test_a_snapshot_without_a_time_and_a_time_without_a_snapshot_are_errors(move
         ("there is no snapshot dayly.1", f"{file}:2:1", "did you mean `daily.1`?"),
         (f"daily.1 has no time in {file}", f"{file}:1:1", ""),
     ]
+    pinned(*found)
 
 
 @pytest.mark.root

@@ -27,6 +27,7 @@ from backupspec_migrate.scan import Image, Root, Scan, scan
 from backupspec_migrate.seen_inodes import SeenInodes
 from backupspec_migrate.survey import Counts, Step, Survey, _is_clamped, found_by, survey
 from backupspec_migrate.view import open_view
+from tests.diagnostics.pinned import Pinned
 from tests.migrate.site import DAY, OLD, Kind, Site, inventory
 
 pytestmark = pytest.mark.root
@@ -216,6 +217,13 @@ def test_what_a_killed_rsync_leaves_is_known(place: Path) -> None:
     assert [one.code for one in found_by(scanned, found)] == (["BS677"] if known else [])
 
 
+def test_what_rsync_left_is_named(place: Path, pinned: Pinned) -> None:
+    (place / "daily.0/web/etc").mkdir(parents=True)
+    for name in (".motd.aB3dE9", "motd"):
+        (place / "daily.0/web/etc" / name).write_text("x")
+    pinned(*found_by(*surveyed(place)))
+
+
 @pytest.mark.parametrize("name", [".x.aB3dE9", ".hidden.7K5HJj", ".a b\n.tar.Zz09aQ", ".profile.0f3b2c"])
 def test_a_hidden_name_with_six_random_characters_is_a_leftover(name: str) -> None:
     assert is_rsync_leftover(name)
@@ -228,7 +236,7 @@ def test_other_names_are_no_leftovers(name: str) -> None:
     assert not is_rsync_leftover(name)
 
 
-def test_what_cannot_be_read_is_named_and_the_rest_is_counted(place: Path) -> None:
+def test_what_cannot_be_read_is_named_and_the_rest_is_counted(place: Path, pinned: Pinned) -> None:
     for name in ("closed", "open"):
         (place / "daily.0/web" / name).mkdir(parents=True)
         (place / "daily.0/web" / name / "file").write_text("x")
@@ -242,8 +250,10 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_counted(place: Path) -> No
     finally:
         os.seteuid(0)
     assert (found.total.entries, found.total.unreadable) == (2, 1)
-    said = [(one.code, one.message) for one in found_by(scanned, found)]
+    findings = found_by(scanned, found)
+    said = [(one.code, one.message) for one in findings]
     assert said == [("BS676", "/closed of web in daily.0 cannot be read: Permission denied")]
+    pinned(*findings)
 
 
 def test_what_another_series_has_is_left_out_and_a_root_can_be_one_file(place: Path) -> None:

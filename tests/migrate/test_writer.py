@@ -21,6 +21,7 @@ from backupspec_migrate.scan import Root
 from backupspec_migrate.verify import verify_target
 from backupspec_migrate.view import open_view
 from backupspec_migrate.writer import IncompleteError, Writer
+from tests.diagnostics.pinned import Pinned
 from tests.migrate.site import OLD, Kind, Site
 from tests.migrate.test_commands import reasons, report
 from tests.migrate.test_import import name_of
@@ -290,6 +291,29 @@ def test_a_snapshot_that_changes_after_it_was_listed_gives_no_archive(
     ]
     with open_repository(str(site.repo()), compression=None, unencrypted=True) as session:
         assert sorted(session.manifest.archives) == [first.archive, second.archive]
+
+
+def test_a_snapshot_that_was_rotated_while_it_was_read_gives_no_archive(
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch, pinned: Pinned
+) -> None:
+    """The rotation comes between the last file and the archive."""
+    site = make_site()
+    site.put("web01/etc/motd", "x")
+    when = site.night()
+    for name, value in site.environment().items():
+        monkeypatch.setenv(name, value)
+    below = site.original()
+    root = Root(f"web01/{below}", below, numeric_ids=True)
+    one = Import(name_of(when), "web01", Identity(str(site.snapshots), "web01", when), "daily.0", (root,))
+    create_repository(str(site.repo()), "none")
+    with (
+        open_view(str(site.snapshots)) as view,
+        open_repository(str(site.repo()), compression="lz4", unencrypted=True) as session,
+    ):
+        with pytest.raises(IncompleteError) as refused:
+            Writer(session, view, trusted=True).write(one, lambda: False, lambda _: None)
+        assert list(session.manifest.archives) == []
+    pinned(*refused.value.found)
 
 
 def test_a_path_of_another_series_is_left_out_and_missed_by_nobody(

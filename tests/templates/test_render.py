@@ -12,6 +12,7 @@ from backupspec.diagnostic import Span
 from backupspec.plan.types import Plan, PlannedFile
 from backupspec.render import LANGUAGES, Untyped, environment, fill, language_of, render
 from backupspec.words import Comment, ConfigToken, HtmlAttribute, HtmlText, ShellWord, UnitText
+from tests.diagnostics.pinned import Pinned
 
 SPAN = Span("inventory.yaml", 3, 5, 3, 8)
 
@@ -109,11 +110,12 @@ def test_files_come_out_sorted_with_their_text_and_origin() -> None:
     assert (tree.hosts, tree.facts) == (("web01",), (("web01", "{}"),))
 
 
-def test_two_files_at_one_path_are_a_finding_that_names_both() -> None:
+def test_two_files_at_one_path_are_a_finding_that_names_both(pinned: Pinned) -> None:
     tree, (finding,) = render(Plan((_planned("a", "1"), _planned("a", "2")), (), ()))
     assert [file.text for file in tree.files] == ["1"]
     assert (finding.code, finding.span, finding.related[0].span) == ("BS590", SPAN, SPAN)
     assert "`a`" in finding.message
+    pinned(finding)
 
 
 @pytest.mark.parametrize(

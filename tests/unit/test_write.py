@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import random
+import re
 import signal
 import stat
 import subprocess
@@ -18,6 +19,7 @@ from backupspec import manifest
 from backupspec.diagnostic import Diagnostics, Span
 from backupspec.tree import File, Tree
 from backupspec.write import Exchange, Outcome, compare, exchange, write
+from tests.diagnostics.pinned import Pinned
 
 VERSION = "0.1.0"
 PLACE = Span("inventory.yaml", 1, 1, 1, 1)
@@ -333,44 +335,46 @@ def public() -> Iterator[Path]:
 def test_a_folder_that_may_not_be_written_changes_nothing(public: Path) -> None:
     (public / "theirs").mkdir(mode=0o755)
     (shown,) = by_nobody(public / "theirs/out")
-    assert shown.startswith("BS508 ")
+    assert shown.startswith("error[BS508]: ")
     assert "Permission denied" in shown
     assert "nothing was changed" in shown
     assert not list((public / "theirs").iterdir())
 
 
 @pytest.mark.root
-def test_a_folder_that_may_not_be_read_is_left_as_it_is(public: Path) -> None:
+def test_a_folder_that_may_not_be_read_is_left_as_it_is(public: Path, pinned: Pinned) -> None:
     written(public / "out", tree("old"))
     (public / "out/hosts").chmod(0o700)
     (shown,) = by_nobody(public / "out")
-    assert shown == f"BS509 cannot read {public}/out/hosts: Permission denied"
+    pinned(shown)
     assert (public / "out/README.md").read_text() == "old"
 
 
 @pytest.mark.root
-def test_an_old_tree_that_cannot_be_removed_is_told(public: Path) -> None:
+def test_an_old_tree_that_cannot_be_removed_is_told(public: Path, pinned: Pinned) -> None:
     written(public / "out", tree("old"))
     os.chown(public / "out", 65534, 65534)
     (shown,) = by_nobody(public / "out")
-    assert shown.startswith(f"BS513 {public}/out is new, but the old tree beside it could not be removed")
+    # Which file it is that could not be removed, and how its name is given, is up to the file system and to Python.
+    pinned(re.sub(r"(?m)(?<=hint: remove )\S+$", "WHAT", shown))
     assert (public / "out/README.md").read_text() == "new"
     (shown,) = by_nobody(public / "out")
-    assert shown.startswith(f"BS508 cannot write {public}/out: Permission denied at ")
+    assert shown.startswith(f"error[BS508]: cannot write {public}/out: Permission denied at ")
     written(public / "out", tree("newest"))
     assert siblings(public / "out") == []
 
 
 def by_nobody(output: Path) -> list[str]:
-    """Write as a user without rights, in a process of its own, and give the findings."""
+    """Write as a user without rights, in a process of its own, and give what is said, finding by finding."""
     program = (
-        "import os, sys; from pathlib import Path; from tests.unit.test_write import VERSION, tree, write;"
+        "import os, sys; from pathlib import Path; from backupspec.show import as_text;"
+        "from tests.unit.test_write import VERSION, tree, write;"
         "os.setgroups([]); os.setgid(65534); os.setuid(65534);"
-        "[print(found.code, found.message) for found in write(tree('new'), Path(sys.argv[1]), VERSION)[1]]"
+        "[print(as_text((each,), ()).plain, end=chr(0)) for each in write(tree('new'), Path(sys.argv[1]), VERSION)[1]]"
     )
     words = [sys.executable, "-c", program, str(output)]
     ran = subprocess.run(words, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[2])
-    return ran.stdout.splitlines()
+    return ran.stdout.split("\0")[:-1]
 
 
 class mounted:  # noqa: N801 - read as a word in a with statement
