@@ -136,7 +136,10 @@ def tree(text: str) -> object:
 
 
 def folders(text: str) -> object:
-    """Give what systemd-tmpfiles makes below an empty root; all of it belongs to root, since no account is there."""
+    """Give the folders that systemd-tmpfiles makes below an empty root, without those that only lead to others.
+
+    All of it belongs to root, since no account is there.
+    """
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         (root / "etc").mkdir()
@@ -144,7 +147,9 @@ def folders(text: str) -> object:
         make = ["systemd-tmpfiles", f"--root={root}", "--create", str(root / "x.conf")]
         ran = subprocess.run(make, capture_output=True, check=False)
         assert ran.stderr == b"", ran.stderr
-        return dict.fromkeys(str(path.relative_to(root)) for path in root.rglob("*") if path.is_dir())
+        made = [path for path in root.rglob("*") if path.is_dir()]
+        ways = {parent for path in made for parent in path.parents}
+        return dict.fromkeys(str(path.relative_to(root)) for path in made if path not in ways)
 
 
 def accounts(text: str) -> object:
