@@ -131,7 +131,8 @@ def _template_fits(template: str, hosts: set[str]) -> list[Diagnostic]:
         hint = "only {host} is replaced; Borg's own placeholders are not known here"
         return [diagnose("BS618", f"{template!r} has braces other than {{host}}", place, hint=hint)]
     if not template.startswith(("/", "ssh://")) or template.startswith("ssh://-"):
-        return [diagnose("BS618", f"{template!r} is neither a full path nor an ssh:// URL", place)]
+        hint = "such as /backup/{host} or ssh://USER@SERVER/backup/{host}"
+        return [diagnose("BS618", f"{template!r} is neither a full path nor an ssh:// URL", place, hint=hint)]
     if why := _not_the_plain_path(template):
         return [diagnose("BS618", f"{template!r} {why}", place, hint="write the repository's own path, and no archive")]
     if len(hosts) > 1 and "{host}" not in template:

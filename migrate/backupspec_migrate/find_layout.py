@@ -94,7 +94,8 @@ def detect(root: Path) -> Kind | Diagnostic:
         markers = _destinations(root, names)
         other = other_tool(root)
     except OSError as error:
-        return diagnose("BS610", f"{root} cannot be read: {error.strerror}", _at(root))
+        hint = "name the folder that holds the snapshots; only root may read every file of every host"
+        return diagnose("BS610", f"{root} cannot be read: {error.strerror}", _at(root), hint=hint)
     if any(_LADDER.fullmatch(name) for name in names):
         return "rsnapshot"
     if markers:
@@ -135,8 +136,10 @@ def _of_configuration(source: Path, wish: SourceWish, zone: tzinfo | None) -> tu
     try:
         runs = read_log(log_files(Path(layout.logfile)), zone)
         return replace(layout, runs=runs_of_tree(runs, layout.root, str(source.absolute()))), found
-    except (OSError, EOFError) as error:
-        return layout, (*found, diagnose("BS664", f"{layout.logfile} cannot be read: {error}", layout.place))
+    except OSError as error:
+        message = f"{error.filename} cannot be read: {error.strerror}"
+        hint = "times come from the folders then, and what was interrupted does not show; remove or mend the file"
+        return layout, (*found, diagnose("BS664", message, layout.place, hint=hint))
 
 
 def _of_folder(source: Path, wish: SourceWish, zone: tzinfo | None) -> tuple[Layout | None, Diagnostics]:

@@ -87,7 +87,8 @@ def _by_series(layout: Layout, snapshot: Snapshot, view: View) -> tuple[list[Ima
             extra.setdefault(owner.folder, []).append(_as_found(path, owner))
         elif is_folder:
             message = f"{path} in {snapshot.slot} has no `backup` line; it is imported as a host of its own"
-            found.append(diagnose("BS615", message, place_of(layout, f"{snapshot.slot}/{path}"), where=path))
+            hint = f"--rename {path}=NAME gives it another name; if nobody needs it, take its series out of the plan"
+            found.append(diagnose("BS615", message, place_of(layout, f"{snapshot.slot}/{path}"), hint=hint, where=path))
             host = layout.renames.get(path, PurePosixPath(path).name)
             root = _whole(path, host, layout)
             extra_series = Series(host, None, path, (), layout.place)

@@ -199,7 +199,8 @@ def _part(point: BackupPoint, *, link_dest: bool) -> tuple[Part, list[Diagnostic
     if unknown:
         carried = path.lstrip("/~")
         message = f"where {point.source} was on its machine cannot be known; the archives carry the path {carried!r}"
-        found.append(diagnose("BS607", message, point.span))
+        hint = "say before the run where it was: `path` under `content` in the plan"
+        found.append(diagnose("BS607", message, point.span, hint=hint))
         path = path.removeprefix("~")
     if point.transfer.relative:
         kept, cut, below = path.partition("/./")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
@@ -123,8 +125,7 @@ _TELLING = re.compile(
 def _entries(files: Iterable[Path], zone: tzinfo | None) -> Iterator[tuple[int, str]]:
     before = 0
     for path in files:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        for line in raw.decode("utf-8", "surrogateescape").split("\n"):
+        for line in _content(path).decode("utf-8", "surrogateescape").split("\n"):
             match = _LINE.match(line)
             shown = _shown(match[1]) if match is not None and _TELLING.search(match[2]) else None
             if match is None or shown is None:
@@ -132,6 +133,16 @@ def _entries(files: Iterable[Path], zone: tzinfo | None) -> Iterator[tuple[int, 
             meant = readings(shown, zone) or (after_skipped(shown, zone),)
             before = next((one for one in meant if one >= before), meant[-1])
             yield before, match[2]
+
+
+def _content(path: Path) -> bytes:
+    raw = path.read_bytes()
+    if path.suffix != ".gz":
+        return raw
+    try:
+        return gzip.decompress(raw)
+    except (OSError, EOFError, zlib.error) as error:  # the first has neither a number nor a name
+        raise OSError(errno.EIO, str(error), str(path)) from error
 
 
 def _shown(text: str) -> datetime | None:

@@ -89,7 +89,8 @@ class _Binder:
         folder, span = _path(node, "folder"), _span(node, "folder")
         if folder in self.snapshots:
             first = Related("first named here", self.snapshots[folder].span)
-            self.found.append(diagnose("BS691", f"{folder} stands twice in `snapshots`", span, related=(first,)))
+            message, hint = f"{folder} stands twice in `snapshots`", "take one of the two out"
+            self.found.append(diagnose("BS691", message, span, hint=hint, related=(first,)))
             return
         self.snapshots[folder] = PlannedSnapshot(
             folder,

@@ -70,7 +70,8 @@ def rehearse(folder: Path, out: Console) -> Diagnostics:
         folder.mkdir(parents=True, exist_ok=True)
         site = make_sample_site(folder)
     except (OSError, SampleError) as error:
-        return (diagnose("BS682", str(error), Span(str(folder), 1, 1, 1, 1)),)
+        hint = f"what was made is still there: cd {folder}"
+        return (diagnose("BS682", str(error), Span(str(folder), 1, 1, 1, 1), hint=hint),)
     _say(out, f"All of it lies in {folder}, and the commands are typed there.")
     if os.geteuid() != 0:
         _say(
@@ -268,7 +269,8 @@ def _unfit(folder: Path) -> Diagnostics:
         if not folder.exists() or not any(folder.iterdir()):
             return ()
     except OSError as error:
-        return (diagnose("BS681", f"{folder} cannot be used: {error.strerror}", place),)
+        hint = "name a folder that is not there yet, in one that you may write to"
+        return (diagnose("BS681", f"{folder} cannot be used: {error.strerror}", place, hint=hint),)
     return (diagnose("BS681", f"{folder} is not empty", place, hint="name a folder that is not there yet"),)
 
 

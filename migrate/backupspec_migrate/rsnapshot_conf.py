@@ -122,12 +122,14 @@ def read_configuration(path: Path) -> tuple[Configuration | None, Diagnostics]:
 def _read_file(path: Path, mentioned: Span, state: _State) -> None:
     resolved = path.resolve()
     if resolved in state.open_files:
-        state.found.append(diagnose("BS604", f"{path} includes itself", mentioned))
+        hint = "rsnapshot would never come to an end: take this line out"
+        state.found.append(diagnose("BS604", f"{path} includes itself", mentioned, hint=hint))
         return
     try:
         text = read_plain(resolved).decode("utf-8", "surrogateescape")
     except OSError as error:
-        state.found.append(diagnose("BS604", f"{path} cannot be read: {error.strerror}", mentioned))
+        hint = "name the file by its full path, and read it as root"
+        state.found.append(diagnose("BS604", f"{path} cannot be read: {error.strerror}", mentioned, hint=hint))
         return
     state.open_files.append(resolved)
     for line in _lines(text, str(path)):
@@ -334,7 +336,8 @@ def _finish(path: Path, state: _State) -> Configuration | None:
         absent = [] if "snapshot_root" in state.values else ["snapshot_root"]
         absent += [] if state.retains else ["retain"]
         absent += [] if state.points or state.scripts or state.hooks else ["backup"]
-        state.found.extend(diagnose("BS602", f"no line with `{key}`", place) for key in absent)
+        hint = "name the file that rsnapshot itself is given, or the folder that holds the snapshots"
+        state.found.extend(diagnose("BS602", f"no line with `{key}`", place, hint=hint) for key in absent)
     points = tuple(
         replace(point, transfer=made)
         for point, options in state.points
@@ -368,7 +371,8 @@ def _transfer(point: BackupPoint, options: dict[str, str], state: _State) -> Tra
         words = split_long_args(text)
         if words is None:
             message = f"unbalanced or nested quotes in rsync_long_args: {text!r}"
-            state.found.append(diagnose("BS601", message, point.span))
+            hint = "each argument stands in quotes of one kind, or in none"
+            state.found.append(diagnose("BS601", message, point.span, hint=hint))
             return None
         long_args += words
     one_fs = options.get("one_fs", state.values.get("one_fs", "0")) == "1"

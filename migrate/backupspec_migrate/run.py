@@ -254,7 +254,9 @@ class _Run:
             return True
         source = f"{one.identity.source}/{one.identity.dest}"
         message = f"{one.archive} is in {self.target.repository} already, and not from {source}"
-        self.send(diagnose("BS633", message, Span(self.target.repository, 1, 1, 1, 1), where=one.archive))
+        hint = "look at it with `borg info`; then rename it there, or name another repository in the plan"
+        place = Span(self.target.repository, 1, 1, 1, 1)
+        self.send(diagnose("BS633", message, place, hint=hint, where=one.archive))
         return False
 
     def declare_losses(self, one: Import, tally: Tally) -> None:

@@ -46,7 +46,7 @@ def make_sample_tree(
             [rsnapshot, "-c", str(configuration), "daily"], capture_output=True, text=True, check=False
         )
         if run.returncode != 0:
-            raise SampleError(f"rsnapshot failed: {run.stdout}{run.stderr}")
+            raise SampleError(f"rsnapshot failed: {run.stdout}{run.stderr}".strip())
         night = FIRST_NIGHT + day * DAY
         os.utime(root / "daily.0", (night, night))
     return configuration

@@ -173,7 +173,9 @@ def _rsnapshot(tree: SampleTree, level: str, when: int, code: int = 0) -> None:
     before = log.stat().st_size if log.exists() else 0
     ran = subprocess.run(argv, capture_output=True, text=True, errors="backslashreplace", check=False)
     if ran.returncode != code:
-        raise SampleError(f"rsnapshot {level} ended with {ran.returncode}: {ran.stdout}{ran.stderr}")
+        raise SampleError(
+            f"rsnapshot {level} ended with {ran.returncode}: {(ran.stdout + ran.stderr).strip() or 'it said nothing'}"
+        )
     said = log.read_bytes()
     stamp = time.strftime("[%Y-%m-%dT%H:%M:%S]", time.localtime(when)).encode()
     log.write_bytes(said[:before] + re.sub(rb"(?m)^\[[-0-9T:]+\]", stamp, said[before:]))

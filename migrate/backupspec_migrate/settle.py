@@ -186,7 +186,8 @@ class _Settling:
                 if getattr(other, what) != getattr(series, what):
                     message = f"two series say different things about {series.repository}: `{what}`"
                     related = (Related("the other one is here", other.span),)
-                    self.found.append(diagnose("BS691", message, series.span, related=related))
+                    hint = "a repository is opened once: let both say the same"
+                    self.found.append(diagnose("BS691", message, series.span, hint=hint, related=related))
 
     def _unplanned(self) -> tuple[Unplanned, ...]:
         """Find what the tree has of hosts beside the plan.

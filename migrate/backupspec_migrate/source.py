@@ -20,7 +20,8 @@ def layout_at(source: Path, wish: SourceWish) -> tuple[Layout, Diagnostics]:
         layout, found = find_layout(source, wish)
     except OSError as error:
         message = f"{error.filename or source} cannot be read: {error.strerror}"
-        raise StoppedError((diagnose("BS610", message, Span(str(source), 1, 1, 1, 1)),)) from error
+        hint = "is its disk mounted? Only root may read every file of every host"
+        raise StoppedError((diagnose("BS610", message, Span(str(source), 1, 1, 1, 1), hint=hint),)) from error
     if layout is None:
         raise StoppedError(found)
     return layout, found

@@ -151,7 +151,8 @@ def found_by(scan: Scan, surveyed: Survey) -> Diagnostics:
 def _unreadable(host: str, image: ImageSurvey, place: Span) -> Iterator[Diagnostic]:
     named = [one for one in image.examples if one.what == "unreadable"]
     for one in named:
-        yield diagnose("BS676", f"/{one.path} of {host} in {image.slot} cannot be read: {one.why}", place)
+        message = f"/{one.path} of {host} in {image.slot} cannot be read: {one.why}"
+        yield diagnose("BS676", message, place, hint="scan as root: nobody else may read every file of every host")
     if image.counts.unreadable > len(named):
         more = image.counts.unreadable - len(named)
         yield diagnose("BS676", f"{more} more of {host} in {image.slot} cannot be read", place)

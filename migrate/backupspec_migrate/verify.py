@@ -67,7 +67,8 @@ def verify_target(target: Target, session: Session, view: View, send: Send, *, s
         event = Event("start", target.repository, one.archive, number, len(target.imports), snapshot=one.slot)
         if one.archive not in session.manifest.archives:
             message = f"{one.archive} is not in {target.repository} ({one.slot}/{one.identity.dest})"
-            send(diagnose("BS650", message, _place(one), where=one.archive))
+            hint = "`backupspec migrate run` with this plan imports what is missing"
+            send(diagnose("BS650", message, _place(one), hint=hint, where=one.archive))
             send(replace(event, what="failed"))
             continue
         if one.gone:
@@ -103,12 +104,17 @@ def _report(send: Send, event: Event, counts: _Counts) -> None:
 
 def _with_way_out(found: list[Diagnostic], one: Import, target: Target) -> list[Diagnostic]:
     """Add to the first difference what to do about this archive."""
-    if not found or any(difference.code != "BS651" for difference in found):
+    if not found or any(difference.code not in {"BS651", "BS652"} for difference in found):
         return found
-    remove = shlex.join(["borg", "delete", f"{target.repository}::{one.archive}"])
+    archive = f"{target.repository}::{one.archive}"
+    remove = shlex.join(["borg", "delete", archive])
     hint = (
         f"if the source is right: `{remove}` as the repository's owner, then import again; keep the old tree until then"
     )
+    if found[0].code == "BS652":
+        hint = (
+            f"`{shlex.join(['borg', 'check', '--verify-data', archive])}` tells whether the repository is whole; {hint}"
+        )
     return [replace(found[0], hint=hint), *found[1:]]
 
 

@@ -26,7 +26,7 @@ from backupspec_migrate.look import CHUNK, FILE, ITEM, PROBLEM, Looker
 from backupspec_migrate.memo import LOOK, Block, Choice, Choices, Contents, Growing, choose
 from backupspec_migrate.plan import CHUNKER, Import
 from backupspec_migrate.read_ahead import Ahead, Result, give_back_memory
-from backupspec_migrate.repository import BorgObject, Session
+from backupspec_migrate.repository import AGAIN, BorgObject, Session
 from backupspec_migrate.rsync_leftover import is_left_by_the_run, is_rsync_leftover, nobody_decided
 from backupspec_migrate.view import View
 
@@ -159,9 +159,8 @@ class Writer:
             self._memo = work.run(listing, choices, self._memo)
         if not still_there():
             message = "snapshots were rotated, added or removed while it was read"
-            work.problems.append(
-                diagnose("BS623", message, Span(f"{one.identity.source}/{one.slot}", 1, 1, 1, 1), where=one.archive)
-            )
+            place = Span(f"{one.identity.source}/{one.slot}", 1, 1, 1, 1)
+            work.problems.append(diagnose("BS623", message, place, hint=AGAIN, where=one.archive))
         if work.problems:
             raise IncompleteError(tuple(work.problems))
         when = datetime.fromtimestamp(one.identity.time, UTC).replace(tzinfo=None)

@@ -139,7 +139,7 @@ class _Page:
         whole = span.file not in self.lines and span == Span(span.file, 1, 1, 1, 1)  # no text that has lines
         if whole and (span.file.startswith("-") or span.file in message):
             return
-        position = "" if whole else f":{span.line}:{span.column}"
+        position = "" if whole or span.file.startswith("-") else f":{span.line}:{span.column}"
         self.whole.append(f"{margin}{arrow} ", style="blue")
         self.whole.append(f"{visible(_path(span.file, self.folder))}{position}\n")
         lines = self.lines.get(span.file, [])

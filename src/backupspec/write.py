@@ -186,7 +186,7 @@ def _parents(folder: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _lock(output: Path) -> Iterator[Path]:
     """Give the staging folder, held against every other writer of this output; on leaving, all of it is removed."""
-    staging = output.parent / f".{output.name}.backupspec-staging"
+    staging = _staging_of(output)
     handle = _acquired(staging, output)
     try:
         yield staging
@@ -199,6 +199,10 @@ def _lock(output: Path) -> Iterator[Path]:
                     staging.rmdir()
         finally:
             os.close(handle)
+
+
+def _staging_of(output: Path) -> Path:
+    return output.parent / f".{output.name}.backupspec-staging"
 
 
 def _acquired(staging: Path, output: Path) -> int:
@@ -342,5 +346,5 @@ def _failed(error: OSError, output: Path) -> Diagnostic:
 
 def _left_behind(error: OSError, output: Path) -> Diagnostic:
     message = f"{output} is new, but the old tree beside it could not be removed: {error.strerror}"
-    hint = f"remove {error.filename}" if error.filename else "remove the staging folder beside it"
+    hint = f"remove {_staging_of(output.absolute())}"
     return diagnose("BS513", message, Span(str(output), 1, 1, 1, 1), hint=hint)

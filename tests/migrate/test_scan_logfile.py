@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import subprocess
@@ -148,10 +149,15 @@ def test_what_logrotate_made_of_a_logfile_is_read_in_order(tmp_path: Path) -> No
     assert [path.name for path in log_files(tmp_path / "run")] == ["run-20240101.gz", "run-20240201", "run"]
 
 
-def test_a_logfile_that_cannot_be_read_is_said(make_site: Callable[..., Site], pinned: Pinned) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [b"not packed", gzip.compress(b"cut" * 99)[:-9], gzip.compress(b"")[:10] + b"\xff" * 20],
+    ids=["not-packed", "cut", "broken"],
+)
+def test_a_logfile_that_cannot_be_read_is_said(make_site: Callable[..., Site], pinned: Pinned, content: bytes) -> None:
     site, log = logging(make_site, Kind.CP_AL)
     site.night()
-    Path(f"{log}.1.gz").write_text("not packed")
+    Path(f"{log}.1.gz").write_bytes(content)
     seen = look(site.conf)
     assert len(seen.said("BS664")) == 1
     pinned(*seen.found)

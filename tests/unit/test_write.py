@@ -4,7 +4,6 @@ import errno
 import fcntl
 import os
 import random
-import re
 import signal
 import stat
 import subprocess
@@ -355,8 +354,7 @@ def test_an_old_tree_that_cannot_be_removed_is_told(public: Path, pinned: Pinned
     written(public / "out", tree("old"))
     os.chown(public / "out", 65534, 65534)
     (shown,) = by_nobody(public / "out")
-    # Which file it is that could not be removed, and how its name is given, is up to the file system and to Python.
-    pinned(re.sub(r"(?m)(?<=hint: remove )\S+$", "WHAT", shown))
+    pinned(shown)
     assert (public / "out/README.md").read_text() == "new"
     (shown,) = by_nobody(public / "out")
     assert shown.startswith(f"error[BS508]: cannot write {public}/out: Permission denied at ")
