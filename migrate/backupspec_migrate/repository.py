@@ -25,6 +25,7 @@ from borg.repository import Repository
 
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Span
+from backupspec_migrate.distant import Distant
 from backupspec_migrate.leftovers import is_leftover, sweep, sweep_own
 
 BorgObject = Any
@@ -247,7 +248,7 @@ def _connect(location: str, *, exclusive: bool, create: bool = False) -> BorgObj
     if is_local(location):
         return Repository(location, create=create, exclusive=exclusive, lock_wait=LOCK_WAIT, make_parent_dirs=create)
     arguments = argparse.Namespace(upload_ratelimit=0, upload_buffer=0, debug_topics=[], remote_path=None, rsh=None)
-    return RemoteRepository(Location(location), create=create, exclusive=exclusive, lock_wait=LOCK_WAIT, args=arguments)
+    return Distant(Location(location), create=create, exclusive=exclusive, lock_wait=LOCK_WAIT, args=arguments)
 
 
 def _refusal(location: str, error: Exception) -> Diagnostic:
