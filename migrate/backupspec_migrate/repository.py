@@ -25,6 +25,7 @@ from borg.repository import Repository
 
 from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Span
+from backupspec_migrate.distant import Distant
 from backupspec_migrate.leftovers import is_leftover, sweep, sweep_own
 
 BorgObject = Any
@@ -161,14 +162,19 @@ def _compressor(specification: str | None, location: str) -> BorgObject:
 
 
 def _cache(repository: BorgObject, key: BorgObject, manifest: BorgObject) -> BorgObject:
-    """Open Borg's cache of a locked repository; one that a full disk or a kill left unreadable is made anew."""
+    """Open Borg's cache of a locked repository; one that a full disk, a kill or the power left unreadable is made anew.
+
+    Borg does not wait until the copies of its files that it would go back to are on the disk.
+    """
     options = {"lock_wait": LOCK_WAIT, "warn_if_unencrypted": False}
     try:
         return Cache(repository, key, manifest, **options)
-    except (OSError, BorgError, IntegrityError, RemoteRepository.RPCError):
-        raise
-    except Exception:  # noqa: BLE001 - Borg reads its own files without care: they end in whatever their readers raise
-        shutil.rmtree(Path(get_cache_dir()) / repository.id_str, ignore_errors=True)
+    except (OSError, BorgError, IntegrityError, RemoteRepository.RPCError) as error:
+        if not isinstance(error, FileNotFoundError):
+            raise
+    except Exception:  # noqa: BLE001, S110 - Borg reads its own files without care: they end in whatever their readers raise
+        pass
+    shutil.rmtree(Path(get_cache_dir()) / repository.id_str, ignore_errors=True)
     return Cache(repository, key, manifest, **options)
 
 
@@ -242,7 +248,7 @@ def _connect(location: str, *, exclusive: bool, create: bool = False) -> BorgObj
     if is_local(location):
         return Repository(location, create=create, exclusive=exclusive, lock_wait=LOCK_WAIT, make_parent_dirs=create)
     arguments = argparse.Namespace(upload_ratelimit=0, upload_buffer=0, debug_topics=[], remote_path=None, rsh=None)
-    return RemoteRepository(Location(location), create=create, exclusive=exclusive, lock_wait=LOCK_WAIT, args=arguments)
+    return Distant(Location(location), create=create, exclusive=exclusive, lock_wait=LOCK_WAIT, args=arguments)
 
 
 def _refusal(location: str, error: Exception) -> Diagnostic:

@@ -138,21 +138,27 @@ def start_over(site: Site) -> None:
     site.plan.with_name("plan.record.json").unlink(missing_ok=True)
 
 
-def assert_nothing_is_left(site: Site, hosts: tuple[str, ...] = ("web01",)) -> None:
-    """Hold what lies beside the plan, in the repositories and in Borg's folders against what may lie there."""
-    beside = {path.name for path in site.plan.parent.iterdir()}
+def assert_nothing_is_left(
+    site: Site, hosts: tuple[str, ...] = ("web01",), seen: Callable[[Path], Path] = Path
+) -> None:
+    """Hold what lies beside the plan, in the repositories and in Borg's folders against what may lie there.
+
+    `seen` gives the way from here to a path of the site's commands.
+    """
+    beside = {path.name for path in seen(site.plan.parent).iterdir()}
     allowed = {"plan.yaml", "plan.record.json", "plan.accepted", *(f"plan.report.{one}" for one in ("json", "html"))}
     assert beside <= allowed
     assert not site.lockfile.exists()
     for host in hosts:
-        names = {path.name for path in site.repo(host).iterdir()}
+        repository = seen(site.repo(host))
+        names = {path.name for path in repository.iterdir()}
         assert {re.sub(r"\.[0-9]+$", "", name) for name in names} <= REPOSITORY, names
-        roster = site.repo(host) / "lock.roster"
+        roster = repository / "lock.roster"
         assert not roster.exists() or json.loads(roster.read_text()) == {"shared": []}
-        assert {path.name for path in site.repo(host).parent.iterdir()} <= set(hosts), "nothing beside a repository"
+        assert {path.name for path in repository.parent.iterdir()} <= set(hosts), "nothing beside a repository"
     marks = ("lock.", ".tmp", "txn.")
     # A lock and a half-done transaction of Borg's cache are folders; a roster is a file that stays.
-    below = [path for path in (site.folder / "base").rglob("*") if path.name != "lock.roster"]
+    below = [path for path in seen(site.folder / "base").rglob("*") if path.name != "lock.roster"]
     assert not [path for path in below if any(mark in path.name for mark in marks)]
 
 
@@ -281,6 +287,9 @@ def test_what_a_writer_of_the_record_left_half_written_goes_with_the_next_one(ma
     site.plan.with_name(f".{record.name}.{gone.pid}").write_text("{")
     other = site.plan.with_name(f".{record.name}.1")
     other.write_text("of a process that lives")
+    old = site.plan.with_name(f".{record.name}.{os.getpid()}")
+    old.write_text("of one that had this number before the machine was started anew")
+    os.utime(old, (OLD, OLD))
     record.write_text('{"version": 1, "archi')
     assert site.run("run").returncode == 0
     assert other.exists()

@@ -17,8 +17,19 @@ from tests.migrate.test_import import filled, large, name_of
 pytestmark = [pytest.mark.root, pytest.mark.borg]
 
 
-def forged(site: Site, borg: Path, name: str, change: Callable[[Path], None], place: Path, *more: str) -> None:
-    """Replace an archive by one with the same name, time and comment and one thing changed: who has the key can."""
+def forged(  # noqa: PLR0913 - each is another thing that an archive may have
+    site: Site,
+    borg: Path,
+    name: str,
+    change: Callable[[Path], None],
+    place: Path,
+    *more: str,
+    again: tuple[str, ...] = (),
+) -> None:
+    """Replace an archive by one with the same name, time and comment and one thing changed: who has the key can.
+
+    `again` are paths below the original one that are stored a second time.
+    """
     about = json.loads(site.borg(borg, "info", "--json", f"{site.repo()}::{name}"))["archives"][0]
     out = place / f"forged-{name}"
     out.mkdir()
@@ -36,7 +47,8 @@ def forged(site: Site, borg: Path, name: str, change: Callable[[Path], None], pl
         "--timestamp",
         name.split("_")[2].rstrip("Z"),
     ]
-    site.borg(borg, "create", *options, *more, f"{site.repo()}::{name}", site.original(), cwd=out)
+    paths = [site.original(), *(f"{site.original()}/{path}" for path in again)]
+    site.borg(borg, "create", *options, *more, f"{site.repo()}::{name}", *paths, cwd=out)
 
 
 def same_size(folder: Path) -> None:
@@ -58,6 +70,31 @@ def test_one_changed_byte_in_one_archive_is_found_and_named(
     assert re.findall(r"error\[.*", done.stderr) == [
         f"error[BS652]: /{site.original()}/www/index.html in {name_of(first)} differs: content"
     ]
+
+
+def test_what_an_archive_has_twice_is_found_and_named(
+    make_site: Callable[..., Site], borg14: Path, place: Path
+) -> None:
+    """A file and a folder with what is in it, each as it should be.
+
+    In the first archive of a series, and in a later one: there the comparison of the same item is known from before.
+    """
+    site = make_site()
+    names = [name_of(when) for when in filled(site, 3)]
+    site.migrate()
+    for name in names[:2]:
+        forged(site, borg14, name, lambda _: None, place, again=("www/index.html", "etc"))
+    listed = site.borg(borg14, "list", "--short", f"{site.repo()}::{names[0]}", f"{site.original()}/etc").splitlines()
+    assert len(listed) == 2 * len(set(listed)) > 2, "Borg stores what it is told twice"
+    done = site.run("verify")
+    assert done.returncode == 1
+    twice = {f"{site.original()}/www/index.html", *listed}
+    assert sorted(re.findall(r"error\[.*", done.stderr)) == sorted(
+        f"error[BS651]: /{path} is in {name} twice, or does not belong there" for name in names[:2] for path in twice
+    )
+    report = site.run("report")
+    assert report.returncode == 1
+    assert "Safe to retire the old tree: NO" in report.stdout
 
 
 def things(site: Site) -> None:
