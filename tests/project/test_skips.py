@@ -21,9 +21,8 @@ FILES = {
 def _pytest(folder: Path, ci: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "BORG_"))}
-    return subprocess.run(
-        command, cwd=folder, env=environment | {"CI": ci}, capture_output=True, text=True, check=False
-    )
+    environment |= {"CI": ci, "PYTHONPATH": str(Path(__file__).parents[2])}  # the conftest takes parts from our tests
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
