@@ -1,8 +1,9 @@
 """A server that keeps to the part of CouchDB's HTTP interface that a dump and a restore use, for the tests.
 
-No CouchDB can be had from the package sources of the tests. What this one answers follows the reference
-(docs.couchdb.org: /db/_changes, /db/_bulk_get, /db/_bulk_docs, /db/_security) and, for the form of a stream that fails
-half-way, what CouchDB's own source does: the error comes inside of a body that ends well.
+No CouchDB can be had from the package sources of the tests, and pouchdb-server (couchdb_servers) is brought by hand.
+What this one answers follows the reference (docs.couchdb.org: /db/_changes, /db/_bulk_get, /db/_bulk_docs,
+/db/_security) and, for the form of a stream that fails half-way, what CouchDB's own source does: the error comes inside
+of a body that ends well.
 
 Run as `couchdb_server.py PORT FILE`; FILE has `user:password`. Beside the reference there are two doors for the tests:
 `PUT /_fault` takes the name of a fault, `GET /DATABASE/_state` gives everything.

@@ -1,27 +1,22 @@
-"""CouchDB: the compiled job against a server of the tests that keeps to its HTTP interface (see couchdb_server)."""
+"""CouchDB: the compiled job against servers that speak its HTTP interface (see couchdb_servers), but CouchDB itself."""
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from demo.lab.command import Outcome
-from tests.databases import couchdb_server
-from tests.databases.house import House, house
+from tests.databases.couchdb_servers import PASSWORD, PORT, PouchDB, Server, StandIn
+from tests.databases.house import house
 
 pytestmark = [pytest.mark.root, pytest.mark.borg, pytest.mark.databases, pytest.mark.slow]
 
-PASSWORD = 'it\'s "s3cret" $HOME \\ é'
-PORT = 15984
 JOBS = {
     "couch": {
         "kind": "couchdb",
@@ -32,100 +27,26 @@ JOBS = {
         "drill": {},
     }
 }
-ODD = "a/b+c$(d)-e"
+faults = pytest.mark.parametrize("server", [StandIn], indirect=True)
+"""What no server does on demand is asked of the stand-in alone."""
 
 
-class Server:
-    """The server inside the machine."""
-
-    def __init__(self, house: House) -> None:
-        self.house, self.machine = house, house.machine
-        self.machine.write("/root/server.py", Path(couchdb_server.__file__).read_bytes())
-        self.machine.write("/root/account", f"backupspec:{PASSWORD}\n", mode=0o600)
-        self.machine.write(
-            "/root/curl", 'user = "backupspec:{}"\n'.format(PASSWORD.replace("\\", "\\\\").replace('"', '\\"'))
-        )
-        self.pid = ""
-        self.start()
-
-    def start(self) -> None:
-        """Start it, empty."""
-        words = f"/usr/bin/python3 -I /root/server.py {PORT} /root/account"
-        self.pid = self.machine.sh(f"{words} >/root/server.log 2>&1 & echo $!").stdout.strip()
-        end = time.monotonic() + 20
-        while self.machine.run(["curl", "-s", f"http://127.0.0.1:{PORT}/"], check=False).code:
-            assert time.monotonic() < end, self.machine.read("/root/server.log")
-            time.sleep(0.1)
-
-    def stop(self) -> None:
-        """End it; all that it had is gone."""
-        self.machine.run(["kill", self.pid])
-
-    def ask(self, path: str, method: str = "GET", body: object = None) -> Any:  # noqa: ANN401 - whatever JSON there is
-        """Send a request as the administrator."""
-        words = ["curl", "-sS", "-K", "/root/curl", "-X", method, "-H", "Content-Type: application/json"]
-        data = (body if isinstance(body, str) else json.dumps(body)).encode()
-        words += [] if body is None else ["--data-binary", "@-"]
-        return json.loads(self.machine.run([*words, f"http://127.0.0.1:{PORT}/{path}"], data=data).stdout)
-
-    def state(self, database: str) -> Any:  # noqa: ANN401 - whatever JSON there is
-        """Give everything that a database has."""
-        return self.ask(f"{quote(database, safe='')}/_state")
-
-    def fill(self) -> None:
-        """Make databases with all that is hard."""
-        for name in ("wiki", ODD, "_users", "_global_changes", "tmp-1"):
-            self.ask(quote(name, safe=""), "PUT")
-        self.ask("parts?partitioned=true", "PUT")
-        odd = 'q"uo\\te\\\\ é☃ {"ok":{ \u2028 }] \\"'
-        documents = [
-            {
-                "_id": f"page{n}",
-                "n": 12345678901234567890 + n,
-                "text": odd,
-                "in": {"ok": {"_id": "x", "list": [[n], {}]}},
-            }
-            for n in range(450)
-        ]
-        picture = {"content_type": "image/png", "data": base64.b64encode(bytes(range(256)) * 4000).decode()}
-        documents.append({"_id": 'att "x"/é', "_attachments": {"a b.png": picture}, "old": True})
-        documents.append({"_id": "_design/pages", "validate_doc_update": "function () {}", "n": 1.10})
-        self.ask("wiki/_bulk_docs", "POST", {"docs": documents})
-        leaves = [
-            {"_id": "torn", "_rev": "2-a", "v": 1, "_revisions": {"start": 2, "ids": ["a", "x"]}},
-            {"_id": "torn", "_rev": "2-b", "v": 2, "_revisions": {"start": 2, "ids": ["b", "x"]}},
-            {"_id": "gone", "_rev": "3-c", "_deleted": True, "_revisions": {"start": 3, "ids": ["c", "b", "a"]}},
-        ]
-        self.ask("wiki/_bulk_docs", "POST", {"new_edits": False, "docs": leaves})
-        self.ask("wiki/_security", "PUT", {"admins": {"names": ["joe"]}, "members": {"roles": ["staff"]}})
-        self.ask(f"{quote(ODD, safe='')}/_bulk_docs", "POST", {"docs": [{"_id": "one"}]})
-        self.ask("parts/_bulk_docs", "POST", {"docs": [{"_id": "a:one"}]})
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@pytest.fixture(scope="module", params=[StandIn, pytest.param(PouchDB, marks=pytest.mark.by_hand(".couchdb"))])
+def server(
+    tmp_path_factory: pytest.TempPathFactory, checkout: Path, request: pytest.FixtureRequest
+) -> Iterator[Server]:
     """Give a host with a server that has some databases, dumped once."""
     with house(tmp_path_factory.mktemp("couchdb"), JOBS) as host:
-        server = Server(host)
+        server: Server = request.param(host, checkout)
         server.fill()
         host.password("couch", PASSWORD)
         host.job("couch")
         yield server
 
 
-@contextlib.contextmanager
-def fault(server: Server, name: str) -> Iterator[None]:
-    """Let the server have a fault."""
-    server.ask("_fault", "PUT", name)
-    try:
-        yield
-    finally:
-        server.ask("_fault", "PUT", "")
-
-
 def meanwhile(server: Server, act: Callable[[], object]) -> Outcome:
     """Run the job so slowly that something can be done half-way through the first large dump."""
-    with fault(server, "slow"), ThreadPoolExecutor() as pool:
+    with server.slow(), ThreadPoolExecutor() as pool:
         running = pool.submit(server.house.job, "couch", check=False)
         end = time.monotonic() + 20
         while "_bulk_get" not in server.machine.sh("cat /proc/[0-9]*/cmdline 2>/dev/null || :").stdout:
@@ -142,21 +63,25 @@ def _clean(server: Server) -> Iterator[None]:
 
 
 def test_each_database_has_a_series_and_what_is_left_out_has_none(server: Server) -> None:
-    odd = "couch_a.2fb.2bc.24.28d.29-e"
-    assert server.house.series() == tuple(sorted(("couch_.5fusers", odd, "couch_parts", "couch_wiki")))
+    odd = "".join(each if each.isalpha() or each == "-" else f".{ord(each):02x}" for each in server.odd)
+    own = [name.replace("_", ".5f") for name in server.own]
+    assert server.house.series() == tuple(sorted(f"couch_{name}" for name in (*own, odd, "parts", "wiki")))
 
 
-@pytest.mark.parametrize("name", ["wiki", ODD, "parts"])
-def test_a_database_that_was_destroyed_comes_back_with_every_leaf_and_every_digit(server: Server, name: str) -> None:
+@pytest.mark.parametrize("which", ["wiki", "odd", "parts"])
+def test_a_database_that_was_destroyed_comes_back_with_every_leaf_and_every_digit(server: Server, which: str) -> None:
+    name = server.odd if which == "odd" else which
     before = server.state(name)
+    assert which != "wiki" or len(before["documents"]) == 454
     server.ask(quote(name, safe=""), "DELETE")
+    assert name not in server.ask("_all_dbs")
     server.house.restore("couch", name)
     assert server.state(name) == before
 
 
 def test_one_that_exists_is_left_alone_and_replaced_only_on_demand(server: Server) -> None:
     before = server.state("wiki")
-    server.ask("wiki/_bulk_docs", "POST", {"docs": [{"_id": "page1", "new": True}]})
+    server.edit("wiki", {"_id": "page1", "new": True})
     refused = server.house.restore("couch", "wiki", check=False)
     assert refused.code == 1
     assert "wiki exists; choose another name (--as), or --replace it" in refused.stderr
@@ -168,27 +93,33 @@ def test_one_that_exists_is_left_alone_and_replaced_only_on_demand(server: Serve
     assert "backupspec-restore" not in server.ask("_all_dbs")
 
 
-def test_a_replacement_that_fails_leaves_the_old_one(server: Server) -> None:
+@faults
+def test_a_replacement_that_is_refused_leaves_the_old_one(server: StandIn) -> None:
     before = server.state("wiki")
-    with fault(server, "refuse"):
+    with server.fault("refuse"):
         refused = server.house.restore("couch", "wiki", "--replace", check=False)
+        assert server.house.restore("couch", "wiki", "--as", "other", check=False).code == 1
     assert refused.code == 1
     assert "wiki is what it was before" in refused.stderr
+    assert server.state("wiki") == before
+    assert set(server.ask("_all_dbs")).isdisjoint({"backupspec-restore", "other"})
+
+
+def test_a_replacement_by_a_dump_that_is_not_whole_leaves_the_old_one(server: Server) -> None:
+    before = server.state("wiki")
     with broken_archive(server):
         cut = server.house.restore("couch", "wiki", "--replace", check=False)
     assert cut.code == 1
     assert "the dump is not whole" in cut.stderr
     assert server.state("wiki") == before
     assert "backupspec-restore" not in server.ask("_all_dbs")
-    with fault(server, "refuse"):
-        assert server.house.restore("couch", "wiki", "--as", "other", check=False).code == 1
-    assert "other" not in server.ask("_all_dbs")
 
 
+@faults
 @pytest.mark.parametrize("name", ["cut", "close"])
-def test_an_answer_that_breaks_off_leaves_no_archive_and_is_named(server: Server, name: str) -> None:
+def test_an_answer_that_breaks_off_leaves_no_archive_and_is_named(server: StandIn, name: str) -> None:
     before = server.house.archives()
-    with fault(server, name):
+    with server.fault(name):
         outcome = server.house.job("couch", check=False)
     assert outcome.code == 1
     assert "backupspec: wiki: not dumped" in outcome.stderr
@@ -213,7 +144,7 @@ def test_what_is_written_meanwhile_is_in_the_dump_or_as_it_was_and_never_half(se
     def write() -> None:
         for number in range(20):
             for name in ("page1", "page449", f"new{number}"):
-                server.ask("wiki/_bulk_docs", "POST", {"docs": [{"_id": name, "both": [number, number]}]})
+                server.edit("wiki", {"_id": name, "both": [number, number]})
 
     outcome = meanwhile(server, write)
     assert outcome.code == 0, outcome.output
@@ -224,6 +155,21 @@ def test_what_is_written_meanwhile_is_in_the_dump_or_as_it_was_and_never_half(se
         assert all(leaf["both"][0] == leaf["both"][1] for leaf in leaves if "both" in leaf)
     assert len(restored["page1"]) == 1
     server.ask("later", "DELETE")
+
+
+def test_one_that_vanishes_is_named_and_comes_back_from_its_last_dump(server: Server) -> None:
+    server.house.job("couch")
+    names = ("wiki", server.odd)
+    before = {name: server.state(name) for name in names}
+    server.ask(quote(server.odd, safe=""), "DELETE")
+    outcome = meanwhile(server, lambda: server.ask("wiki", "DELETE"))
+    assert outcome.code == 1
+    assert "backupspec: wiki: not dumped" in outcome.stderr
+    assert f"the database {server.odd} is gone" in outcome.stderr
+    assert "the database wiki is gone" in server.house.job("couch").stderr
+    for name in names:
+        server.house.restore("couch", name)
+    assert {name: server.state(name) for name in names} == before
 
 
 def test_the_password_is_in_no_argument_and_no_environment(server: Server) -> None:
@@ -268,7 +214,7 @@ def end_of(server: Server, part: str) -> None:
     script = """
         for process in /proc/[0-9]*; do
             line=$(tr '\\0' ' ' <"$process/cmdline" 2>/dev/null) || continue
-            case $line in "curl "*"$PART"*) kill -9 "${process##*/}"; echo "$line" ;; esac
+            case $line in *"curl "*"$PART"*) kill -9 "${process##*/}"; echo "$line" ;; esac
         done
     """
     end = time.monotonic() + 20
