@@ -9,7 +9,8 @@ from demo.lab.machine import Machine
 OWN = ("/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt", "/var/log/libvirt")
 """Folders that such a machine must have fresh."""
 
-# Without a systemd there are no machines and control groups to put guests into; all else is libvirt's default.
+# Without a systemd there are no machines and control groups to put guests into. Below sudo nobody may raise the limit for core
+# files, which is 0 there. All else is libvirt's default.
 _QEMU_CONF = """\
 stdio_handler = "file"
 security_driver = "none"
@@ -18,6 +19,7 @@ group = "root"
 remember_owner = 0
 cgroup_controllers = []
 namespaces = []
+max_core = 0
 """
 
 
