@@ -159,7 +159,7 @@ def done_in(said: str) -> set[str]:
 def test_what_was_said_to_be_done_is_there_after_a_power_failure(place: Path, borg14: Path, kind: str) -> None:
     with powered(place, kind) as disk:
         site = disk.site
-        times = history(site, nights=6)
+        times = history(site, nights=8)
         names = [name_of(when) for when in times]
         planned(site, "--encryption", "repokey-blake2")
         disk.shell("sync --file-system disk")
