@@ -9,8 +9,8 @@ from demo.lab.machine import Machine
 OWN = ("/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt", "/var/log/libvirt")
 """Folders that such a machine must have fresh."""
 
-# Without a systemd there are no machines and control groups to put guests into. Below sudo nobody may raise the limit for core
-# files, which is 0 there. All else is libvirt's default.
+# Without a systemd there are no machines and control groups to put guests into. Below sudo core files may have no size,
+# and not everywhere may root raise that limit again. All else is libvirt's default.
 _QEMU_CONF = """\
 stdio_handler = "file"
 security_driver = "none"
