@@ -92,7 +92,7 @@ def moving(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Moving]:
     with Room() as room:
         server = room.machine("bkp01", [_SERVER], fresh=["/backup", "/root"])
         host = room.machine("web01", [_HOST], fresh=["/root", "/srv"])
-        old = room.machine("old01", [_OLD], fresh=["/root", "/srv"])
+        old = room.machine("old01", [_OLD], fresh=["/root", "/srv"], see=[borgs.PROJECT])
         borgs.give(server, request.param)
         borgs.give(host, "1.4")
         site.learn_host_key(server)
