@@ -169,9 +169,10 @@ def _cache(repository: BorgObject, key: BorgObject, manifest: BorgObject) -> Bor
     options = {"lock_wait": LOCK_WAIT, "warn_if_unencrypted": False}
     try:
         return Cache(repository, key, manifest, **options)
-    except (OSError, BorgError, IntegrityError, RemoteRepository.RPCError) as error:
-        if not isinstance(error, FileNotFoundError):
-            raise
+    except FileNotFoundError:
+        pass
+    except (OSError, BorgError, IntegrityError, RemoteRepository.RPCError):
+        raise
     except Exception:  # noqa: BLE001, S110 - Borg reads its own files without care: they end in whatever their readers raise
         pass
     shutil.rmtree(Path(get_cache_dir()) / repository.id_str, ignore_errors=True)

@@ -113,6 +113,7 @@ def write(  # noqa: PLR0913 (the inventory's own files and the way to exchange a
     `exchange` swaps two folders in one step, or says that it cannot.
     """
     done: tuple[Outcome, Diagnostics] | None = None
+    place = output
     try:
         place = _checked(output, sources)
         with _parents(place.parent), _lock(place) as staging:
@@ -130,7 +131,7 @@ def write(  # noqa: PLR0913 (the inventory's own files and the way to exchange a
     except OSError as error:
         if done is None:
             return None, (_failed(error, output),)
-        return done[0], (*done[1], _left_behind(error, output))
+        return done[0], (*done[1], _left_behind(error, output, _staging_of(place)))
     return done
 
 
@@ -344,7 +345,6 @@ def _failed(error: OSError, output: Path) -> Diagnostic:
     return diagnose("BS508", message, Span(str(output), 1, 1, 1, 1), hint=hint)
 
 
-def _left_behind(error: OSError, output: Path) -> Diagnostic:
+def _left_behind(error: OSError, output: Path, staging: Path) -> Diagnostic:
     message = f"{output} is new, but the old tree beside it could not be removed: {error.strerror}"
-    hint = f"remove {_staging_of(output.absolute())}"
-    return diagnose("BS513", message, Span(str(output), 1, 1, 1, 1), hint=hint)
+    return diagnose("BS513", message, Span(str(output), 1, 1, 1, 1), hint=f"remove {staging}")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 
 class MountError(Exception):
@@ -48,3 +51,20 @@ def mounted(*words: str | Path) -> Iterator[Mounted]:
         if (said := holder.stdout.readline().strip()) != "mounted":
             raise MountError(said)
         yield Mounted(holder.pid)
+
+
+@contextmanager
+def btrfs(image: Path, megabytes: int, where: Path) -> Iterator[Mounted]:
+    """Make a btrfs in a file and mount it; skips where none can be, and leaves no loop device."""
+    with image.open("wb") as file:
+        file.truncate(megabytes << 20)
+    subprocess.run(["mkfs.btrfs", "--quiet", image], check=True)
+    try:
+        with mounted("-o", "loop", image, where) as mount:
+            yield mount
+    except MountError as error:
+        pytest.skip(f"no btrfs can be mounted here: {error}")  # in CI that is a failure, like each skip
+    end = time.monotonic() + 20
+    while loops := subprocess.run(["losetup", "--associated", image], capture_output=True, check=True).stdout:
+        assert time.monotonic() < end, loops
+        time.sleep(0.02)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.migrate.mounted import MountError, mounted
+from tests.migrate.mounted import btrfs
 from tests.migrate.site import Site
 from tests.migrate.test_account import given_away
 from tests.migrate.test_import import name_of
@@ -25,18 +24,8 @@ def make_btrfs_site(place: Path) -> Iterator[Callable[..., Site]]:
     """Give a maker of sites whose snapshots lie on a btrfs of their own, which only the sites' commands see."""
     image, snapshots = place / "btrfs", place / "site/snapshots"
     snapshots.mkdir(parents=True)
-    with image.open("wb") as file:
-        file.truncate(256 << 20)
-    subprocess.run(["mkfs.btrfs", "--quiet", image], check=True)
-    try:
-        with mounted("-o", "loop", image, snapshots) as mount:
-            yield partial(Site, place / "site", among=mount.among)
-    except MountError as error:
-        pytest.skip(f"no btrfs can be mounted here: {error}")
-    end = time.monotonic() + 20
-    while loops := subprocess.run(["losetup", "--associated", image], capture_output=True, check=True).stdout:
-        assert time.monotonic() < end, loops
-        time.sleep(0.02)
+    with btrfs(image, 256, snapshots) as mount:
+        yield partial(Site, place / "site", among=mount.among)
 
 
 def shell(site: Site, script: str, *words: str | Path) -> str:

@@ -10,12 +10,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import pytest
 
-from tests.migrate.mounted import Mounted, MountError, mounted
+from tests.migrate.mounted import Mounted, btrfs
 from tests.migrate.site import Site
 from tests.migrate.test_faults import (
     are_gone,
@@ -111,17 +111,17 @@ def stopped(pid: int) -> list[int]:
             with suppress(ProcessLookupError):
                 os.kill(one, signal.SIGSTOP)
         for one in fresh:
-            await_that(lambda one=one: state_of(one) in {"T", "Z", ""}, "it does not stop")  # type: ignore[misc]
+            await_that(partial(stands, one), "it does not stop")
         tree += fresh
     return tree
 
 
-def state_of(pid: int) -> str:
-    """Give the letter for what a process does, nothing if it is gone."""
+def stands(pid: int) -> bool:
+    """Tell whether a process does nothing any more: it is stopped, or gone."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] in {"T", "Z"}
     except (FileNotFoundError, ProcessLookupError):
-        return ""
+        return True
 
 
 @contextmanager
@@ -129,24 +129,14 @@ def powered(place: Path, kind: str) -> Iterator[Powered]:
     """Give a site on a disk of its own; no loop device is left."""
     below, outer = place / "below", place / "outer"
     outer.mkdir()
-    with below.open("wb") as file:
-        file.truncate(3 << 30)
-    subprocess.run(["mkfs.btrfs", "--quiet", below], check=True)
     for name in ON_THE_DISK:
         (place / "site" / name).mkdir(parents=True)
-    try:
-        with mounted("-o", "loop", below, outer) as mount:
-            one = Powered(mount, outer, kind, place / "site")
-            one.shell(f"mkdir disk; truncate --size=1G image; mkfs.{kind} -q image")
-            one.plug_in()
-            yield one
-            one.unplug()
-    except MountError as error:
-        pytest.skip(f"no btrfs can be mounted here: {error}")
-    end = time.monotonic() + 20
-    while loops := subprocess.run(["losetup", "--associated", below], capture_output=True, check=True).stdout:
-        assert time.monotonic() < end, loops
-        time.sleep(0.02)
+    with btrfs(below, 3072, outer) as mount:
+        one = Powered(mount, outer, kind, place / "site")
+        one.shell(f"mkdir disk; truncate --size=1G image; mkfs.{kind} -q image")
+        one.plug_in()
+        yield one
+        one.unplug()
 
 
 def done_in(said: str) -> set[str]:
