@@ -70,10 +70,10 @@ def main(step: str, tree: str, repository: str, snapshots: int) -> None:
         elif step == "open":
             only_open(session, f"{tree}/{planned[0].slot}")
         else:
-            writer = Writer(session, view, trusted=listings_tell_inodes(tree))
             missing = [one for one in planned if one.archive not in session.manifest.archives]
-            for number, one in enumerate(missing):
-                writer.write(one, lambda: True, lambda _: None, *missing[number + 1 : number + 2])
+            writer = Writer(session, view, missing, trusted=listings_tell_inodes(tree))
+            while writer.waiting:
+                writer.write(lambda: True, lambda _: None)
                 session.commit()
 
 

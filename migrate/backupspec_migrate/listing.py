@@ -5,15 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from array import array
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
-from backupspec_migrate.read_ahead import Result
 from backupspec_migrate.scan import Root
 from backupspec_migrate.view import View
 
-FOLDER, ELSEWHERE, LOST, END = range(4)  # results: a folder, an inode on another device, a path and its errno, no more
 _PART = 1 << 16  # inodes that are looked through for doubles at a time
 
 
@@ -59,50 +55,31 @@ class Folder:
 class Listing:
     """All folders in the order in which they are written, each before those in it.
 
-    `shared`: by device, the inodes that have several names in this snapshot.
+    `shared`: by device, the inodes that have several names in this snapshot. `entries`: what the archive will have, and
+    sockets, which it will not. `lost`: what could not be listed, its path on the host and why.
     """
 
     folders: list[Folder] = field(default_factory=list)
     shared: dict[int, frozenset[int]] = field(default_factory=dict)
-
-    @property
-    def entries(self) -> int:
-        """Count what the archive will have, sockets too, which it will not."""
-        return sum(one.own + (one.names.count(b"\0") + 1 if one.names else 0) for one in self.folders)
+    entries: int = 0
+    lost: list[tuple[str, str]] = field(default_factory=list)
 
 
-def list_snapshot(view: View, slot: str, roots: tuple[Root, ...], *, trusted: bool) -> Iterator[Result]:
-    """List all roots of a snapshot; the results are for `gather`, also in another process.
+def list_snapshot(view: View, slot: str, roots: tuple[Root, ...], *, trusted: bool) -> Listing:
+    """List all roots of a snapshot.
 
-    `trusted`: a folder's listing gives the inode numbers that stat gives.
-    """
-    for number, root in enumerate(roots):
-        work = _Lister(view, root, number, trusted=trusted)
-        try:
-            with view.parent(f"{slot}/{root.location}".rstrip("/")) as (parent, name):
-                yield from work.start(name, parent)
-        except OSError as error:
-            yield LOST, root.original, error.errno
-    yield (END,)
-
-
-def gather(results: Iterator[Any], roots: tuple[Root, ...], problem: Callable[[str, str], None]) -> Listing:
-    """Put a listing together; what could not be listed is told to `problem`: its path on the host, and why.
-
-    rsnapshot links files across snapshots, so that a link count says nothing about one of them: names are counted.
+    `trusted`: a folder's listing gives the inode numbers that stat gives. rsnapshot links files across snapshots, so
+    that a link count says nothing about one of them: names are counted.
     """
     listing = Listing()
     inodes: dict[int, array[int]] = {}
-    while (result := next(results))[0] != END:
-        if result[0] == FOLDER:
-            _, number, path, device, inode, changed, own, names, numbers, alone = result
-            folder = Folder(roots[number], path, (device, inode, changed), own, names, numbers, alone)
-            listing.folders.append(folder)
-            inodes.setdefault(device, array("Q")).frombytes(numbers)
-        elif result[0] == ELSEWHERE:
-            inodes.setdefault(result[1], array("Q")).append(result[2])
-        else:
-            problem(result[1], os.strerror(result[2] or 0))
+    for root in roots:
+        lister = _Lister(view, root, listing, inodes, trusted=trusted)
+        try:
+            with view.parent(f"{slot}/{root.location}".rstrip("/")) as (parent, name):
+                lister.start(name, parent)
+        except OSError as error:
+            lister.lost(root.original, error)
     listing.shared = {device: _doubles(numbers) for device, numbers in inodes.items()}
     return listing
 
@@ -112,26 +89,33 @@ def left_out(root: Root, path: str) -> bool:
     return any(path == one or path.startswith(f"{one}/") for one in root.without)
 
 
+@dataclass(frozen=True, slots=True)
 class _Lister:
-    def __init__(self, view: View, root: Root, number: int, *, trusted: bool) -> None:
-        self.view, self.root, self.number, self.trusted = view, root, number, trusted
+    """Lists one root into a listing; `inodes` are those of all roots, by device."""
 
-    def start(self, name: str, parent: int) -> Iterator[Result]:
+    view: View
+    root: Root
+    listing: Listing
+    inodes: dict[int, array[int]]
+    trusted: bool
+
+    def start(self, name: str, parent: int) -> None:
         state = os.stat(name, dir_fd=parent, follow_symlinks=False)
         path = self.root.original
         if left_out(self.root, path):
             return
         if stat.S_ISDIR(state.st_mode):
-            yield from self.folder(name, parent, path, own=self.root.own)
+            self.folder(name, parent, path, own=self.root.own)
             return
         above = os.fstat(parent)
         inode = state.st_ino
         if state.st_dev != above.st_dev:
-            yield ELSEWHERE, state.st_dev, inode
+            self.elsewhere(state)
             inode = 0
-        yield self.listed(path, above, os.fsencode(name), array("Q", (inode,)), own=False, alone=True)
+        self.listing.entries += 1
+        self.add(Folder(self.root, path, _identity(above), False, os.fsencode(name), _packed([inode]), alone=True))  # noqa: FBT003 - a field of a record
 
-    def folder(self, name: str, parent: int, path: str, *, own: bool) -> Iterator[Result]:
+    def folder(self, name: str, parent: int, path: str, *, own: bool) -> None:
         fd = self.view.folder(name, parent)
         try:
             state = os.fstat(fd)
@@ -146,30 +130,43 @@ class _Lister:
                     ]
                     for _, it in looked:
                         if it.st_dev != state.st_dev and not stat.S_ISDIR(it.st_mode):
-                            yield ELSEWHERE, it.st_dev, it.st_ino
+                            self.elsewhere(it)
                     del looked
             listed.sort()
             prefix = f"{path}/" if path else ""
             if self.root.without:
                 listed = [one for one in listed if not left_out(self.root, prefix + one[0])]
-            inodes = array("Q", [inode for _, inode, is_folder in listed if not is_folder])
+            inodes = [inode for _, inode, is_folder in listed if not is_folder]
             names = os.fsencode("\0".join([below for below, _, is_folder in listed if not is_folder]))
-            yield self.listed(path, state, names, inodes, own=own, alone=False)
+            self.listing.entries += own + len(inodes)
+            self.add(Folder(self.root, path, _identity(state), own, names, _packed(inodes)))
             folders = [below for below, _, is_folder in listed if is_folder]
             del listed, inodes, names
             for below in folders:
                 try:
-                    yield from self.folder(below, fd, prefix + below, own=True)
+                    self.folder(below, fd, prefix + below, own=True)
                 except OSError as error:
-                    yield LOST, prefix + below, error.errno
+                    self.lost(prefix + below, error)
         finally:
             os.close(fd)
 
-    def listed(  # noqa: PLR0913 - the fields of one folder
-        self, path: str, state: os.stat_result, names: bytes, inodes: array[int], *, own: bool, alone: bool
-    ) -> Result:
-        identity = (state.st_dev, state.st_ino, state.st_ctime_ns)
-        return (FOLDER, self.number, path, *identity, own, names, inodes.tobytes(), alone)
+    def add(self, folder: Folder) -> None:
+        self.listing.folders.append(folder)
+        self.inodes.setdefault(folder.identity[0], array("Q")).frombytes(folder.inodes)
+
+    def elsewhere(self, state: os.stat_result) -> None:
+        self.inodes.setdefault(state.st_dev, array("Q")).append(state.st_ino)
+
+    def lost(self, path: str, error: OSError) -> None:
+        self.listing.lost.append((path, os.strerror(error.errno or 0)))
+
+
+def _identity(state: os.stat_result) -> tuple[int, int, int]:
+    return state.st_dev, state.st_ino, state.st_ctime_ns
+
+
+def _packed(inodes: list[int]) -> bytes:
+    return array("Q", inodes).tobytes()
 
 
 def _doubles(inodes: array[int]) -> frozenset[int]:

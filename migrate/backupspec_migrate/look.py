@@ -1,36 +1,31 @@
-"""Looks at what is new in a snapshot: attributes and bytes, cut, named and compressed, ready to be stored."""
+"""Looks at what is new in a folder: attributes and bytes, cut, named and compressed, ready to be stored."""
 
 from __future__ import annotations
 
 import os
 import stat
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeAlias
 
 from borg.archive import cached_hash
 from borg.helpers import safe_ns
 
 from backupspec_migrate.item import make_item, pack, pack_around_chunks
-from backupspec_migrate.listing import Folder, Listing
-from backupspec_migrate.memo import LOOK, Choice, Choices, Link
+from backupspec_migrate.known import LOOK, Choice, Known, Learning, Link, Masters
+from backupspec_migrate.listing import Folder
 from backupspec_migrate.plan import CHUNKER
-from backupspec_migrate.read_ahead import Result
 from backupspec_migrate.repository import BorgObject
+from backupspec_migrate.results import CHUNK, FILE, FOLDER, ITEM, PROBLEM, SOCKET, Result
 from backupspec_migrate.view import View
 
 _ONE_CHUNK = 1 << CHUNKER[1]  # a file shorter than the chunker's minimum is one chunk
 _REPLACED, _CHANGED = "it was replaced while it was read", "it changed while it was read"
 
-# Every result begins with its kind. Every folder gives NOTHING, an ITEM or a PROBLEM (then nothing else);
-# then each entry gives CHUNKs, if it has any, and ends with one of the others.
-ITEM = 0  # packed item, clamped, link
-FILE = 1  # packed item up to the value of chunks, the rest of it, size, clamped, link
-CHUNK = 2  # id, size, compressed bytes
-NOTHING = 3  # a socket, or a folder that is no thing of the host
-PROBLEM = 4  # text
+_Looked: TypeAlias = Generator[Result, None, Link | None]
+"""Results, and what an entry turned out to be; None: nothing that has an item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,59 +37,59 @@ class Looker:
     id_hash: Callable[[BorgObject], bytes]
     compress: Callable[[BorgObject], bytes]
 
-    def look(self, slot: str, listing: Listing, choices: Choices) -> Iterator[Result]:
-        """Give what the choices want looked at, in the order of the listing; each inode's bytes are read once."""
-        with _Steps(self.view) as steps:
-            for folder, choice in zip(listing.folders, choices.by_folder, strict=True):
-                yield from self._folder(folder, choice, _Links(listing.shared, choices.masters), steps, slot)
-
-    def _folder(self, folder: Folder, choice: Choice, links: _Links, steps: _Steps, slot: str) -> Iterator[Result]:
-        place = folder.location(slot)
+    def look(
+        self, folder: Folder, choice: Choice, known: Known | None, within: Within
+    ) -> Generator[Result, None, Known | None]:
+        """Give a folder and what the choice wants looked at; then what is known of it: None if it cannot be opened."""
         try:
-            fd = steps.open(place)
+            fd = within.steps.open(folder.location(within.slot))
             state = os.fstat(fd)
             if (state.st_dev, state.st_ino, state.st_ctime_ns) != folder.identity:
-                yield PROBLEM, _CHANGED
-                return
+                yield PROBLEM, folder.path, _CHANGED
+                return None
+            packed = clamped = None
             if folder.own:
-                item = make_item(os.fsencode(folder.path or "."), state, fd, numeric=folder.root.numeric_ids)
-                first: Result = (ITEM, pack(item), _clamped(state), "single")
-            else:
-                first = (NOTHING,)
+                path = os.fsencode(folder.path or ".")
+                packed = pack(make_item(path, state, fd, numeric=folder.root.numeric_ids))
+                clamped = _clamped(state, os.fsencode(folder.path))
         except OSError as error:
-            yield PROBLEM, _why(error)
-            return
-        yield first
+            yield PROBLEM, folder.path, _why(error)
+            return None
+        yield FOLDER, folder.path, packed, clamped, None if choice is None else choice.tobytes()
         if choice is None:
-            return
+            return known
+        learning = Learning(folder, known)
         inodes = array("Q", folder.inodes)
         names = folder.called()
         at = 0
         for start, stop in zip(choice[::2], choice[1::2], strict=True):
             if start != LOOK:
+                learning.again(start, stop)
                 at += stop - start
                 continue
             for number in range(at, at + stop):
                 try:
-                    yield from self._entry(fd, names[number], folder, inodes[number], links)
+                    link = yield from self._entry(fd, names[number], folder, inodes[number], within.links)
                 except OSError as error:
-                    yield PROBLEM, _why(error)
+                    yield _problem(folder.path_of(names[number]), _why(error))
+                    link = None
+                learning.looked(number, link)
             at += stop
+        return learning.known()
 
-    def _entry(self, parent: int, name: bytes, folder: Folder, inode: int, links: _Links) -> Iterator[Result]:
+    def _entry(self, parent: int, name: bytes, folder: Folder, inode: int, links: Links) -> _Looked:
         called = os.fsdecode(name)
         state = os.stat(called, dir_fd=parent, follow_symlinks=False)
-        if inode not in {0, state.st_ino} or stat.S_ISDIR(state.st_mode):
-            yield PROBLEM, _REPLACED
-            return
-        if stat.S_ISSOCK(state.st_mode):
-            yield (NOTHING,)
-            return
         path = folder.path_of(name)
+        if inode not in {0, state.st_ino} or stat.S_ISDIR(state.st_mode):
+            yield _problem(path, _REPLACED)
+            return None
+        if stat.S_ISSOCK(state.st_mode):
+            yield SOCKET, os.fsdecode(path)
+            return None
         link: Link = "single" if stat.S_ISLNK(state.st_mode) else links.of(state, path)
         if stat.S_ISREG(state.st_mode) and link != "further":
-            yield from self._file(parent, name, folder, state, link)
-            return
+            return (yield from self._file(parent, called, path, folder, state, link))
         item = make_item(path, state, f"/proc/self/fd/{parent}/{called}", numeric=folder.root.numeric_ids)
         if stat.S_ISLNK(state.st_mode):
             item["source"] = os.fsencode(os.readlink(called, dir_fd=parent))
@@ -105,16 +100,19 @@ class Looker:
                 item["source"] = links.masters[state.st_dev, state.st_ino]
             else:
                 item["hardlink_master"] = link == "first"
-        yield ITEM, pack(item), _clamped(state), link
+        yield ITEM, pack(item), _clamped(state, path)
+        return link
 
-    def _file(self, parent: int, name: bytes, folder: Folder, state: os.stat_result, link: Link) -> Iterator[Result]:
-        fd = self.view.file(os.fsdecode(name), parent)
+    def _file(  # noqa: PLR0913 - what is known of the file by now
+        self, parent: int, called: str, path: bytes, folder: Folder, state: os.stat_result, link: Link
+    ) -> _Looked:
+        fd = self.view.file(called, parent)
         try:
             opened = os.fstat(fd)
             if (opened.st_dev, opened.st_ino) != (state.st_dev, state.st_ino):
-                yield PROBLEM, _REPLACED
-                return
-            item = make_item(folder.path_of(name), opened, fd, numeric=folder.root.numeric_ids)
+                yield _problem(path, _REPLACED)
+                return None
+            item = make_item(path, opened, fd, numeric=folder.root.numeric_ids)
             size = 0
             for chunk_id, data in self._content(fd, opened.st_size):
                 size += len(data)
@@ -123,12 +121,13 @@ class Looker:
         finally:
             os.close(fd)
         if size != opened.st_size or _version(after) != _version(opened):
-            yield PROBLEM, _CHANGED
-            return
+            yield _problem(path, _CHANGED)
+            return None
         item["size"] = size
         item["hardlink_master"] = link == "first"
         head, tail = pack_around_chunks(item)
-        yield FILE, head, tail, size, _clamped(opened), link
+        yield FILE, head, tail, size, _clamped(opened, path)
+        return link
 
     def _content(self, fd: int, size: int) -> Iterator[tuple[bytes, BorgObject]]:
         if size < _ONE_CHUNK:
@@ -141,19 +140,29 @@ class Looker:
 
 
 @dataclass(frozen=True, slots=True)
-class _Links:
+class Links:
     """Which things have several names within the snapshot."""
 
     shared: dict[int, frozenset[int]]
-    masters: dict[tuple[int, int], bytes]
+    masters: Masters
 
     def of(self, state: os.stat_result, path: bytes) -> Link:
+        """Tell what a name is of the thing that has it."""
         if state.st_ino not in self.shared.get(state.st_dev, ()):
             return "single"
         return "first" if self.masters.setdefault((state.st_dev, state.st_ino), path) == path else "further"
 
 
-class _Steps:
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The snapshot whose folders are looked at, one after the other."""
+
+    slot: str
+    links: Links
+    steps: Steps
+
+
+class Steps:
     """Opens one folder after the other without following a link, and keeps those open that lead to it."""
 
     def __init__(self, view: View) -> None:
@@ -168,6 +177,7 @@ class _Steps:
         self._back(0)
 
     def open(self, place: str) -> int:
+        """Give a descriptor of the folder at `place`, which is good until the next one is opened."""
         names = place.split("/")
         common = 0
         for old, new in zip(self._names, names, strict=False):
@@ -187,8 +197,12 @@ class _Steps:
                 os.close(self._fds.pop())
 
 
-def _clamped(state: os.stat_result) -> bool:
-    return bool(safe_ns(state.st_mtime_ns) != state.st_mtime_ns)
+def _problem(path: bytes, why: str) -> Result:
+    return PROBLEM, os.fsdecode(path), why
+
+
+def _clamped(state: os.stat_result, path: bytes) -> str | None:
+    return None if safe_ns(state.st_mtime_ns) == state.st_mtime_ns else os.fsdecode(path)
 
 
 def _version(state: os.stat_result) -> tuple[int, int, int]:

@@ -14,14 +14,12 @@ from typing import BinaryIO
 
 from backupspec_migrate.lock import ENDING
 from backupspec_migrate.privilege import die_with_parent
+from backupspec_migrate.results import Result
 
 _PIPE = 1 << 20  # bytes that may wait between the two: the most that the kernel gives to everybody
 _PARCEL = 128  # results in one parcel, or
 _HEAVY = 1 << 17  # this many bytes
 _LENGTH = 8  # bytes of a parcel's length
-
-Result = tuple[int | bytes | str | None, ...]
-"""Numbers, bytes and text only: what `marshal` carries."""
 
 
 class ReaderError(Exception):

@@ -70,24 +70,25 @@ class Session:
 
     def commit(self) -> None:
         """Make what was written since the last commit last."""
+        self.manifest.write()
         self.repository.commit(compact=False)
         self.cache.commit()
 
     @contextmanager
     def uncommitted(self) -> Iterator[None]:
-        """Keep Borg from committing within the block, where it would by itself."""
-        postponed = (self.repository, self.cache)
-        for one in postponed:
-            one.commit = _later
+        """Keep Borg from committing within the block, where it would by itself.
+
+        Nor does it write its list of archives, for which it waits for the disk to have what was written before.
+        """
+        self.manifest.write = self.repository.commit = self.cache.commit = _later
         try:
             yield
         finally:
-            for one in postponed:
-                del one.commit
+            del self.manifest.write, self.repository.commit, self.cache.commit
 
 
 def _later(**_: object) -> None:
-    """Stand for a commit that somebody else will make."""
+    """Stand for what `Session.commit` will do."""
 
 
 def is_local(repository: str) -> bool:

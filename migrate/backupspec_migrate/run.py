@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import takewhile
 from typing import Literal
 
 from borg.archive import Archive
@@ -36,7 +37,10 @@ from backupspec_migrate.writer import IncompleteError, StorageError, Tally, Writ
 Note = Callable[[Message], None]
 _Through = tuple[Event, Import, Tally]
 """An archive that is written and not yet committed."""
-_TOGETHER = 10  # as long as this many commits take, archives wait for one: so much work is lost when a run is killed
+# Archives wait for a commit as long as this many commits take, or this many seconds if that is longer: so much work is
+# lost when a run is killed.
+_TOGETHER = 10
+_LEAST = 2.0
 
 
 def run_plan(prepared: Prepared, crew: int, show: Sink, note: Note) -> Diagnostics:
@@ -174,7 +178,7 @@ class _Run:
 
     def until_empty(self, pending: list[tuple[int, Import]]) -> None:
         """Import what is pending and take each off the list when it is through, though not yet committed."""
-        writer, series = None, None
+        writer: Writer | None = None
         try:
             while pending:
                 number, one = pending[0]
@@ -189,19 +193,16 @@ class _Run:
                 else:
                     self.send(event)
                     started = time.monotonic()
-                    if writer is None or series != (one.host, one.identity.dest):
-                        if writer is not None:
-                            writer.close()
-                        writer = Writer(self.session, self.tree.view, trusted=self.trusted)
-                        series = (one.host, one.identity.dest)
+                    if writer is None or not writer.waiting:
+                        writer = Writer(self.session, self.tree.view, self.series(pending), trusted=self.trusted)
                     report = partial(self.report, event)
-                    coming = self.coming(one, pending)
-                    tally = writer.write(one, self.still_there, report, coming)
+                    tally = writer.write(self.still_there, report)
                     report(tally)
                     self.through.append((event, one, tally))
                     now = time.monotonic()
                     # The next one takes about as long as this one did, if it is of the same series.
-                    if coming is None or now - self.committed + now - started > _TOGETHER * self.commit_takes:
+                    wait = max(_LEAST, _TOGETHER * self.commit_takes)
+                    if not writer.waiting or now - self.committed + now - started > wait:
                         self.commit()
                 pending.pop(0)
         finally:
@@ -220,13 +221,13 @@ class _Run:
         self.through.clear()
         self.committed = time.monotonic()
 
-    def coming(self, one: Import, pending: list[tuple[int, Import]]) -> Import | None:
-        """Give what will be written after `one`, if that is of the same series and can be listed meanwhile."""
-        following = pending[1][1] if len(pending) > 1 else None
-        if following is None or following.gone or following.archive in self.session.manifest.archives:
-            return None
-        same = (following.host, following.identity.dest) == (one.host, one.identity.dest)
-        return following if same else None
+    def series(self, pending: list[tuple[int, Import]]) -> list[Import]:
+        """Give what will be written from here on, as far as it is of the same series."""
+        first = pending[0][1]
+        same = takewhile(
+            lambda one: (one.host, one.identity.dest) == (first.host, first.identity.dest), (one for _, one in pending)
+        )
+        return [one for one in same if not one.gone and one.archive not in self.session.manifest.archives]
 
     def still_there(self) -> bool:
         """Tell whether the snapshots stand as they did when the plan was made."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from struct import iter_unpack
@@ -21,13 +21,15 @@ from backupspec.catalogue import diagnose
 from backupspec.diagnostic import Diagnostic, Span
 from backupspec_migrate.identity import comment
 from backupspec_migrate.item import pack_chunks
-from backupspec_migrate.listing import Folder, Listing, gather, list_snapshot
-from backupspec_migrate.look import CHUNK, FILE, ITEM, PROBLEM, Looker
-from backupspec_migrate.memo import LOOK, Block, Choice, Choices, Contents, Growing, choose
+from backupspec_migrate.known import LOOK
+from backupspec_migrate.look import Looker
+from backupspec_migrate.memo import Block, Contents, Growing
 from backupspec_migrate.plan import CHUNKER, Import
-from backupspec_migrate.read_ahead import Ahead, Result, give_back_memory
+from backupspec_migrate.read_ahead import Ahead, give_back_memory
+from backupspec_migrate.reader import Reader
 from backupspec_migrate.repository import AGAIN, BorgObject, Session
-from backupspec_migrate.rsync_leftover import is_left_by_the_run, is_rsync_leftover, nobody_decided
+from backupspec_migrate.results import CHUNK, END, FILE, FOLDER, ITEM, LEFT, LOST, PROBLEM, SNAPSHOT, SOCKET, Result
+from backupspec_migrate.rsync_leftover import nobody_decided
 from backupspec_migrate.view import View
 
 _MANY = 100  # problems named in one snapshot
@@ -64,77 +66,63 @@ class Tally:
 
 
 class Writer:
-    """Writes the imports of one series, the oldest first; what is known of one goes to the next."""
+    """Writes the imports of one `series`, the oldest first; what is known of one goes to the next."""
 
-    def __init__(self, session: Session, view: View, *, trusted: bool) -> None:
-        self._session, self._view, self._trusted = session, view, trusted
+    def __init__(self, session: Session, view: View, series: Sequence[Import], *, trusted: bool) -> None:
+        self._session, self._waiting = session, list(reversed(series))
         # Both processes have the same key and compressor; what the reader compressed passes through this one as it is.
         chunker = get_chunker(*CHUNKER, seed=session.key.chunk_seed, sparse=False)
         if not isinstance(session.key.compressor, _Passing):
             session.key.compressor = _Passing(session.key.compressor)
-        self._looker = Looker(view, chunker, session.key.id_hash, session.key.compressor.compress)
+        looker = Looker(view, chunker, session.key.id_hash, session.key.compressor.compress)
+        self._reader = Reader(view, looker, trusted)
         self._memo: dict[str, Block] = {}
-        self._ahead: tuple[Import, Ahead] | None = None
+        self._ahead: Ahead | None = None
 
-    def write(
-        self,
-        one: Import,
-        still_there: Callable[[], bool],
-        report: Callable[[Tally], None],
-        coming: Import | None = None,
-    ) -> Tally:
-        """Write one archive, which is there once the session is committed.
+    @property
+    def waiting(self) -> bool:
+        """Tell whether there is more to write."""
+        return bool(self._waiting)
+
+    def write(self, still_there: Callable[[], bool], report: Callable[[Tally], None]) -> Tally:
+        """Write the next archive, which is there once the session is committed.
 
         IncompleteError when anything could not be read, or the tree changed meanwhile: what was written of it goes only
         with all else that is not committed.
 
-        `still_there` is asked before the archive gets its name; `report` is told how far it is. `coming`: what will be
-        written next, so that it can be listed meanwhile. A folder that changes after it was listed is noticed.
+        `still_there` is asked before the archive gets its name; `report` is told how far it is. What comes next is read
+        meanwhile. A folder that changes after it was listed is noticed.
         """
         try:
-            return self._write(one, still_there, report, coming)
+            tally = self._write(self._waiting.pop(), still_there, report)
         except BaseException:
             self.close()
             raise
+        if not self._waiting:
+            self.close()
+        return tally
 
     def close(self) -> None:
-        """End the process that reads ahead, if there is one."""
+        """End the process that reads, if there is one."""
         if self._ahead is not None:
-            self._ahead[1].close()
+            self._ahead.close()
         self._ahead = None
 
-    def _listing(self, one: Import, problem: Callable[[str, str], None]) -> Listing:
-        listed = list_snapshot(self._view, one.slot, one.roots, trusted=self._trusted)
-        if self._ahead is not None and self._ahead[0] == one:
-            listed = self._ahead[1].results
-        listing = gather(listed, one.roots, problem)
-        self.close()
-        return listing
+    def _results(self, one: Import) -> Iterator[Any]:
+        """Give what the other process tells of `one` and what comes after it."""
+        if self._ahead is None:
+            session = self._session
 
-    def _read(self, one: Import, listing: Listing, choices: Choices, coming: Import | None) -> Iterator[Any]:
-        """Look at what is new in `one`, then list what comes, in another process."""
-        session = self._session
+            def read() -> Iterator[Result]:
+                # What is given back here is not copied whenever the other process writes to it.
+                session.cache.chunks = session.repository.index = None
+                give_back_memory()
+                return self._reader.read((one, *reversed(self._waiting)))
 
-        def both() -> Iterator[Result]:
-            # What is given back here is not copied whenever the other process writes to it.
-            session.cache.chunks = session.repository.index = None
-            self._memo.clear()
-            give_back_memory()
-            yield from self._looker.look(one.slot, listing, choices)
-            if coming is not None:
-                yield from list_snapshot(self._view, coming.slot, coming.roots, trusted=self._trusted)
+            self._ahead = Ahead(read)
+        return self._ahead.results
 
-        give_back_memory()
-        self._ahead = (coming or one, Ahead(both))
-        return self._ahead[1].results
-
-    def _write(
-        self,
-        one: Import,
-        still_there: Callable[[], bool],
-        report: Callable[[Tally], None],
-        coming: Import | None,
-    ) -> Tally:
+    def _write(self, one: Import, still_there: Callable[[], bool], report: Callable[[Tally], None]) -> Tally:
         session = self._session
         if not session.cache.txn_active:
             session.cache.begin_txn()
@@ -149,14 +137,10 @@ class Writer:
             noctime=True,
             chunker_params=CHUNKER,
         )
-        work = _Snapshot(one, archive, session, report)
-        listing = self._listing(one, work.problem)
-        work.doubt_leftovers(listing, self._view)
-        if not work.problems:
-            work.tally.expected = listing.entries
-            choices = choose(listing, self._memo)
-            work.results = self._read(one, listing, choices, coming)
-            self._memo = work.run(listing, choices, self._memo)
+        give_back_memory()
+        work = _Snapshot(one, archive, session, self._results(one), report)
+        if work.is_whole():
+            self._memo = work.run(self._memo)
         if not still_there():
             message = "snapshots were rotated, added or removed while it was read"
             place = Span(f"{one.identity.source}/{one.slot}", 1, 1, 1, 1)
@@ -173,8 +157,6 @@ class Writer:
         }
         with session.uncommitted():
             archive.save(comment=comment(one.identity, one.slot), timestamp=when, additional_metadata=about)
-        if coming is None:
-            self.close()
         return work.tally
 
 
@@ -206,25 +188,48 @@ class _Compressed:
 class _Snapshot:
     """The work on one snapshot."""
 
-    def __init__(self, one: Import, archive: BorgObject, session: Session, report: Callable[[Tally], None]) -> None:
-        self.one, self.archive, self.session, self.report = one, archive, session, report
+    def __init__(
+        self,
+        one: Import,
+        archive: BorgObject,
+        session: Session,
+        results: Iterator[Any],
+        report: Callable[[Tally], None],
+    ) -> None:
+        self.one, self.archive, self.session, self.results, self.report = one, archive, session, results, report
         self.tally, self.problems = Tally(), []  # type: tuple[Tally, list[Diagnostic]]
-        self.results: Iterator[Any] = iter(())
         self.reported = time.monotonic()
 
-    def run(self, listing: Listing, choices: Choices, memo: dict[str, Block]) -> dict[str, Block]:
+    def is_whole(self) -> bool:
+        """Take what the reader says of the snapshot as such, and tell whether it goes on with what is in it."""
+        left = []
+        while (result := next(self.results))[0] != SNAPSHOT:
+            if result[0] == LOST:
+                self.problem(*result[1:])
+            elif result[0] == LEFT:
+                left.append(result[1])
+        self.tally.expected = result[1]
+        if left:
+            self.problems.append(nobody_decided(self.one, left))
+        return not self.problems
+
+    def run(self, memo: dict[str, Block]) -> dict[str, Block]:
         """Write all items; give what is known now.
 
         Blocks of `memo` are taken out of it as they are passed, so that only one snapshot is in memory.
         """
         kept: dict[str, Block] = {}
-        listing.folders.reverse()
-        choices.by_folder.reverse()
-        while listing.folders:
-            folder, choice = listing.folders.pop(), choices.by_folder.pop()
-            block = self._folder(folder, choice, memo.pop(folder.path, None))
-            if block is not None:
-                kept[folder.path] = block
+        while (result := next(self.results))[0] != END:
+            if result[0] != FOLDER:
+                self.problem(*result[1:])
+                continue
+            _, path, packed, clamped, choice = result
+            if packed is not None:
+                self.tally.entries += 1
+                self._write(packed)
+            if clamped is not None:
+                self.tally.clamped.append(clamped)
+            kept[path] = self._entries(memo.pop(path, None), choice)
         return kept
 
     def problem(self, path: str, why: str) -> None:
@@ -236,69 +241,33 @@ class _Snapshot:
                 diagnose("BS640", message, place, hint=f"{self.one.archive} was not made", where=self.one.archive)
             )
 
-    def doubt_leftovers(self, listing: Listing, view: View) -> None:
-        """Note the files that rsync left behind when it was killed: nothing above them may tell that it was."""
-        one = self.one
-        if one.accepted:
-            return
-        found = [
-            os.fsdecode(folder.path_of(os.fsencode(name)))
-            for folder in listing.folders
-            if not folder.alone and (folder.names.startswith(b".") or b"\0." in folder.names)
-            for name in map(os.fsdecode, folder.called())
-            if is_rsync_leftover(name)
-            and is_left_by_the_run(
-                view,
-                f"{folder.location(one.slot)}/{name}",
-                None if one.before is None else f"{folder.location(one.before)}/{name}",
-            )
-        ]
-        if found:
-            self.problems.append(nobody_decided(one, found))
-
-    def _folder(self, folder: Folder, choice: Choice, known: Block | None) -> Block | None:
-        """Write a folder's item and those of its entries; give the block that they make."""
-        result = next(self.results)
-        if result[0] == PROBLEM:
-            self.problem(folder.path, result[1])
-            return None
-        if result[0] == ITEM:
-            _, packed, clamped, _ = result
-            if clamped:
-                self.tally.clamped.append(folder.path)
-            self.tally.entries += 1
-            self._write(packed)
+    def _entries(self, known: Block | None, choice: bytes | None) -> Block:
+        """Write the items of what is in a folder; give the block that they make."""
         if choice is not None:
-            block, contents = self._new_block(folder, choice, known)
+            block, contents = self._new_block(known, array("i", choice))
         elif known is not None:
             block, contents = known, known.contents()
             self._refer(contents.ids)
         else:
-            raise ValueError(folder)
+            raise ValueError(choice)
         self.tally.entries += block.entries
         self.archive.stats.nfiles += block.files
-        if block.clamped:
-            names = folder.called()
-            self.tally.clamped += [os.fsdecode(folder.path_of(names[number])) for number in sorted(block.clamped)]
+        self.tally.clamped += [block.clamped[number] for number in sorted(block.clamped)]
         self._write(contents.items)
         self._maybe_report()
         return block
 
-    def _new_block(self, folder: Folder, choice: array[int], known: Block | None) -> tuple[Block, Contents]:
-        made = Growing(folder, known)
-        names = folder.called()
-        at = 0
+    def _new_block(self, known: Block | None, choice: array[int]) -> tuple[Block, Contents]:
+        made = Growing(known)
         for start, stop in zip(choice[::2], choice[1::2], strict=True):
-            if start != LOOK:
+            if start == LOOK:
+                for _ in range(stop):
+                    self._new_entry(made)
+            else:
                 self._refer(made.again(start, stop))
-                at += stop - start
-                continue
-            for name in names[at : at + stop]:
-                self._new_entry(made, os.fsdecode(folder.path_of(name)))
-            at += stop
         return made.whole()
 
-    def _new_entry(self, made: Growing, path: str) -> None:
+    def _new_entry(self, made: Growing) -> None:
         """Take what the reader has to say of one entry, and store its chunks."""
         chunks = []
         while (result := next(self.results))[0] == CHUNK:
@@ -306,21 +275,21 @@ class _Snapshot:
             chunks.append(self._store(chunk_id, _Compressed(size, packed)))
             self._maybe_report()
         if result[0] == FILE:
-            _, head, tail, size, clamped, link = result
+            _, head, tail, size, clamped = result
             self.tally.inodes_read += 1
             self.tally.bytes_read += size
             ids = b"".join([chunk.id for chunk in chunks])
-            whole = head + pack_chunks(chunks) + tail
-            made.add(whole, ids, link, clamped=clamped)
+            made.add(head + pack_chunks(chunks) + tail, ids, clamped)
         elif result[0] == ITEM:
-            _, packed, clamped, link = result
-            made.add(packed, None, link, clamped=clamped)
+            made.add(result[1], None, result[2])
         elif result[0] == PROBLEM:
-            self.problem(path, result[1])
+            self.problem(*result[1:])
+            made.nothing()
+        elif result[0] == SOCKET:
+            self.tally.sockets.append(result[1])
             made.nothing()
         else:
-            self.tally.sockets.append(path)
-            made.nothing()
+            raise ValueError(result[0])
 
     def _refer(self, ids: bytes) -> None:
         """Refer to chunks that an earlier archive of this series has, once more."""
