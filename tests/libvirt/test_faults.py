@@ -238,7 +238,7 @@ def test_a_backup_counts_when_the_last_of_its_archives_has_its_name(guest: Guest
     start = f"{HOST}_{guest.name}"
     left = {name.removeprefix(start) for name in guest.kvm.archives() if name.startswith(f"{start}_")}
     (now,) = {name.rpartition("_")[2].removesuffix(".partial") for name in left}
-    assert left == {f"_vda_{now}", f"_vdb_{now}.partial", f"_{now}.partial"}
+    assert left == {f"_vda_{now}", f"_vdb_{now}.partial"}
     assert guest.kvm.restore(guest.name).stdout == ""
     ran = guest.kvm.restore(guest.name, "--latest", "--as", "copy", check=False)
     assert (ran.code != 0, "there is no backup" in ran.output) == (True, True)
@@ -443,6 +443,12 @@ def test_an_overlay_that_was_left_behind_is_told_and_backed_up(guest: Guest) -> 
     ran = guest.job()
     assert f"vda lies in {overlay} now" in ran.output
     wanted = bytes([0x11]) * MIB + bytes(MIB) + bytes([0x33]) * MIB + bytes(13 * MIB)
+    running = guest.kvm.newest(f"{guest.name}_vda")
+    assert guest.kvm.stored(running, "vda.raw") == wanted
+    guest.virsh("destroy")
+    guest.job()
+    assert guest.manifest()["consistency"] == "shut off"
+    assert guest.kvm.newest(f"{guest.name}_vda") != running
     assert guest.kvm.stored(guest.kvm.newest(f"{guest.name}_vda"), "vda.raw") == wanted
 
 
@@ -592,6 +598,8 @@ def test_a_list_that_breaks_off_deletes_nothing(guest: Guest) -> None:
     guest.job()
     shared = "/var/lib/backupspec/tmp/swept"
     guest.kvm.machine.write(shared, "of another job", owner="backupspec")
+    # What a run leaves that did not come to its end.
+    guest.kvm.machine.write(f"/var/lib/backupspec/begun/{guest.name}_local", "", owner="backupspec")
     guest.kvm.machine.sh(": >/run/cut")
     ran = guest.job(check=False)
     guest.kvm.machine.sh("rm -f /run/cut")
@@ -600,6 +608,7 @@ def test_a_list_that_breaks_off_deletes_nothing(guest: Guest) -> None:
     guest.job()
     assert guest.archives() == names(guest, 2)
     assert guest.kvm.machine.read(shared) == "of another job"
+    assert not there(guest.kvm, f"/var/lib/backupspec/begun/{guest.name}_local")
 
 
 def test_thinning_out_leaves_whole_backups_only(guest: Guest) -> None:

@@ -263,6 +263,23 @@ def test_a_drill_boots_what_it_was_given_and_leads_nowhere(kvm: Hypervisor) -> N
     kvm.machine.run(["virt-xml-validate", COPY, "domain"])
 
 
+def test_a_drill_names_a_file_system_that_it_cannot_check(kvm: Hypervisor) -> None:
+    before = set(kvm.archives())
+    disk = image(NAME, "vdb")
+    kvm.machine.sh(f"cp '{disk}' /root/kept; truncate -s 1M /root/files; mkfs.minix /root/files")
+    kvm.machine.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "/root/files", disk])
+    try:
+        kvm.job(NAME)
+        said = (
+            "2 disks as stored, 0 file systems checked, not looked at: minix, nothing recognized on: vda; a copy booted"
+        )
+        assert said in drill(kvm).output
+    finally:
+        kvm.machine.sh(f"mv /root/kept '{disk}'")
+        for name in set(kvm.archives()) - before:
+            kvm.delete_archive(name)
+
+
 def test_a_drill_asks_for_room_before(kvm: Hypervisor) -> None:
     kvm.machine.run(["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", SCRATCH])
     try:

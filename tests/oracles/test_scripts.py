@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import zoneinfo
@@ -18,6 +19,7 @@ from tests.golden.trees import INVENTORIES, Compiled
 from tests.oracles.machines import SCRIPTS, Run, fleet, images, record, recorded, runs
 
 SHELLS = (["dash", "-n"], ["bash", "-n"], ["bash", "--posix", "-n"], ["busybox", "sh", "-n"])
+_PERL = re.compile("perl -e '([^']*)'")
 FAKE_DATE = '#!/bin/sh\nexec /bin/date -d "@$NOW" "$@"\n'
 
 
@@ -47,6 +49,16 @@ def test_every_shell_can_read_every_script(name: str, compiled: Compiled) -> Non
         for shell in there:
             said = subprocess.run([*shell, script], capture_output=True, text=True, check=False)
             assert (said.returncode, said.stderr) == (0, ""), script
+
+
+def test_perl_can_read_what_scripts_give_it(compiled: Compiled) -> None:
+    programs = {
+        program for script in _scripts(compiled("everything")) for program in _PERL.findall(script.read_text("utf-8"))
+    }
+    assert programs
+    for program in programs:
+        said = subprocess.run(["perl", "-wc", "-e", program], capture_output=True, text=True, check=False)
+        assert (said.returncode, said.stderr) == (0, "-e syntax OK\n"), program
 
 
 @pytest.fixture(scope="module")

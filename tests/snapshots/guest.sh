@@ -27,8 +27,8 @@ unit() {
 # hold, release: somebody else has the repository meanwhile, so that borg waits
 hold() {
     rm -f /tmp/held
-    systemd-run --quiet --unit=holder --uid=backupspec --setenv=BORG_BASE_DIR=/tmp/holder \
-        --setenv=BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK=yes borg with-lock /backup/borg sh -c 'touch /tmp/held; exec sleep 900'
+    systemd-run --quiet --collect --unit=holder --uid=backupspec --setenv=BORG_BASE_DIR=/tmp/holder \
+        --setenv=BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK=yes borg with-lock /backup/borg sh -c 'touch /tmp/held; exec sleep 900' || return 1
     until [ -e /tmp/held ]; do sleep 0.1; done
 }
 release() {
@@ -75,7 +75,7 @@ nothing() {
 # of_one_moment JOB FILE: what is written once the snapshot is there is not in the archive
 of_one_moment() {
     echo old >"$2"
-    hold
+    hold || return 1
     reading "$1" || return 1
     echo new >"$2"
     sync
@@ -90,7 +90,7 @@ of_one_moment() {
     nothing
 }
 killed() {
-    hold
+    hold || return 1
     reading "$1" || return 1
     systemctl kill --signal=KILL "$(unit "$1")"
     ended "$1"
@@ -106,7 +106,7 @@ after_power_cut() {
     result "$1" success && nothing
 }
 overflows() {
-    hold
+    hold || return 1
     reading "$1" || return 1
     dd if=/dev/urandom of=/srv/ext/much bs=1M count=40 conv=fsync status=none
     release

@@ -29,6 +29,7 @@ APPARMOR = "/etc/apparmor.d/abstractions/libvirt-qemu.d/backupspec"
 _TOOLS = {
     "nbdcopy": "libnbd-bin",
     "openssl": "openssl",
+    "perl": "perl-base",
     "qemu-nbd": "qemu-utils",
     "virsh": "libvirt-clients",
     "xsltproc": "xsltproc",
@@ -83,6 +84,7 @@ class Store:
     environment: borg.Environment
     start: ArchiveStart
     disks: ShellWord
+    begun: ShellWord
     group: ShellWord
     compression: ShellWord
     upload_limit: int | None
@@ -265,6 +267,7 @@ def of_target(host: Host, job: VirtualMachineJob, target: Target) -> tuple[Plann
         environment=environment,
         start=ArchiveStart(host.name, job.name),
         disks=disks,
+        begun=ShellWord(f"{STATE}/begun/{name}"),
         group=ShellWord(f"{run_folder(job, target)}/work"),
         compression=ShellWord(job.compression),
         upload_limit=borg.upload_limit(target),
