@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from types import TracebackType
 
-from borg.remote import RemoteRepository, handle_remote_line
+from borg.remote import ConnectionClosed, RemoteRepository, handle_remote_line
 
 _MOST = 2**16  # bytes, as many as wait in a pipe
 
@@ -17,6 +18,18 @@ class Distant(RemoteRepository):  # type: ignore[misc]  # Borg has no annotation
     """
 
     stderr_received: bytes
+    _hung_up = False
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the connection.
+
+        After an error that the server has told, it has nothing to say that matters: on a full disk Borg's server dies
+        of closing its files, and says how.
+        """
+        self._hung_up = kind is not None and not issubclass(kind, ConnectionClosed)
+        super().__exit__(kind, error, trace)
 
     def close(self) -> None:
         """End the connection, and pass on what was said to the last."""
@@ -26,6 +39,8 @@ class Distant(RemoteRepository):  # type: ignore[misc]  # Borg has no annotation
             super().close()
             text = self.stderr_received
             self.stderr_received = b""
+            if self._hung_up:
+                return
             with suppress(BlockingIOError):  # somebody whom ssh left behind has the pipe
                 text += os.read(said.fileno(), _MOST)
         for line in text.decode(errors="backslashreplace").splitlines():

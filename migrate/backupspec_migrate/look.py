@@ -40,7 +40,7 @@ class Looker:
     def look(
         self, folder: Folder, choice: Choice, known: Known | None, within: Within
     ) -> Generator[Result, None, Known | None]:
-        """Give a folder and what the choice wants looked at; then what is known of it: None if it cannot be opened."""
+        """Give a folder and what the choice wants looked at; then what is known of it: None if it could not be read."""
         try:
             fd = within.steps.open(folder.location(within.slot))
             state = os.fstat(fd)

@@ -34,13 +34,15 @@ def give_back_memory() -> None:
 
 
 class Ahead:
-    """What `make()` yields, in its order, computed in a forked process. At most a pipe and a parcel of it wait.
+    """What `make()` yields, in its order, computed in a forked process. At most a pipe and two parcels of it wait.
+
+    Whoever takes an `urgent` result does not wait for what comes after it.
 
     Errors of the source must be among the results; ReaderError when the process ends before its work does. It does not
     outlive this one. To be closed.
     """
 
-    def __init__(self, make: Callable[[], Iterator[Result]]) -> None:
+    def __init__(self, make: Callable[[], Iterator[Result]], urgent: Result) -> None:
         taking, giving = os.pipe2(os.O_CLOEXEC)
         fcntl.fcntl(giving, fcntl.F_SETPIPE_SZ, _PIPE)
         sys.stdout.flush()
@@ -50,7 +52,7 @@ class Ahead:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         self._process = os.fork()
         if self._process == 0:
-            _child(make, taking, giving, parent)
+            _child(make, urgent, taking, giving, parent)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(giving)
         self._stream = os.fdopen(taking, "rb", buffering=_HEAVY)
@@ -71,7 +73,7 @@ def _results(stream: BinaryIO) -> Iterator[Result]:
     raise ReaderError("the process that reads the source ended early")
 
 
-def _child(make: Callable[[], Iterator[Result]], taking: int, giving: int, parent: int) -> None:
+def _child(make: Callable[[], Iterator[Result]], urgent: Result, taking: int, giving: int, parent: int) -> None:
     """Send all results, then wait to be ended; nothing of the parent's (locks, buffers) is touched on the way out."""
     try:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -81,7 +83,7 @@ def _child(make: Callable[[], Iterator[Result]], taking: int, giving: int, paren
         # What both have in common stays common: a collection would write to all of it.
         gc.freeze()
         gc.disable()
-        _send(make(), giving)
+        _send(make(), urgent, giving)
         signal.pause()
     except BrokenPipeError:
         pass
@@ -91,14 +93,14 @@ def _child(make: Callable[[], Iterator[Result]], taking: int, giving: int, paren
         os._exit(1)
 
 
-def _send(results: Iterator[Result], giving: int) -> None:
+def _send(results: Iterator[Result], urgent: Result, giving: int) -> None:
     parcel: list[Result] = []
     heavy = 0
     with os.fdopen(giving, "wb", buffering=0) as stream:
         for result in results:
             parcel.append(result)
             heavy += sum(len(field) for field in result if isinstance(field, bytes))
-            if heavy >= _HEAVY or len(parcel) >= _PARCEL:
+            if heavy >= _HEAVY or len(parcel) >= _PARCEL or result == urgent:
                 _write(stream, parcel)
                 parcel, heavy = [], 0
         if parcel:

@@ -186,6 +186,8 @@ class _Run:
                     "start", self.target.repository, one.archive, number, len(self.target.imports), snapshot=one.slot
                 )
                 if one.archive in self.session.manifest.archives:
+                    if self.through:
+                        self.commit()  # whatever is the matter with this one
                     self.send(replace(event, what="present" if self.is_ours(one) else "failed"))
                 elif one.gone:
                     self.send(replace(event, what="failed"))

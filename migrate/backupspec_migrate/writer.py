@@ -119,7 +119,7 @@ class Writer:
                 give_back_memory()
                 return self._reader.read((one, *reversed(self._waiting)))
 
-            self._ahead = Ahead(read)
+            self._ahead = Ahead(read, urgent=(END,))
         return self._ahead.results
 
     def _write(self, one: Import, still_there: Callable[[], bool], report: Callable[[Tally], None]) -> Tally:

@@ -25,6 +25,9 @@ class Kind(StrEnum):
     LINK_DEST = "link_dest"
 
 
+EACH = "from backupspec_migrate import run; from backupspec.cli import main; run._LEAST = 0; main()"
+
+
 @dataclass
 class Site:
     """`lines` are backup lines (source relative to `sources`, dest, options).
@@ -43,6 +46,8 @@ class Site:
     copy: str = "/bin/cp"
     among: tuple[str, ...] = ()
     nights: int = 0
+    commits_each: bool = False
+    """Whether a run commits each archive, as it does where one takes longer than archives wait for a commit."""
 
     def __post_init__(self) -> None:
         for path in (self.sources, self.snapshots, self.folder / "repos", self.folder / "base"):
@@ -151,7 +156,8 @@ class Site:
         self, name: str, *arguments: str, source: Path | None = None, repository: str | None = None
     ) -> list[str]:
         """Give the command of a name: `rsnapshot` only imports, the others work on the plan that it leaves."""
-        program = [*self.among, sys.executable, "-m", "backupspec", "migrate", name]
+        python = ["-c", EACH] if self.commits_each else ["-m", "backupspec"]
+        program = [*self.among, sys.executable, *python, "migrate", name]
         if name in {"rsnapshot", "plan"}:
             where = ["--repository", repository or self.template]
             plan = ["--plan", str(self.plan), "--no-verify"] if name == "rsnapshot" else ["-o", str(self.plan)]

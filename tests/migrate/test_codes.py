@@ -131,8 +131,8 @@ def test_what_was_not_yet_committed_when_a_file_could_not_be_read_is_written_aga
     planned(site)
     mounted = 'mount --bind /proc/self/mem "$0" && exec "$@"'
     # The first archive is committed at once, which tells how long that takes; all others wait for the last one.
-    patient = "from backupspec_migrate import run; from backupspec.cli import main; run._TOGETHER = 1e9; main()"
-    command = [sys.executable, "-c", patient, *site.command("run", "--log-json")[3:]]
+    patient = "from backupspec_migrate import run; from backupspec.cli import main; run._LEAST, run._TOGETHER = 0, 1e9"
+    command = [sys.executable, "-c", f"{patient}; main()", *site.command("run", "--log-json")[3:]]
     unreadable = site.snapshots / "daily.1/web01" / site.original() / "etc/motd"
     argv = ["unshare", "--mount", "sh", "-c", mounted, str(unreadable), *command]
     ran = subprocess.run(argv, env=site.environment(), capture_output=True, text=True, check=False)

@@ -89,7 +89,7 @@ def test_one_repository_that_fails_stops_no_other(make_site: Callable[..., Site]
 def test_a_worker_that_dies_is_said_and_the_next_run_adds_the_rest(
     make_site: Callable[..., Site], borg14: Path, pinned: Pinned
 ) -> None:
-    site = make_site()
+    site = make_site(commits_each=True)
     times = history(site, nights=8)
     planned(site, "--encryption", "none")
     with started(site, "run", "--log-json") as process:

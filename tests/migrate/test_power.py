@@ -61,7 +61,7 @@ class Powered:
 
     @cached_property
     def site(self) -> PoweredSite:
-        return PoweredSite(self.folder, among=self.mount.among)
+        return PoweredSite(self.folder, among=self.mount.among, commits_each=True)
 
     def shell(self, script: str) -> str:
         """Run a script among the mounts, in the folder of the images."""

@@ -5,7 +5,6 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,15 +14,17 @@ from borg.repository import Repository
 
 from backupspec.diagnostic import Diagnostic
 from backupspec_migrate.identity import Identity
+from backupspec_migrate.listing import Listing, list_snapshot
 from backupspec_migrate.plan import Import, Target
 from backupspec_migrate.repository import create_repository, open_repository
 from backupspec_migrate.scan import Root
 from backupspec_migrate.verify import verify_target
-from backupspec_migrate.view import open_view
+from backupspec_migrate.view import View, open_view
 from backupspec_migrate.writer import IncompleteError, Writer
 from tests.diagnostics.pinned import Pinned
 from tests.migrate.site import OLD, Kind, Site
 from tests.migrate.test_commands import reasons, report
+from tests.migrate.test_faults import await_that
 from tests.migrate.test_import import name_of
 
 pytestmark = [pytest.mark.root, pytest.mark.borg]
@@ -250,7 +251,7 @@ def test_no_process_is_left_when_an_import_is_killed(make_site: Callable[..., Si
 
 
 def test_a_snapshot_that_changes_after_it_was_listed_gives_no_archive(
-    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch
+    make_site: Callable[..., Site], monkeypatch: pytest.MonkeyPatch, place: Path
 ) -> None:
     """The next snapshot is read while one is written, as far as what was read and not written yet finds room."""
     site = make_site()
@@ -273,6 +274,13 @@ def test_a_snapshot_that_changes_after_it_was_listed_gives_no_archive(
     )
     create_repository(str(site.repo()), "none")
 
+    def list_and_tell(view: View, slot: str, roots: tuple[Root, ...], *, trusted: bool) -> Listing:
+        listing = list_snapshot(view, slot, roots, trusted=trusted)
+        (place / slot).touch()
+        return listing
+
+    monkeypatch.setattr("backupspec_migrate.reader.list_snapshot", list_and_tell)
+
     def write_all() -> None:
         with (
             open_view(str(site.snapshots)) as view,
@@ -282,7 +290,7 @@ def test_a_snapshot_that_changes_after_it_was_listed_gives_no_archive(
             writer.write(lambda: True, lambda _: None)
             writer.write(lambda: True, lambda _: None)
             session.commit()
-            time.sleep(1)  # longer than it takes to list four names, and to read what there is room for
+            await_that((place / third.slot).exists, "it is not listed")
             (site.snapshots / third.slot / "web01" / below / "etc/more").write_text("more")
             writer.write(lambda: True, lambda _: None)
 

@@ -90,6 +90,7 @@ class Store:
     upload_limit: int | None
     chunker: ShellWord
     incremental: bool
+    pruned: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +274,7 @@ def of_target(host: Host, job: VirtualMachineJob, target: Target) -> tuple[Plann
         upload_limit=borg.upload_limit(target),
         chunker=ShellWord(f"fixed,{job.chunk_size}"),
         incremental=incremental,
+        pruned=prunes(target),
     )
     around = Around(
         title=Comment(f"What root does around the backup of {what} to {repository.name}."),
