@@ -100,7 +100,7 @@ killed() {
 # after_power_cut JOB: mounts and folders in memory are gone, the snapshot is there
 after_power_cut() {
     "/usr/local/lib/backupspec/jobs/$1_local/snapshot" take || return 1
-    for at in $(sed -n "s|.* \($views/[^ ]*\) .*|\1|p" /proc/self/mountinfo | tac); do umount "$at" || return 1; done
+    for at in $(sed -n "s|.* \($views/[^ ]*\) .*|\1|p" /proc/self/mountinfo | tac); do umount "$(printf %b "$at")" || return 1; done
     rm -rf "$views"
     systemctl start "$(unit "$1")"
     result "$1" success && nothing
@@ -170,7 +170,7 @@ prepare() {
         modprobe zfs
         zpool create tank /dev/vdd
         zfs create tank/child
-        zfs create tank/others
+        zfs create -o mountpoint=none tank/others
         echo x >/tank/child/x
         zfs snapshot tank@others
         zfs snapshot tank/others@backupspec-tank_local
