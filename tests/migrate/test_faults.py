@@ -242,7 +242,7 @@ def test_a_run_killed_at_any_moment_is_completed_by_the_next_one(
 def test_a_regular_backup_is_not_kept_out_by_the_lock_of_a_killed_run(
     make_site: Callable[..., Site], borg14: Path
 ) -> None:
-    site = make_site()
+    site = make_site(commits_each=True)
     history(site)
     planned(site, "--encryption", "none")
     with started(site, "run", "--log-json") as process:
@@ -443,7 +443,7 @@ def test_a_server_that_hangs_up_is_said_and_the_next_run_goes_on(make_site: Call
 def test_a_killed_run_takes_the_process_that_runs_as_an_account_with_it(
     make_site: Callable[..., Site], borg14: Path
 ) -> None:
-    site = make_site()
+    site = make_site(commits_each=True)
     times = history(site)
     account = pwd.getpwnam("games")
     os.chown(site.folder / "repos", account.pw_uid, account.pw_gid)

@@ -242,7 +242,7 @@ def test_a_rerun_adds_nothing_and_after_a_rotation_only_what_is_new(
 def test_a_killed_run_leaves_nothing_behind_and_the_next_one_completes_it(
     make_site: Callable[..., Site], borg14: Path
 ) -> None:
-    site = make_site()
+    site = make_site(commits_each=True)
     for number in range(300):
         site.put(f"web01/data/{number}", os.urandom(3000))
     for night in range(6):
@@ -507,7 +507,7 @@ def test_a_host_called_like_a_placeholder_is_refused_with_a_way_out(
 
 def test_a_lock_left_without_a_network_is_known_to_be_stale(make_site: Callable[..., Site]) -> None:
     """Without a network card Borg's own name for the machine is another one each time."""
-    site = make_site()
+    site = make_site(commits_each=True)
     for number in range(200):
         site.put(f"web01/data/{number}", os.urandom(3000))
     for night in range(4):

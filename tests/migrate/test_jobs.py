@@ -31,7 +31,7 @@ HOSTS = ("web01", "web02")
 
 
 def two(make_site: Callable[..., Site]) -> tuple[Site, list[int]]:
-    site = make_site(lines=[(f"{host}/", f"{host}/", "") for host in HOSTS])
+    site = make_site(lines=[(f"{host}/", f"{host}/", "") for host in HOSTS], commits_each=True)
     return site, history(site, HOSTS)
 
 
