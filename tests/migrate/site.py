@@ -25,7 +25,14 @@ class Kind(StrEnum):
     LINK_DEST = "link_dest"
 
 
-EACH = "from backupspec_migrate import run; from backupspec.cli import main; run._LEAST = 0; main()"
+EACH = """
+from backupspec_migrate.host_id import settle_host_id
+settle_host_id()  # before Borg's package is loaded
+from backupspec_migrate import run
+from backupspec.cli import main
+run._LEAST = 0
+main()
+"""
 
 
 @dataclass
