@@ -13,6 +13,7 @@ from backupspec_migrate.known import Known, choose
 from backupspec_migrate.listing import Listing, list_snapshot
 from backupspec_migrate.look import Links, Looker, Steps, Within
 from backupspec_migrate.plan import Import
+from backupspec_migrate.read_ahead import give_back_memory
 from backupspec_migrate.results import END, LEFT, LOST, SNAPSHOT, Result
 from backupspec_migrate.rsync_leftover import is_left_by_the_run, is_rsync_leftover
 from backupspec_migrate.view import View
@@ -41,6 +42,8 @@ class Reader:
                 return
             known = yield from self._folders(one, listing, known)
             yield (END,)
+            del listing
+            give_back_memory()
 
     def _folders(
         self, one: Import, listing: Listing, before: dict[str, Known]
