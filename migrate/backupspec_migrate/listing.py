@@ -113,7 +113,8 @@ class _Lister:
             self.elsewhere(state)
             inode = 0
         self.listing.entries += 1
-        self.add(Folder(self.root, path, _identity(above), False, os.fsencode(name), _packed([inode]), alone=True))  # noqa: FBT003 - a field of a record
+        names, inodes = os.fsencode(name), _packed([inode])
+        self.add(Folder(self.root, path, _identity(above), own=False, names=names, inodes=inodes, alone=True))
 
     def folder(self, name: str, parent: int, path: str, *, own: bool) -> None:
         fd = self.view.folder(name, parent)

@@ -89,7 +89,7 @@ class Looker:
             return None
         link: Link = "single" if stat.S_ISLNK(state.st_mode) else links.of(state, path)
         if stat.S_ISREG(state.st_mode) and link != "further":
-            return (yield from self._file(parent, called, path, folder, state, link))
+            return (yield from self._file(parent, name, folder, state, link))
         item = make_item(path, state, f"/proc/self/fd/{parent}/{called}", numeric=folder.root.numeric_ids)
         if stat.S_ISLNK(state.st_mode):
             item["source"] = os.fsencode(os.readlink(called, dir_fd=parent))
@@ -103,10 +103,9 @@ class Looker:
         yield ITEM, pack(item), _clamped(state, path)
         return link
 
-    def _file(  # noqa: PLR0913 - what is known of the file by now
-        self, parent: int, called: str, path: bytes, folder: Folder, state: os.stat_result, link: Link
-    ) -> _Looked:
-        fd = self.view.file(called, parent)
+    def _file(self, parent: int, name: bytes, folder: Folder, state: os.stat_result, link: Link) -> _Looked:
+        path = folder.path_of(name)
+        fd = self.view.file(os.fsdecode(name), parent)
         try:
             opened = os.fstat(fd)
             if (opened.st_dev, opened.st_ino) != (state.st_dev, state.st_ino):
