@@ -139,7 +139,7 @@ class Writer:
         )
         give_back_memory()
         work = _Snapshot(one, archive, session, self._results(one), report)
-        if work.is_whole():
+        if work.begin():
             self._memo = work.run(self._memo)
         if not still_there():
             message = "snapshots were rotated, added or removed while it was read"
@@ -200,7 +200,7 @@ class _Snapshot:
         self.tally, self.problems = Tally(), []  # type: tuple[Tally, list[Diagnostic]]
         self.reported = time.monotonic()
 
-    def is_whole(self) -> bool:
+    def begin(self) -> bool:
         """Take what the reader says of the snapshot as such, and tell whether it goes on with what is in it."""
         left = []
         while (result := next(self.results))[0] != SNAPSHOT:
